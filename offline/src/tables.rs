@@ -1,0 +1,216 @@
+//! The six tables of the contract, as rows in memory.
+//!
+//! Column names are fixed (README.md, "Tables"). Reading and writing is in `tables/`; what a
+//! row means is here. Times are whole seconds since 1970-01-01T00:00:00Z, coordinates WGS84 degrees.
+
+use std::collections::BTreeMap;
+
+/// Seconds since 1970-01-01T00:00:00Z.
+pub type Timestamp = i64;
+
+/// Who can be shown.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Merchant {
+    /// Unique in the table; any text.
+    pub merchant_id: String,
+    /// As its sign says.
+    pub name: String,
+    /// The parent brand, for deduplication.
+    pub chain_id: Option<String>,
+    /// Restaurant unless told.
+    pub kind: Kind,
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// ISO 3166-1 alpha-2, upper case.
+    pub country: Option<String>,
+    /// Labels as imported: lower case, `_` between words, in the source's order.
+    pub cuisines: Vec<String>,
+    /// 1 (cheap) to 4.
+    pub price_band: Option<u8>,
+    /// 0 to 5.
+    pub rating: Option<f32>,
+    /// How many ratings stand behind `rating`.
+    pub rating_count: Option<u32>,
+    /// 0 to 1, the operator's own judgement (photos, menu, complaints).
+    pub quality: Option<f32>,
+    /// How far this merchant delivers, kilometres.
+    pub delivery_radius_km: Option<f32>,
+    /// From order to hand-over, minutes.
+    pub prep_minutes: Option<f32>,
+    /// In the market's currency.
+    pub delivery_fee: Option<f32>,
+    /// OpenStreetMap syntax, verbatim.
+    pub opening_hours: Option<String>,
+    /// Where a click goes.
+    pub url: Option<String>,
+    /// Its picture.
+    pub image_url: Option<String>,
+    /// First moment it could be ordered from.
+    pub listed_from: Option<Timestamp>,
+    /// First moment it no longer could.
+    pub listed_until: Option<Timestamp>,
+    /// When rating, rating_count and quality were observed; undated ratings are a snapshot.
+    pub observed_at: Option<Timestamp>,
+}
+
+/// What a merchant sells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Meals.
+    #[default]
+    Restaurant,
+    /// Food to cook or to keep.
+    Grocery,
+    /// Anything else.
+    Retail,
+}
+
+/// Who receives messages.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reader {
+    /// Unique in the table; any text.
+    pub user_id: String,
+    /// The layer path of the home city, `fi/helsinki`.
+    pub market: Option<String>,
+    /// BCP 47.
+    pub locale: Option<String>,
+    /// Whether individually tailored messages are consented to; absent means not asked.
+    pub consent: Option<bool>,
+    /// Pays for a membership.
+    pub membership: Option<bool>,
+    /// When the account was opened.
+    pub since: Option<Timestamp>,
+}
+
+/// Where a reader has food brought.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Place {
+    /// Whose.
+    pub user_id: String,
+    /// Unique within the reader.
+    pub place_id: String,
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// When it became known; else its first order.
+    pub first_seen_at: Option<Timestamp>,
+}
+
+/// One order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Order {
+    /// Whose.
+    pub user_id: String,
+    /// From whom.
+    pub merchant_id: String,
+    /// When it was placed.
+    pub ordered_at: Timestamp,
+    /// Where to, by name.
+    pub place_id: Option<String>,
+    /// Where to, degrees north; filled from the place when only `place_id` is given.
+    pub latitude: Option<f64>,
+    /// Where to, degrees east.
+    pub longitude: Option<f64>,
+    /// In the market's currency.
+    pub value: Option<f32>,
+    /// Completed unless told.
+    pub status: Status,
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Status {
+    /// Delivered.
+    #[default]
+    Completed,
+    /// Not delivered; no evidence of taste.
+    Cancelled,
+}
+
+/// A promotion.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Offer {
+    /// Unique in the table.
+    pub offer_id: String,
+    /// Whose promotion.
+    pub merchant_id: String,
+    /// `percent`, `amount`, `free_delivery`, or the operator's own word.
+    pub kind: String,
+    /// Per cent for `percent`, currency for `amount`.
+    pub value: f32,
+    /// First moment it holds.
+    pub starts_at: Timestamp,
+    /// First moment it no longer holds.
+    pub ends_at: Timestamp,
+    /// `all` unless told; `new`, `member`.
+    pub audience: Option<String>,
+    /// For the card's small print.
+    pub terms: Option<String>,
+}
+
+/// Something that happened around a reader.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Event {
+    /// Whose.
+    pub user_id: String,
+    /// When.
+    pub at: Timestamp,
+    /// `trip_end`, `app_open`, `served`, `seen`, `click`, `add`, ...
+    pub kind: String,
+    /// About whom.
+    pub merchant_id: Option<String>,
+    /// Degrees north.
+    pub latitude: Option<f64>,
+    /// Degrees east.
+    pub longitude: Option<f64>,
+    /// In which message.
+    pub message_id: Option<String>,
+    /// In which slot, from 0.
+    pub slot: Option<u32>,
+    /// Probability with which the logging policy chose it.
+    pub propensity: Option<f32>,
+    /// Mailbox kind.
+    pub mailbox: Option<String>,
+}
+
+/// All that is known, in the order of the files.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tables {
+    /// Required.
+    pub merchants: Vec<Merchant>,
+    /// Readers that orders mention but the table does not are added with their id alone.
+    pub readers: Vec<Reader>,
+    /// May be empty.
+    pub places: Vec<Place>,
+    /// Sorted by (ordered_at, user_id, merchant_id) once read.
+    pub orders: Vec<Order>,
+    /// May be empty.
+    pub offers: Vec<Offer>,
+    /// Sorted by (at, user_id) once read.
+    pub events: Vec<Event>,
+    /// Said in every output when present: `simulated by freshrank market, seed 7`.
+    pub simulated: Option<String>,
+}
+
+/// What reading found wrong, counted by kind, with the first rows of each kind.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Report {
+    /// Rows taken, by table.
+    pub rows: BTreeMap<String, usize>,
+    /// Rows or values refused, by `table: kind of fault`.
+    pub faults: BTreeMap<String, Fault>,
+}
+
+/// One kind of fault.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Fault {
+    /// How often.
+    pub count: usize,
+    /// Whether the row was left out (else only the value).
+    pub row_lost: bool,
+    /// The first few, each `file:row: column: found X, expected Y`.
+    pub first: Vec<String>,
+}

@@ -1,0 +1,102 @@
+//! What is known of the world at a decision: the area bundles at hand, and the overlay that is newer than any of them.
+
+use crate::bundle::Bundle;
+use crate::geo::Cell;
+use crate::id::MerchantId;
+use alloc::vec::Vec;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// Entries of the overlay that a request may bring.
+pub const MAX_CLOSURES: usize = 10_000;
+
+/// The area bundles at hand, and the overlay.
+#[derive(Debug, Default)]
+pub struct Areas<'a> {
+    bundles: Vec<&'a Bundle>,
+    overlay: Vec<Availability>,
+}
+
+/// One merchant that is not available, whatever the bundle says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Availability {
+    /// Who.
+    pub merchant: MerchantId,
+    /// What happened.
+    pub closure: Closure,
+    /// Seconds since 1970; from then on the bundle holds again.
+    pub until: Option<i64>,
+}
+
+/// What happened to a merchant since the bundle was built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Closure {
+    /// Takes no orders for now.
+    Paused,
+    /// Does not open today.
+    ClosedToday,
+    /// Is gone.
+    Removed,
+}
+
+impl Closure {
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Paused => "paused",
+            Self::ClosedToday => "closed_today",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+impl fmt::Display for Closure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Paused => "paused",
+            Self::ClosedToday => "closed today",
+            Self::Removed => "removed",
+        })
+    }
+}
+
+/// One area with the overlay over it.
+#[derive(Debug, Clone, Copy)]
+pub struct Area<'a> {
+    /// The candidates.
+    pub bundle: &'a Bundle,
+    overlay: &'a [Availability],
+}
+
+impl<'a> Areas<'a> {
+    /// The later of two bundles of one cell counts.
+    #[must_use]
+    pub fn new(bundles: impl IntoIterator<Item = &'a Bundle>, mut overlay: Vec<Availability>) -> Self {
+        let mut bundles: Vec<&Bundle> = bundles.into_iter().collect();
+        bundles.sort_by_key(|bundle| (bundle.cell, bundle.as_of));
+        overlay.sort_by_key(|entry| (entry.merchant, entry.closure));
+        Self { bundles, overlay }
+    }
+
+    /// The area of a cell, if its bundle is at hand.
+    #[must_use]
+    pub fn get(&self, cell: Cell) -> Option<Area<'_>> {
+        let end = self.bundles.partition_point(|bundle| bundle.cell <= cell);
+        let bundle = *self.bundles.get(end.checked_sub(1)?)?;
+        (bundle.cell == cell).then_some(Area { bundle, overlay: &self.overlay })
+    }
+}
+
+impl Area<'_> {
+    /// Whether the overlay closes a merchant at this time; the most final closure counts.
+    #[must_use]
+    pub fn closure(&self, merchant: MerchantId, at: i64) -> Option<(Closure, Option<i64>)> {
+        let start = self.overlay.partition_point(|entry| entry.merchant < merchant);
+        let entries = self.overlay[start..].iter().take_while(|entry| entry.merchant == merchant);
+        entries
+            .filter(|entry| entry.until.is_none_or(|until| at < until))
+            .max_by_key(|entry| entry.closure)
+            .map(|entry| (entry.closure, entry.until))
+    }
+}

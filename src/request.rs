@@ -1,0 +1,493 @@
+//! JSON in, JSON out: the boundary every shell shares, so that all of them give the same bytes.
+//!
+//! Limits are checked before anything is decoded: a request is at most [`MAX_BODY`] bytes.
+
+use crate::areas::{Availability, Closure, MAX_CLOSURES};
+use crate::blend::Pool;
+use crate::bundle::{Bundle, Card, Display, OfferKind};
+use crate::campaign::{Campaign, Fallback};
+use crate::context::{Context, Fix, Grade, LastEvent, Mailbox};
+use crate::decision::{Decision, Hashes};
+use crate::explain::{Node, explain};
+use crate::geo::{Cell, Point};
+use crate::id::MerchantId;
+use crate::locate::{self, Source};
+use crate::profile::Profile;
+use crate::score::Scorer;
+use crate::time::{self, clock};
+use crate::wire::DecodeError;
+use crate::{Areas, rerank};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Bytes of one request.
+pub const MAX_BODY: usize = 8 << 20;
+/// Bundles that a request may bring along.
+pub const MAX_AREAS: usize = 16;
+
+/// What a shell is asked.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Echoed in the reply, so that a sender finds its line again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Which campaign; `default` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<String>,
+    /// The profile's bytes in base64url without padding; absent for a reader nothing is known of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The open or the send.
+    pub context: RequestContext,
+    /// Area bundles in base64url, for a sender that has them at hand; the shell's own are not asked then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub areas: Vec<String>,
+    /// Merchants that are not available.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub availability: Vec<RequestClosure>,
+    /// Adds the explanation of every placement, and every drop with its reason.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub explain: bool,
+    /// Adds names, links and pictures.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub display: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// The open or the send, as a request tells it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
+#[serde(deny_unknown_fields)]
+pub struct RequestContext {
+    /// RFC 3339; a shell with a clock fills it in where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Degrees north of whoever asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latitude: Option<f64>,
+    /// Degrees east.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longitude: Option<f64>,
+    /// How far to trust them; `none` if absent.
+    #[serde(default)]
+    pub grade: Grade,
+    /// The last thing the reader did that tells a place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_event: Option<RequestEvent>,
+    /// Which software asks.
+    #[serde(default)]
+    pub mailbox: Mailbox,
+    /// The same seed gives the same decision.
+    #[serde(default)]
+    #[cfg_attr(feature = "types", ts(type = "number"))]
+    pub seed: u64,
+}
+
+/// Something the reader did, as a request tells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct RequestEvent {
+    /// `trip_end`, `app_open`, ...
+    pub kind: String,
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// RFC 3339.
+    pub at: String,
+}
+
+/// A merchant that is not available.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
+#[serde(deny_unknown_fields)]
+pub struct RequestClosure {
+    /// As the tables call it.
+    pub merchant_id: String,
+    /// What happened.
+    pub closure: Closure,
+    /// RFC 3339; absent means until told otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// Why a request cannot be answered.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum RequestError {
+    /// Too long to be read.
+    #[error("request has {found} bytes, at most {MAX_BODY} are read")]
+    TooLong {
+        /// Bytes.
+        found: usize,
+    },
+    /// Not JSON, or not a request.
+    #[error("request: {0}")]
+    Json(String),
+    /// A value that cannot be.
+    #[error("request {field}: {problem}")]
+    Value {
+        /// Its path.
+        field: &'static str,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// Bytes that are not what they claim to be.
+    #[error("request {field}: {source}")]
+    Decode {
+        /// Its path.
+        field: &'static str,
+        /// What is wrong.
+        source: DecodeError,
+    },
+}
+
+/// A request after everything in it was checked: answering it cannot fail.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// Echoed.
+    pub id: Option<String>,
+    /// Which campaign.
+    pub campaign: Option<String>,
+    /// The reader.
+    pub profile: Profile,
+    /// The open.
+    pub context: Context,
+    /// Bundles that came along.
+    pub areas: Vec<Bundle>,
+    /// The overlay.
+    pub overlay: Vec<Availability>,
+    /// Whether to explain.
+    pub explain: bool,
+    /// Whether to add the display block.
+    pub display: bool,
+}
+
+impl Question {
+    /// Reads a request; `now` (seconds since 1970) stands in for an absent time.
+    ///
+    /// # Errors
+    /// Names the field, what was found and what was expected.
+    pub fn parse(json: &[u8], now: i64) -> Result<Self, RequestError> {
+        if json.len() > MAX_BODY {
+            return Err(RequestError::TooLong { found: json.len() });
+        }
+        let request: Request = serde_json::from_slice(json).map_err(|error| RequestError::Json(error.to_string()))?;
+        Self::check(&request, now)
+    }
+
+    /// As [`Question::parse`], of a request already read.
+    ///
+    /// # Errors
+    /// As [`Question::parse`].
+    pub fn check(request: &Request, now: i64) -> Result<Self, RequestError> {
+        let profile = match &request.profile {
+            Some(text) => Profile::decode(&bytes("profile", text)?)
+                .map_err(|source| RequestError::Decode { field: "profile", source })?,
+            None => Profile::default(),
+        };
+        limit("areas", request.areas.len(), MAX_AREAS)?;
+        limit("availability", request.availability.len(), MAX_CLOSURES)?;
+        let area = |text: &String| {
+            Bundle::decode(bytes("areas", text)?).map_err(|source| RequestError::Decode { field: "areas", source })
+        };
+        let closure = |entry: &RequestClosure| {
+            Ok(Availability {
+                merchant: MerchantId::of(&entry.merchant_id),
+                closure: entry.closure,
+                until: entry.until.as_deref().map(|text| instant("availability.until", text)).transpose()?,
+            })
+        };
+        Ok(Self {
+            id: request.id.clone(),
+            campaign: request.campaign.clone(),
+            profile,
+            context: context(&request.context, now)?,
+            areas: request.areas.iter().map(area).collect::<Result<_, _>>()?,
+            overlay: request.availability.iter().map(closure).collect::<Result<_, RequestError>>()?,
+            explain: request.explain,
+            display: request.display,
+        })
+    }
+
+    /// The area to fetch before answering, unless the request brought its own.
+    #[must_use]
+    pub fn cell(&self, campaign: &Campaign) -> Option<Cell> {
+        locate::locate(&self.profile, &self.context, campaign.policy(&self.profile.market).place).cell()
+    }
+
+    /// Decides, and words the answer.
+    #[must_use]
+    pub fn answer(&self, area: Option<&Bundle>, display: Option<&Display>, campaign: &Campaign, scorer: &dyn Scorer) -> Reply {
+        let areas = Areas::new(self.areas.iter().chain(area), self.overlay.clone());
+        let decision = rerank(&areas, &self.profile, &self.context, campaign, scorer);
+        let display = display.filter(|block| self.display && decision.hashes.area == Some(block.bundle));
+        Reply::new(self, campaign, &decision, display, scorer)
+    }
+}
+
+fn context(told: &RequestContext, now: i64) -> Result<Context, RequestError> {
+    let request = match (told.latitude, told.longitude) {
+        (Some(latitude), Some(longitude)) => {
+            Some(Fix { point: point("context.latitude", latitude, longitude)?, grade: told.grade })
+        }
+        (None, None) => None,
+        _ => {
+            let problem = "found one coordinate, expected both or none".into();
+            return Err(RequestError::Value { field: "context.latitude", problem });
+        }
+    };
+    let last_event = match &told.last_event {
+        Some(event) => Some(LastEvent {
+            kind: event.kind.clone(),
+            point: point("context.last_event.latitude", event.latitude, event.longitude)?,
+            at: instant("context.last_event.at", &event.at)?,
+        }),
+        None => None,
+    };
+    let at = match &told.at {
+        Some(text) => instant("context.at", text)?,
+        None => now.clamp(0, time::LATEST - 1),
+    };
+    Ok(Context { at, request, last_event, mailbox: told.mailbox, seed: told.seed })
+}
+
+fn bytes(field: &'static str, text: &str) -> Result<Vec<u8>, RequestError> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|error| RequestError::Value { field, problem: format!("not base64url: {error}") })
+}
+
+/// Bytes as a request carries them: base64url without padding.
+#[must_use]
+pub fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn instant(field: &'static str, text: &str) -> Result<i64, RequestError> {
+    time::parse(text).map_err(|problem| RequestError::Value { field, problem })
+}
+
+fn point(field: &'static str, latitude: f64, longitude: f64) -> Result<Point, RequestError> {
+    Point::new(latitude, longitude).ok_or_else(|| RequestError::Value {
+        field,
+        problem: format!("found {latitude}, {longitude}, expected degrees within 90 north or south and 180 east or west"),
+    })
+}
+
+fn limit(field: &'static str, found: usize, limit: usize) -> Result<(), RequestError> {
+    let problem = format!("found {found} entries, at most {limit} are read");
+    if found <= limit { Ok(()) } else { Err(RequestError::Value { field, problem }) }
+}
+
+/// The answer: a decision as a sender or a page reads it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
+pub struct Reply {
+    /// The request's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Which campaign.
+    pub campaign: String,
+    /// The merged headline.
+    pub title: String,
+    /// The message's time, RFC 3339 in UTC.
+    pub at: String,
+    /// The wall clock at the decided place, `Fri 12:00`.
+    pub local: String,
+    /// Where the reader is thought to be.
+    pub place: ReplyPlace,
+    /// One a slot.
+    pub slots: Vec<ReplySlot>,
+    /// How many candidates could be placed.
+    #[cfg_attr(feature = "types", ts(type = "number"))]
+    pub kept: usize,
+    /// How many could not, by reason.
+    #[cfg_attr(feature = "types", ts(type = "Record<string, number>"))]
+    pub dropped: BTreeMap<&'static str, usize>,
+    /// Who judged.
+    pub scorer: String,
+    /// Why the model did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_error: Option<String>,
+    /// Which layer set each key of the merged configuration.
+    #[cfg_attr(feature = "types", ts(type = "Record<string, string>"))]
+    pub layers: BTreeMap<&'static str, String>,
+    /// What made it.
+    pub hashes: Hashes,
+    /// On request: every drop with its reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drops: Option<Vec<ReplyDrop>>,
+}
+
+/// Where the reader is thought to be; no coordinates, since replies are logged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+pub struct ReplyPlace {
+    /// The area decided in.
+    #[cfg_attr(feature = "types", ts(type = "string | null"))]
+    pub cell: Option<Cell>,
+    /// Whether that area's bundle was at hand.
+    pub served: bool,
+    /// Posterior of the place.
+    pub certainty: f32,
+    /// What decided.
+    pub source: Source,
+    /// The evidence lies where no likely place is.
+    pub travelling: bool,
+}
+
+/// What one slot shows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
+pub struct ReplySlot {
+    /// Why it stands here.
+    pub pool: Pool,
+    /// The merchant's fingerprint; absent for the campaign's own card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "types", ts(type = "string"))]
+    pub merchant: Option<MerchantId>,
+    /// What ranked it, score x 65536.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<i32>,
+    /// From the decided place, kilometres to 10 m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distance_km: Option<f64>,
+    /// `22:00` on the local clock; absent where its hours are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_until: Option<String>,
+    /// The best offer that holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offer: Option<ReplyOffer>,
+    /// On request: names, links and pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card: Option<Card>,
+    /// The campaign's own card, when no merchant is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+    /// On request: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Node>,
+}
+
+/// An offer on a card.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+pub struct ReplyOffer {
+    /// What it gives.
+    pub kind: OfferKind,
+    /// Per cent, or hundredths of the currency.
+    pub value: i32,
+}
+
+/// A drop with its reason.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+pub struct ReplyDrop {
+    /// Who.
+    #[cfg_attr(feature = "types", ts(type = "string"))]
+    pub merchant: MerchantId,
+    /// For a program.
+    #[cfg_attr(feature = "types", ts(type = "string"))]
+    pub code: &'static str,
+    /// For a person.
+    pub reason: String,
+}
+
+impl Reply {
+    fn new(
+        question: &Question,
+        campaign: &Campaign,
+        decision: &Decision,
+        display: Option<&Display>,
+        scorer: &dyn Scorer,
+    ) -> Self {
+        let mut dropped = BTreeMap::new();
+        for drop in &decision.dropped {
+            *dropped.entry(drop.reason.code()).or_insert(0) += 1;
+        }
+        let drops = question.explain.then(|| {
+            let drops = decision.dropped.iter();
+            drops.map(|d| ReplyDrop { merchant: d.id, code: d.reason.code(), reason: d.reason.to_string() }).collect()
+        });
+        let local = time::Local::new(question.context.at, decision.offset_minutes);
+        Self {
+            id: question.id.clone(),
+            campaign: campaign.id.clone(),
+            title: decision.policy.title.clone(),
+            at: time::format(question.context.at),
+            local: format!("{} {}", weekday(local), clock(local.minute_of_day())),
+            place: ReplyPlace {
+                cell: decision.place.cell(),
+                served: decision.cell.is_some(),
+                certainty: decision.place.certainty,
+                source: decision.place.source,
+                travelling: decision.place.travelling,
+            },
+            slots: (0..decision.placements.len()).map(|slot| reply_slot(question, decision, slot, display, scorer)).collect(),
+            kept: decision.kept.len(),
+            dropped,
+            scorer: decision.scorer.to_string(),
+            model_error: decision.model_error.as_ref().map(ToString::to_string),
+            layers: decision.policy.provenance.clone(),
+            hashes: decision.hashes.clone(),
+            drops,
+        }
+    }
+
+    /// The reply's bytes: the same in every shell.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Every key is a string and every number finite, so this cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+fn reply_slot(
+    question: &Question,
+    decision: &Decision,
+    slot: usize,
+    display: Option<&Display>,
+    scorer: &dyn Scorer,
+) -> ReplySlot {
+    let placement = &decision.placements[slot];
+    let empty = ReplySlot {
+        pool: placement.pool,
+        merchant: None,
+        score: None,
+        distance_km: None,
+        open_until: None,
+        offer: None,
+        card: None,
+        fallback: Some(decision.policy.fallback.clone()),
+        explanation: None,
+    };
+    let Some(i) = placement.candidate else { return empty };
+    let (candidate, score) = (&decision.kept[i], decision.scores[i]);
+    let row = decision.rows.iter().nth(i).unwrap_or(&[]);
+    ReplySlot {
+        merchant: Some(candidate.merchant.id),
+        score: Some(score.total()),
+        distance_km: Some(libm::round(candidate.distance_km * 100.0) / 100.0),
+        open_until: candidate.closes.map(clock),
+        offer: candidate.offer.map(|offer| ReplyOffer { kind: offer.kind, value: offer.value }),
+        card: display.and_then(|block| block.card(candidate.merchant.id)),
+        fallback: None,
+        explanation: question.explain.then(|| explain(row, score, scorer, decision.model_error.as_ref())),
+        ..empty
+    }
+}
+
+fn weekday(local: time::Local) -> &'static str {
+    ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][local.weekday().rem_euclid(7) as usize]
+}

@@ -1,0 +1,314 @@
+//! From all merchants of an area to the candidates a reader could order from now; every drop has a reason.
+
+use crate::areas::{Area, Closure};
+use crate::bundle::{Audience, Merchant, Offer, OfferKind, Opening, Schedule};
+use crate::campaign::{Named, Policy, UnknownHours};
+use crate::context::Context;
+use crate::feature::{self, Facts};
+use crate::geo::Point;
+use crate::id::MerchantId;
+use crate::locate::Place;
+use crate::profile::Profile;
+use crate::time::{DAY_MINUTES, Local, clock};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// A kitchen that tells no preparation time gets this one.
+pub const USUAL_PREP_MINUTES: u8 = 20;
+
+/// A merchant that may be placed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Index in the bundle.
+    pub index: u32,
+    /// Its columns.
+    pub merchant: Merchant,
+    /// What its cuisines and clusters count in: the first 4 bytes of the map's fingerprint.
+    pub cuisine_map: u32,
+    /// From the decided place.
+    pub distance_km: f64,
+    /// Local minutes since 1970; `None` where its hours are not known.
+    pub closes: Option<i64>,
+    /// Minutes of the message's own clock until it closes.
+    pub open_minutes: Option<i64>,
+    /// The best offer that holds for this reader now.
+    pub offer: Option<Offer>,
+}
+
+/// A merchant that may not be placed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dropped {
+    /// Who.
+    pub id: MerchantId,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a merchant may not be placed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reason {
+    /// Sells something else than the campaign shows.
+    Kind,
+    /// Listed later than the message's time.
+    NotListedYet,
+    /// The overlay says so, until a time (seconds since 1970) if it tells one.
+    Unavailable(Closure, Option<i64>),
+    /// A layer excludes it.
+    Excluded(String),
+    /// The place is beyond its delivery radius.
+    TooFar {
+        /// To the place.
+        distance_km: f64,
+        /// How far it delivers.
+        limit_km: f64,
+    },
+    /// A border lies between.
+    AcrossBorder,
+    /// Others have hours, this one has none that could be read.
+    HoursUnknown,
+    /// The door is closed; local minutes since 1970.
+    Closed {
+        /// Since when, within a day.
+        since: Option<i64>,
+        /// Until when, within a week.
+        opens: Option<i64>,
+    },
+    /// Closes before the food is ready; local minutes since 1970.
+    ClosesTooSoon {
+        /// When it closes.
+        closes: i64,
+        /// How long it prepares.
+        prep_minutes: u8,
+    },
+    /// Another outlet of its chain is the better one.
+    ChainDuplicate(MerchantId),
+    /// Others are likelier by the first pass; its rank, from 0.
+    FirstPass(usize),
+}
+
+impl Reason {
+    /// Its name in counts and logs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Kind => "kind",
+            Self::NotListedYet => "not_listed_yet",
+            Self::Unavailable(closure, _) => closure.code(),
+            Self::Excluded(_) => "excluded",
+            Self::TooFar { .. } => "too_far",
+            Self::AcrossBorder => "across_border",
+            Self::HoursUnknown => "hours_unknown",
+            Self::Closed { .. } => "closed",
+            Self::ClosesTooSoon { .. } => "closes_too_soon",
+            Self::ChainDuplicate(_) => "chain_duplicate",
+            Self::FirstPass(_) => "first_pass",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind => write!(f, "not of the kinds this campaign shows"),
+            Self::NotListedYet => write!(f, "not listed yet"),
+            Self::Unavailable(closure, None) => write!(f, "{closure}"),
+            Self::Unavailable(closure, Some(until)) => write!(f, "{closure} until {}", crate::time::format(*until)),
+            Self::Excluded(layer) => write!(f, "excluded by layer {layer}"),
+            Self::TooFar { distance_km, limit_km } => write!(f, "{distance_km:.1} km away, delivers {limit_km:.1} km"),
+            Self::AcrossBorder => write!(f, "across the border"),
+            Self::HoursUnknown => write!(f, "opening hours unknown"),
+            Self::Closed { since: Some(since), .. } => write!(f, "closed since {}", clock(*since)),
+            Self::Closed { opens: Some(opens), .. } => write!(f, "closed, opens {}", clock(*opens)),
+            Self::Closed { .. } => write!(f, "closed"),
+            Self::ClosesTooSoon { closes, prep_minutes } => {
+                write!(f, "closes {}, prepares {prep_minutes} minutes", clock(*closes))
+            }
+            Self::ChainDuplicate(other) => write!(f, "same chain as {other}"),
+            Self::FirstPass(rank) => write!(f, "rank {} of the first pass", rank + 1),
+        }
+    }
+}
+
+/// What retrieval asks of one open, worked out once.
+struct Gate<'a> {
+    area: &'a Area<'a>,
+    point: Point,
+    context: &'a Context,
+    profile: &'a Profile,
+    policy: &'a Policy,
+    excluded: Vec<Named>,
+    local: Local,
+    /// Kitchens share schedules: each is looked up once.
+    doors: BTreeMap<u16, Opening>,
+}
+
+/// Splits an area's merchants into those that may be placed and those that may not.
+///
+/// Kept candidates come ascending by merchant id; kept and dropped together are all merchants of the area.
+#[must_use]
+pub fn retrieve(
+    area: Option<&Area<'_>>,
+    profile: &Profile,
+    place: &Place,
+    context: &Context,
+    policy: &Policy,
+) -> (Vec<Candidate>, Vec<Dropped>) {
+    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
+    let (Some(area), Some(point)) = (area, place.point) else { return (kept, dropped) };
+    let excluded = policy.exclude.iter().map(|name| Named::parse(name)).collect();
+    let local = area.bundle.local(context.at);
+    let mut gate = Gate { area, point, context, profile, policy, excluded, local, doors: BTreeMap::new() };
+    for index in 0..area.bundle.len() {
+        let merchant = area.bundle.merchant(index);
+        match gate.admit(index, merchant) {
+            Ok(candidate) => kept.push(candidate),
+            Err(reason) => dropped.push(Dropped { id: merchant.id, reason }),
+        }
+    }
+    best(&mut kept, &mut dropped, profile, place, context, policy, local);
+    (kept, dropped)
+}
+
+impl Gate<'_> {
+    /// The checks, cheapest and most final first: the first that fails is the reason.
+    fn admit(&mut self, index: usize, merchant: Merchant) -> Result<Candidate, Reason> {
+        if !self.policy.kinds.contains(&merchant.kind) {
+            return Err(Reason::Kind);
+        }
+        if merchant.listed_day.is_some_and(|day| i64::from(day) > self.local.day()) {
+            return Err(Reason::NotListedYet);
+        }
+        if let Some((closure, until)) = self.area.closure(merchant.id, self.context.at) {
+            return Err(Reason::Unavailable(closure, until));
+        }
+        if self.excluded.iter().any(|named| named.matches(&merchant)) {
+            return Err(Reason::Excluded(self.policy.provenance.get("exclude").cloned().unwrap_or_default()));
+        }
+        if merchant.across_border && !self.policy.across_border {
+            return Err(Reason::AcrossBorder);
+        }
+        let distance_km = self.point.distance_km(merchant.position);
+        let limit_km = merchant.radius_km.unwrap_or(self.policy.radius_km);
+        if distance_km > limit_km {
+            return Err(Reason::TooFar { distance_km, limit_km });
+        }
+        let closes = self.door(&merchant)?;
+        Ok(Candidate {
+            index: index as u32,
+            merchant,
+            cuisine_map: self.area.bundle.cuisine_map as u32,
+            distance_km,
+            closes,
+            open_minutes: closes.map(|closes| self.minutes_until(closes)),
+            offer: self.offer(index, merchant.id),
+        })
+    }
+
+    /// When it closes, if its hours are known; else why it is no candidate.
+    fn door(&mut self, merchant: &Merchant) -> Result<Option<i64>, Reason> {
+        let schedule = match merchant.schedule {
+            Schedule::Known(schedule) => schedule,
+            Schedule::Untracked => return Ok(None),
+            Schedule::Unknown if self.policy.unknown_hours == UnknownHours::Keep => return Ok(None),
+            Schedule::Unknown => return Err(Reason::HoursUnknown),
+        };
+        let (bundle, local) = (self.area.bundle, self.local);
+        match *self.doors.entry(schedule).or_insert_with(|| bundle.hours(schedule).at(local)) {
+            Opening::Closed { since, opens } => Err(Reason::Closed { since, opens }),
+            Opening::Open { closes } => {
+                let prep_minutes = merchant.prep_minutes.unwrap_or(USUAL_PREP_MINUTES);
+                if self.minutes_until(closes) < i64::from(prep_minutes) {
+                    return Err(Reason::ClosesTooSoon { closes, prep_minutes });
+                }
+                Ok(Some(closes))
+            }
+        }
+    }
+
+    /// Real minutes until a local time: on the night clocks change, the wall clock skips or repeats an hour.
+    fn minutes_until(&self, local: i64) -> i64 {
+        let now = self.area.bundle.offset_minutes(self.context.at);
+        let then = self.area.bundle.offset_minutes((local - i64::from(now)) * 60);
+        local - self.local.minutes - i64::from(then - now)
+    }
+
+    /// The most valuable offer that holds; equal ones by their id.
+    fn offer(&self, index: usize, id: MerchantId) -> Option<Offer> {
+        let now = u32::try_from(self.context.at / 60).unwrap_or(u32::MAX);
+        self.area
+            .bundle
+            .offers_of(index)
+            .filter(|offer| (offer.starts_minute..offer.ends_minute).contains(&now))
+            .filter(|offer| match offer.audience {
+                Audience::All => true,
+                Audience::New => self.profile.known(id).is_none(),
+                Audience::Member => self.profile.member,
+                Audience::Unknown => false,
+            })
+            .fold(None, |best: Option<Offer>, offer| match best {
+                Some(b) if worth(&b) >= worth(&offer) => best,
+                _ => Some(offer),
+            })
+    }
+}
+
+/// An offer's worth as a share of a usual basket, in per cent.
+#[must_use]
+pub fn worth(offer: &Offer) -> i32 {
+    match offer.kind {
+        OfferKind::Percent => offer.value,
+        // A usual basket is 25 of the currency, a usual fee 4.
+        OfferKind::Amount => offer.value / 25,
+        OfferKind::FreeDelivery => 16,
+        OfferKind::Other => 5,
+    }
+}
+
+/// One outlet a chain, then the first N by the linear first pass.
+fn best(
+    kept: &mut Vec<Candidate>,
+    dropped: &mut Vec<Dropped>,
+    profile: &Profile,
+    place: &Place,
+    context: &Context,
+    policy: &Policy,
+    local: Local,
+) {
+    let pinned: Vec<Named> = policy.pins.iter().map(|pin| Named::parse(&pin.merchant)).collect();
+    let mut ranked: Vec<(bool, f32, Candidate)> = core::mem::take(kept)
+        .into_iter()
+        .map(|candidate| {
+            let facts = Facts { candidate: &candidate, profile, place, context, local };
+            let likely = feature::first_pass(&facts);
+            (pinned.iter().any(|named| named.matches(&candidate.merchant)), likely, candidate)
+        })
+        .collect();
+    ranked.sort_by(|a, b| {
+        b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.merchant.id.cmp(&b.2.merchant.id))
+    });
+
+    let mut outlets: BTreeMap<u32, MerchantId> = BTreeMap::new();
+    let mut beyond = 0;
+    for (_, _, candidate) in ranked {
+        let (id, chain) = (candidate.merchant.id, candidate.merchant.chain);
+        let first = if chain.is_some() { *outlets.entry(chain.0).or_insert(id) } else { id };
+        if first != id {
+            dropped.push(Dropped { id, reason: Reason::ChainDuplicate(first) });
+        } else if kept.len() >= usize::from(policy.first_pass) {
+            dropped.push(Dropped { id, reason: Reason::FirstPass(kept.len() + beyond) });
+            beyond += 1;
+        } else {
+            kept.push(candidate);
+        }
+    }
+    kept.sort_by_key(|candidate| candidate.merchant.id);
+    dropped.sort_by_key(|dropped| dropped.id);
+}
+
+/// Days between a listing and a local day.
+#[must_use]
+pub(crate) fn days_since(day: u16, local: Local) -> i64 {
+    local.minutes.div_euclid(DAY_MINUTES) - i64::from(day)
+}

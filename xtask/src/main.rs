@@ -1,0 +1,102 @@
+//! `cargo xtask`: one command each for what people and CI do here, in the same words.
+//!
+//! Only the standard library is used, so that the first command on a fresh machine starts in seconds.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a task runner talks to a terminal"
+)]
+
+// In the order of dependence; a module uses only those above it.
+mod sh;
+mod report;
+mod setup;
+mod wasm;
+mod size;
+mod dependencies;
+mod documents;
+mod test;
+mod demo;
+
+use std::process::ExitCode;
+
+use sh::Outcome;
+
+/// A word after `cargo xtask`.
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Outcome,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "setup",
+        arguments: "",
+        about: "install what is missing: wasm32's std, wasm-bindgen, worker-build, node and python packages, the extract",
+        run: setup::run,
+    },
+    Task {
+        name: "demo",
+        arguments: "[--once]",
+        about: "real merchants in, ranked messages out, under workerd; leaves the server running, or exits with --once",
+        run: demo::run,
+    },
+    Task {
+        name: "test",
+        arguments: "[--list] [CHECK...]",
+        about: "run every check, or the named ones; the last line is `N passed, N failed`",
+        run: test::run,
+    },
+    Task {
+        name: "build",
+        arguments: "worker|web [--lite]",
+        about: "build a wasm module into target/modules (FRESHRANK_WASM_LTO=off for a quick, large one)",
+        run: wasm::run,
+    },
+    Task {
+        name: "size",
+        arguments: "",
+        about: "full and lite modules, raw and gzip, by crate",
+        run: size::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((word, rest)) = arguments.split_first() else {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    };
+    if matches!(word.as_str(), "help" | "--help" | "-h") {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    }
+    let Some(task) = TASKS.iter().find(|task| task.name == word) else {
+        eprintln!("error: no task `{word}`\n\n{}", help());
+        return ExitCode::FAILURE;
+    };
+    match (task.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) if message.is_empty() => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() -> String {
+    let usage: Vec<String> = TASKS
+        .iter()
+        .map(|task| format!("{} {}", task.name, task.arguments))
+        .collect();
+    let width = usage.iter().map(String::len).max().unwrap_or(0);
+    let lines = TASKS
+        .iter()
+        .zip(&usage)
+        .map(|(task, usage)| format!("  {usage:width$}  {}\n", task.about));
+    format!("cargo xtask COMMAND\n\n{}", lines.collect::<String>())
+}

@@ -1,0 +1,405 @@
+//! Every check there is: one line each, the words of those that failed, and one summary.
+//!
+//! The checks are data; what one needs is built or installed by the check itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::sh::{self, Outcome, program, root, target};
+use crate::wasm::Weight;
+use crate::{dependencies, documents, setup, wasm};
+
+/// One check.
+struct Check {
+    name: &'static str,
+    work: Work,
+}
+
+enum Work {
+    /// cargo on this machine's own target, with this in the environment.
+    Cargo(&'static [&'static str], &'static [(&'static str, &'static str)]),
+    /// cargo on wasm32.
+    Modules(&'static [&'static str]),
+    /// A check that is code, here or in another language.
+    Own(fn() -> Outcome<Verdict>),
+}
+
+enum Verdict {
+    Passed,
+    /// Why it could not run.
+    Skipped(String),
+}
+
+/// Cheap ones first: a mistake in form need not wait for a build.
+const CHECKS: &[Check] = &[
+    Check {
+        name: "format",
+        work: Work::Cargo(&["fmt", "--all", "--check"], &[]),
+    },
+    Check {
+        name: "documents",
+        work: Work::Own(|| documents::check().map(passed)),
+    },
+    Check {
+        name: "features",
+        work: Work::Own(|| dependencies::features().map(passed)),
+    },
+    Check {
+        name: "deny",
+        work: Work::Own(|| dependencies::deny().map(passed)),
+    },
+    Check {
+        name: "native",
+        work: Work::Cargo(&["test", "--release", "--locked", "--no-fail-fast"], &[]),
+    },
+    Check {
+        name: "clippy",
+        work: Work::Cargo(
+            &[
+                "clippy",
+                "--release",
+                "--locked",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+            &[],
+        ),
+    },
+    Check {
+        name: "doc",
+        work: Work::Cargo(
+            &["doc", "--release", "--locked", "--no-deps"],
+            &[("RUSTDOCFLAGS", "-D warnings")],
+        ),
+    },
+    Check {
+        name: "wasm clippy",
+        work: Work::Own(wasm_clippy),
+    },
+    Check {
+        name: "wasm",
+        work: Work::Modules(&[
+            "test",
+            "--locked",
+            "--profile",
+            "wasm",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--package",
+            "freshrank-web",
+            "--features",
+            "full",
+            "--no-fail-fast",
+        ]),
+    },
+    Check {
+        name: "node",
+        work: Work::Own(node),
+    },
+    Check {
+        name: "workerd",
+        work: Work::Own(workerd),
+    },
+    Check {
+        name: "training",
+        work: Work::Own(training),
+    },
+];
+
+fn passed((): ()) -> Verdict {
+    Verdict::Passed
+}
+
+/// `cargo xtask test [--list] [CHECK...]`.
+pub fn run(arguments: &[String]) -> Outcome {
+    if arguments.iter().any(|argument| argument == "--list") {
+        CHECKS.iter().for_each(|check| println!("{}", check.name));
+        return Ok(());
+    }
+    if let Some(unknown) = arguments
+        .iter()
+        .find(|name| !CHECKS.iter().any(|check| check.name == **name))
+    {
+        return Err(format!(
+            "no check `{unknown}`: `cargo xtask test --list` names them"
+        ));
+    }
+    let started = Instant::now();
+    let mut total = Tally::default();
+    let (mut n_passed, mut skipped, mut failed) = (0, Vec::new(), Vec::new());
+    for check in CHECKS
+        .iter()
+        .filter(|check| arguments.is_empty() || arguments.iter().any(|name| name == check.name))
+    {
+        let (verdict, tally, seconds) = timed(check);
+        let tests = if tally.tests() > 0 {
+            format!(", {} tests", tally.tests())
+        } else {
+            String::new()
+        };
+        match verdict {
+            Ok(Verdict::Passed) => {
+                println!("{:12} ok      {seconds:5.0} s{tests}", check.name);
+                n_passed += 1;
+                total.add(tally.or(Tally { passed: 1, failed: 0 }));
+            }
+            Ok(Verdict::Skipped(why)) => {
+                println!("{:12} skipped {seconds:5.0} s: {why}", check.name);
+                skipped.push(check.name);
+            }
+            Err(words) => {
+                println!("{:12} FAILED  {seconds:5.0} s{tests}\n{words}\n", check.name);
+                failed.push(check.name);
+                let one = Tally { passed: 0, failed: 1 };
+                total.add(if tally.failed > 0 {
+                    tally
+                } else {
+                    Tally { failed: 1, ..tally }.or(one)
+                });
+            }
+        }
+    }
+    let minutes = started.elapsed().as_secs_f64() / 60.0;
+    let list = |names: &[&str]| {
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", names.join(", "))
+        }
+    };
+    println!(
+        "{n_passed} checks passed, {} failed{}, {} skipped{} in {minutes:.1} min",
+        failed.len(),
+        list(&failed),
+        skipped.len(),
+        list(&skipped)
+    );
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(String::new())
+    }
+}
+
+fn timed(check: &Check) -> (Outcome<Verdict>, Tally, f64) {
+    let log = log_of(check.name);
+    // The last run's counts are not this one's.
+    let _ = fs::remove_file(&log);
+    let started = Instant::now();
+    let verdict = match check.work {
+        Work::Cargo(arguments, environment) => {
+            let mut cargo = program("cargo");
+            cargo.args(arguments).envs(environment.iter().copied());
+            logged(check.name, &mut cargo).map(passed)
+        }
+        Work::Modules(arguments) => modules(check.name, arguments).map(passed),
+        Work::Own(run) => run(),
+    };
+    let tally = Tally::read(&fs::read_to_string(log).unwrap_or_default());
+    (verdict, tally, started.elapsed().as_secs_f64())
+}
+
+fn log_of(check: &str) -> PathBuf {
+    target("logs").join(format!("test-{}.log", check.replace(' ', "-")))
+}
+
+fn logged(check: &str, command: &mut Command) -> Outcome {
+    sh::quietly(&format!("test-{check}"), command)
+}
+
+fn modules(check: &str, arguments: &[&str]) -> Outcome {
+    setup::bindgen()?;
+    let wasm = setup::wasm()?;
+    logged(check, wasm::settings(wasm.program("cargo").args(arguments)))
+}
+
+fn wasm_clippy() -> Outcome<Verdict> {
+    if let Some(why) = setup::wasm()?.lacks_clippy() {
+        return Ok(Verdict::Skipped(why));
+    }
+    let target = ["--locked", "--profile", "wasm", "--target", setup::WASM_TARGET];
+    let packages = [
+        "--package",
+        "freshrank-worker",
+        "--package",
+        "freshrank-web",
+        "--features",
+        "freshrank-web/full",
+    ];
+    let rest = ["--all-targets", "--", "-D", "warnings"];
+    modules(
+        "wasm clippy",
+        &[&["clippy"][..], &target, &packages, &rest].concat(),
+    )
+    .map(passed)
+}
+
+/// The package for Node, as a program in Node uses it.
+fn node() -> Outcome<Verdict> {
+    node_tests("node", "wasm/web/tests", || {
+        let package = wasm::web(Weight::Full)?;
+        Ok(vec![("FRESHRANK_WEB", package)])
+    })
+}
+
+/// The Worker under workerd, over HTTP.
+fn workerd() -> Outcome<Verdict> {
+    node_tests("workerd", "wasm/worker/tests", || {
+        let worker = wasm::worker(Weight::Full)?;
+        setup::node()?;
+        Ok(vec![("FRESHRANK_WORKER", worker)])
+    })
+}
+
+/// Runs a directory's `*.test.mjs`; they find what they test by the variables, and the `freshrank`
+/// binary in `FRESHRANK_CLI`.
+fn node_tests(
+    check: &str,
+    dir: &str,
+    prepare: impl FnOnce() -> Outcome<Vec<(&'static str, PathBuf)>>,
+) -> Outcome<Verdict> {
+    let files = files_ending(&root().join(dir), ".test.mjs");
+    if files.is_empty() {
+        return Ok(Verdict::Skipped(format!("no *.test.mjs in {dir}")));
+    }
+    let mut environment = prepare()?;
+    environment.push(("FRESHRANK_CLI", cli()?));
+    let mut node = program("node");
+    node.args(["--test", "--test-concurrency=1", "--test-reporter=tap"])
+        .args(files)
+        .envs(environment);
+    node.env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
+        .env("WRANGLER_SEND_METRICS", "false");
+    logged(check, &mut node).map(passed)
+}
+
+fn files_ending(dir: &Path, end: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut files: Vec<_> = paths
+        .filter(|path| path.to_string_lossy().ends_with(end))
+        .collect();
+    files.sort();
+    files
+}
+
+/// The `freshrank` binary, built.
+pub fn cli() -> Outcome<PathBuf> {
+    sh::quietly(
+        "cli",
+        program("cargo").args(["build", "--release", "--locked", "--package", "freshrank-cli"]),
+    )?;
+    Ok(target("release/freshrank"))
+}
+
+/// The training's own checks, in its own language.
+fn training() -> Outcome<Verdict> {
+    if let Some(why_not) = setup::python()? {
+        return Ok(Verdict::Skipped(why_not));
+    }
+    if files_ending(&root().join("training"), ".py")
+        .iter()
+        .all(|path| !is_test(path))
+    {
+        return Ok(Verdict::Skipped("no test_*.py in training".to_owned()));
+    }
+    let cli = cli()?;
+    let mut python = program(setup::venv().join("bin/python"));
+    python
+        .args(["-m", "unittest", "discover", "--start-directory", "training"])
+        .env("FRESHRANK_CLI", cli);
+    logged("training", &mut python).map(passed)
+}
+
+fn is_test(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("test_"))
+}
+
+/// How many tests said what.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+impl Tally {
+    /// Adds up the summaries of Rust's harness, of TAP and of Python's unittest.
+    fn read(log: &str) -> Self {
+        let mut total = Self::default();
+        for line in log.lines() {
+            if let Some(rest) = line.trim_start().strip_prefix("test result: ") {
+                total.passed += before(rest, " passed");
+                total.failed += before(rest, " failed");
+            } else if let Some(n) = line.strip_prefix("# pass ") {
+                total.passed += n.trim().parse().unwrap_or(0);
+            } else if let Some(n) = line.strip_prefix("# fail ") {
+                total.failed += n.trim().parse().unwrap_or(0);
+            } else if let Some(rest) = line.strip_prefix("Ran ") {
+                total.passed += rest.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+            } else if let Some(rest) = line.strip_prefix("FAILED (") {
+                let failed: usize = rest
+                    .trim_end_matches(')')
+                    .split(", ")
+                    .filter_map(|part| part.split_once('='))
+                    .filter(|(kind, _)| matches!(*kind, "failures" | "errors"))
+                    .filter_map(|(_, n)| n.parse::<usize>().ok())
+                    .sum();
+                total.failed += failed;
+                total.passed = total.passed.saturating_sub(failed);
+            }
+        }
+        total
+    }
+
+    const fn tests(self) -> usize {
+        self.passed + self.failed
+    }
+
+    const fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+
+    /// A check that has no tests within counts as one itself.
+    const fn or(self, one: Self) -> Self {
+        if self.tests() > 0 { self } else { one }
+    }
+}
+
+/// The number that stands before `word`: 3 for `ok. 3 passed; ...`.
+fn before(text: &str, word: &str) -> usize {
+    text.split_once(word)
+        .and_then(|(head, _)| head.rsplit(' ').next())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summaries_of_three_harnesses_add_up() {
+        let rust = "test result: ok. 3 passed; 0 failed; 1 ignored\ntest result: FAILED. 10 passed; 2 failed; 0 ignored";
+        assert_eq!(
+            Tally::read(rust),
+            Tally {
+                passed: 13,
+                failed: 2
+            }
+        );
+        assert_eq!(
+            Tally::read("# tests 5\n# pass 4\n# fail 1\n"),
+            Tally { passed: 4, failed: 1 }
+        );
+        let python = "Ran 7 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=1)";
+        assert_eq!(Tally::read(python), Tally { passed: 4, failed: 3 });
+        assert_eq!(Tally::read("error: could not compile"), Tally::default());
+    }
+}
