@@ -268,6 +268,14 @@ fn bytes(field: &'static str, text: &str) -> Result<Vec<u8>, RequestError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|error| RequestError::Value { field, problem: format!("not base64url: {error}") })
 }
 
+/// Reads what [`base64url`] wrote.
+///
+/// # Errors
+/// Where it is not base64url without padding.
+pub fn from_base64url(text: &str) -> Result<Vec<u8>, RequestError> {
+    bytes("profile", text)
+}
+
 /// Bytes as a request carries them: base64url without padding.
 #[must_use]
 pub fn base64url(bytes: &[u8]) -> String {

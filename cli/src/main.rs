@@ -1,2 +1,57 @@
-//! Cli.
-fn main() {}
+//! `freshrank`: every verb of the offline half and of the engine. The only part that prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+mod campaign;
+mod inspect;
+mod model;
+mod print;
+mod rank;
+mod replay;
+mod shelf;
+
+/// Decides which merchants a marketing message shows, when it is sent or opened.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Answer a request (JSON on stdin or in a file), or a batch of them
+    Rank(rank::Arguments),
+    /// Decide logged decisions again and compare every byte
+    Replay(replay::Arguments),
+    /// Show what any area bundle, display block, profile, plan or model holds
+    Inspect(inspect::Arguments),
+    /// Check, show or publish a campaign's layers
+    #[command(subcommand)]
+    Campaign(campaign::Verb),
+    /// Check and compile a ranker
+    #[command(subcommand)]
+    Model(model::Verb),
+}
+
+/// What a verb ends with: nothing, or a sentence for stderr.
+type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().verb {
+        Verb::Rank(arguments) => rank::run(&arguments),
+        Verb::Replay(arguments) => replay::run(&arguments),
+        Verb::Inspect(arguments) => inspect::run(&arguments),
+        Verb::Campaign(verb) => campaign::run(&verb),
+        Verb::Model(verb) => model::run(&verb),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

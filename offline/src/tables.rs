@@ -4,6 +4,16 @@
 //! row means is here. Times are whole seconds since 1970-01-01T00:00:00Z, coordinates WGS84 degrees.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+pub use read::{ReadOptions, read};
+pub use write::{write, write_csv};
+
+mod column;
+mod records;
+pub mod read;
+pub mod write;
 
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type Timestamp = i64;
@@ -213,4 +223,200 @@ pub struct Fault {
     pub row_lost: bool,
     /// The first few, each `file:row: column: found X, expected Y`.
     pub first: Vec<String>,
+}
+
+impl Kind {
+    pub(crate) const WORDS: [&str; 3] = ["restaurant", "grocery", "retail"];
+
+    /// As in the tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Restaurant => "restaurant",
+            Self::Grocery => "grocery",
+            Self::Retail => "retail",
+        }
+    }
+
+    /// From the tables' word, or from OpenStreetMap's word for an amenity or shop that sells food.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "restaurant" | "fast_food" | "cafe" | "pub" | "bar" | "biergarten" | "food_court"
+            | "ice_cream" => Some(Self::Restaurant),
+            "grocery" | "bakery" | "beverages" | "butcher" | "cheese" | "chocolate" | "coffee"
+            | "confectionery" | "convenience" | "dairy" | "deli" | "farm" | "frozen_food" | "greengrocer"
+            | "health_food" | "nuts" | "pasta" | "pastry" | "seafood" | "spices" | "supermarket" | "tea" => {
+                Some(Self::Grocery)
+            }
+            "retail" => Some(Self::Retail),
+            _ => None,
+        }
+    }
+}
+
+impl Status {
+    pub(crate) const WORDS: [&str; 2] = ["completed", "cancelled"];
+
+    /// As in the tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// From the tables' word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "completed" => Some(Self::Completed),
+            "cancelled" | "canceled" => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+}
+
+impl Report {
+    /// How many rows of a table were left out.
+    #[must_use]
+    pub fn lost(&self, table: &str) -> usize {
+        let of_table = |kind: &str| kind.split_once(": ").is_some_and(|(name, _)| name == table);
+        self.faults
+            .iter()
+            .filter(|(kind, fault)| fault.row_lost && of_table(kind))
+            .map(|(_, fault)| fault.count)
+            .sum()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (table, count) in &self.rows {
+            writeln!(f, "{table}: {count} rows")?;
+        }
+        for (kind, fault) in &self.faults {
+            let what = if fault.row_lost {
+                "rows left out"
+            } else {
+                "values left out"
+            };
+            writeln!(f, "{kind}: {} {what}", fault.count)?;
+            for first in &fault.first {
+                writeln!(f, "  {first}")?;
+            }
+            if fault.count > fault.first.len() {
+                writeln!(f, "  and {} more", fault.count - fault.first.len())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why tables cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The file system's answer.
+    #[error("{}: {source}", file.display())]
+    Io {
+        /// Which file or directory.
+        file: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// Not a Parquet file, or one with other types.
+    #[error("{}: not readable as Parquet: {what}", file.display())]
+    Parquet {
+        /// Which file.
+        file: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The one table that must be there is not.
+    #[error("{}: found neither merchants.parquet nor merchants.csv but {}", dir.display(), list(found))]
+    NoMerchants {
+        /// Where.
+        dir: PathBuf,
+        /// The first few files there.
+        found: Vec<String>,
+    },
+    /// The first line is no header.
+    #[error("{}:1: found no end of the header, expected column names separated by commas", file.display())]
+    Header {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// A header without columns of the contract.
+    #[error(
+        "{}: found no column {}, but {}{}",
+        file.display(), missing.join(", "), list(found), did_you_mean(suggestions)
+    )]
+    MissingColumns {
+        /// Which file.
+        file: PathBuf,
+        /// The contract's names.
+        missing: Vec<String>,
+        /// What the header has.
+        found: Vec<String>,
+        /// (The contract's name, a similar one of the header).
+        suggestions: Vec<(String, String)>,
+    },
+    /// A header with the same name twice.
+    #[error("{}: found the column {column} twice, expected it once", file.display())]
+    DuplicateColumn {
+        /// Which file.
+        file: PathBuf,
+        /// Which column.
+        column: String,
+    },
+    /// A mapping that fits no table that was read.
+    #[error(
+        "column mapping {column}={from}: found no table with a column {column} to fill and {from} to fill it from"
+    )]
+    UnusedMapping {
+        /// The contract's name.
+        column: String,
+        /// The file's.
+        from: String,
+    },
+    /// More lost rows than the operator accepts.
+    #[error("{table}: lost {lost} of {rows} rows, expected at most {:.4} %\n{report}", limit * 100.0)]
+    TooManyBad {
+        /// Which table.
+        table: String,
+        /// Rows left out.
+        lost: usize,
+        /// Rows there are.
+        rows: usize,
+        /// The accepted share, 0 to 1.
+        limit: f64,
+        /// What was wrong.
+        report: Report,
+    },
+    /// An empty table would be read back from an older file.
+    #[error("{}: found a file of another import, expected a directory without it", file.display())]
+    Stale {
+        /// The other file.
+        file: PathBuf,
+    },
+}
+
+fn list(found: &[String]) -> String {
+    if found.is_empty() {
+        "nothing".to_owned()
+    } else {
+        found.join(", ")
+    }
+}
+
+fn did_you_mean(suggestions: &[(String, String)]) -> String {
+    if suggestions.is_empty() {
+        return String::new();
+    }
+    let pairs: Vec<String> = suggestions
+        .iter()
+        .map(|(name, found)| format!("{name}={found}"))
+        .collect();
+    format!("; did you mean {}?", pairs.join(","))
 }

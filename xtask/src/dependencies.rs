@@ -173,7 +173,7 @@ pub fn deny() -> Outcome {
     }
     let text = said(tree.args(["--prefix", "none", "--no-dedupe", "--format", "{p}|{l}"]))?;
     let mut wrong = BTreeSet::new();
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.is_empty()) {
         let (package, licence) = line.split_once('|').unwrap_or((line, ""));
         let name = package.split(' ').next().unwrap_or_default();
         if banned.iter().any(|ban| ban == name) {

@@ -1,11 +1,10 @@
 //! Builds the modules that ship: the Worker, and the package for browsers and Node, each full or lite.
 //!
-//! What comes out is in `target/modules/NAME-WEIGHT`. `FRESHRANK_WASM_LTO=off` leaves out link-time
-//! optimization and wasm-opt: seconds instead of minutes, and a larger and slower module.
+//! What comes out is in `target/modules/NAME-WEIGHT`. `FRESHRANK_WASM_LTO=off` leaves out wasm-opt, which
+//! optimizes the linked module as a whole: seconds instead of a minute, and a larger and slower module.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::setup::{self, Wasm};
 use crate::sh::{self, Outcome, program, quietly, root, target};
@@ -83,7 +82,7 @@ pub fn web(weight: Weight) -> Outcome<PathBuf> {
         "--profile",
         "wasm",
     ]);
-    quietly("web", settings(cargo.args(weight.features())))?;
+    quietly("web", cargo.args(weight.features()))?;
 
     let linked = target("wasm/wasm32-unknown-unknown/wasm/freshrank_web.wasm");
     let to = target("modules").join(format!("web-{}", weight.name()));
@@ -136,22 +135,12 @@ fn worker_build(wasm: &Wasm, to: &Path, weight: Weight) -> Outcome {
     command.env("WASM_BINDGEN_BIN", bindgen);
     command.env("ESBUILD_BIN", node.join("esbuild"));
     command.env("WASM_OPT_BIN", node.join("wasm-opt"));
-    quietly("worker-build", settings(&mut command))
+    quietly("worker-build", &mut command)
 }
 
 /// Whether a build is for trying out only.
 fn is_quick() -> bool {
     std::env::var("FRESHRANK_WASM_LTO").is_ok_and(|value| value == "off")
-}
-
-/// The `wasm` profile, or its quick form.
-pub fn settings(command: &mut Command) -> &mut Command {
-    if is_quick() {
-        command
-            .env("CARGO_PROFILE_WASM_LTO", "off")
-            .env("CARGO_PROFILE_WASM_CODEGEN_UNITS", "16");
-    }
-    command
 }
 
 /// Runs wasm-opt over a module in place, keeping it with its names in `named`. It takes a minute:

@@ -1,1 +1,196 @@
-//! Room.
+//! The edge: one request is one open or one send.
+//!
+//! This shell only translates. It brings the clock and what was published, so that the engine does not have to, and
+//! it answers every request: a sender gets a decision or a problem with its reason, never a stack trace.
+
+mod body;
+mod key;
+#[path = "../../model.rs"]
+mod model;
+mod problem;
+mod store;
+
+use body::BodyLines;
+use freshrank::bundle::{self, Bundle, Display};
+use freshrank::geo::Cell;
+use freshrank::request::{MAX_BODY, Question, Reply};
+use freshrank::{Campaign, Scorer, feature};
+use futures_util::stream;
+use problem::{Problem, respond};
+use serde_json::json;
+use std::rc::Rc;
+use store::{Store, is_name, now_ms};
+use worker::{Context, Env, Request, Response, ResponseBody, event};
+
+/// Bytes of a display block, as [`Display::decode`] reads them.
+const MAX_DISPLAY: usize = 16 << 20;
+/// Bytes of a campaign.
+const MAX_CAMPAIGN: usize = 2 << 20;
+
+thread_local! {
+    static SCORER: Rc<dyn Scorer> = Rc::from(model::choose(model::PLAN));
+}
+
+/// Chooses who judges, before the first request.
+#[event(start)]
+fn start() {
+    SCORER.with(|_| ());
+}
+
+/// Answers a request.
+#[event(fetch)]
+async fn fetch(mut request: Request, env: Env, _: Context) -> worker::Result<Response> {
+    // A panic is a bug, and costs every request of this isolate: nothing below may.
+    Ok(route(&mut request, &env).await.unwrap_or_else(|problem| problem.response()))
+}
+
+async fn route(request: &mut Request, env: &Env) -> Result<Response, Problem> {
+    let path = request.path();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    match segments[..] {
+        ["healthz"] => {
+            allow(request, &["GET", "HEAD"], "GET, HEAD")?;
+            Ok(health())
+        }
+        ["v1", "rank"] => {
+            allow(request, &["POST"], "POST")?;
+            key::check(request, env, key::RANK)?;
+            rank(request, &Store::new(env)).await
+        }
+        ["v1", "rank", "batch"] => {
+            allow(request, &["POST"], "POST")?;
+            key::check(request, env, key::RANK)?;
+            batch(request, Store::new(env))
+        }
+        ["v1", "areas", cell] => {
+            publishes(request, env)?;
+            put_area(request, &Store::new(env), cell).await
+        }
+        ["v1", "areas", cell, "display"] => {
+            publishes(request, env)?;
+            put_display(request, &Store::new(env), cell).await
+        }
+        ["v1", "campaigns", id] => {
+            publishes(request, env)?;
+            put_campaign(request, &Store::new(env), id).await
+        }
+        _ => Err(Problem::new(404, format!("no route {path}"))),
+    }
+}
+
+fn allow(request: &Request, methods: &[&str], allow: &'static str) -> Result<(), Problem> {
+    // The raw word: `Request::method` calls whatever it does not know a GET.
+    let method = request.inner().method();
+    if methods.contains(&method.as_str()) { Ok(()) } else { Err(Problem::method_not_allowed(&method, allow)) }
+}
+
+fn publishes(request: &Request, env: &Env) -> Result<(), Problem> {
+    allow(request, &["PUT"], "PUT")?;
+    key::check(request, env, key::PUBLISH)
+}
+
+/// What runs here, and why the prior ranks if it does.
+fn health() -> Response {
+    let scorer = SCORER.with(Rc::clone);
+    json_response(&json!({
+        "ok": true,
+        "version": env!("CARGO_PKG_VERSION"),
+        "module": model::MODULE,
+        "scorer": scorer.name(),
+        "model": scorer.model().to_string(),
+        "model_error": model::refusal(scorer.as_ref()),
+        "features": feature::fingerprint_hex(),
+    }))
+}
+
+async fn rank(request: &mut Request, store: &Store) -> Result<Response, Problem> {
+    let json = body::read(request, MAX_BODY).await?;
+    let (reply, notices) = answer(&json, store).await?;
+    let notices = notices.join("; ");
+    let header = (!notices.is_empty()).then_some(("Freshrank-Notice", notices.as_str()));
+    Ok(respond(200, "application/json", ResponseBody::Body(reply.to_json().into_bytes()), header))
+}
+
+/// Answers line by line while the client still sends: what is in memory is one line and its answer.
+fn batch(request: &mut Request, store: Store) -> Result<Response, Problem> {
+    let lines = BodyLines::new(request, MAX_BODY);
+    let answers = stream::unfold((lines, store), |(mut lines, store)| async move {
+        let (number, line) = lines.next().await?;
+        let answered = match line {
+            Ok(json) => answer(&json, &store).await.map(|(reply, _)| reply.to_json()),
+            Err(length) => Err(Problem::too_large(&format!("line has {length} bytes"), MAX_BODY)),
+        };
+        let mut text = answered.unwrap_or_else(|problem| problem.to_json(Some(number)));
+        text.push('\n');
+        Some((Ok::<_, worker::Error>(text.into_bytes()), (lines, store)))
+    });
+    let response = Response::builder().from_stream(answers);
+    let response = response.map_err(|error| Problem::unavailable(format!("no stream: {error}")))?;
+    Ok(respond(200, "application/x-ndjson", response.body().clone(), None))
+}
+
+/// The reply, and what is wrong with what was published.
+async fn answer(json: &[u8], store: &Store) -> Result<(Reply, Vec<String>), Problem> {
+    let question = Question::parse(json, (now_ms() / 1000).cast_signed())?;
+    let campaign = store.campaign(question.campaign.as_deref()).await?;
+    let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
+    let mut notices = Vec::new();
+    let (mut area, mut display) = (None, None);
+    if let Some(cell) = cell {
+        // Without its area the reader still gets the campaign's own card.
+        let found = store.area(cell).await;
+        notices.extend(found.error);
+        area = found.value;
+    }
+    if let (true, Some(bundle)) = (question.display, &area) {
+        let found = store.display(bundle.cell, bundle.hash).await;
+        notices.extend(found.error);
+        display = found.value;
+    }
+    let scorer = SCORER.with(Rc::clone);
+    Ok((question.answer(area.as_deref(), display.as_deref(), &campaign, scorer.as_ref()), notices))
+}
+
+async fn put_area(request: &mut Request, store: &Store, path: &str) -> Result<Response, Problem> {
+    let cell = cell(path)?;
+    let bytes = body::read(request, bundle::MAX_BYTES).await?;
+    let area = Bundle::decode(bytes).map_err(Problem::bad_request)?;
+    if area.cell != cell {
+        return Err(Problem::bad_request(format!("area bundle is of cell {}, its path of {cell}", area.cell)));
+    }
+    let published = json!({ "cell": cell, "hash": area.hash, "merchants": area.len(), "as_of": freshrank::time::format(area.as_of) });
+    let bytes = area.bytes().to_vec();
+    store.publish(&cell.to_string(), &bytes, area).await?;
+    Ok(json_response(&published))
+}
+
+async fn put_display(request: &mut Request, store: &Store, path: &str) -> Result<Response, Problem> {
+    let cell = cell(path)?;
+    let bytes = body::read(request, MAX_DISPLAY).await?;
+    let display = Display::decode(bytes.clone()).map_err(Problem::bad_request)?;
+    let published = json!({ "cell": cell, "bundle": display.bundle, "cards": display.len() });
+    store.publish(&cell.to_string(), &bytes, display).await?;
+    Ok(json_response(&published))
+}
+
+async fn put_campaign(request: &mut Request, store: &Store, id: &str) -> Result<Response, Problem> {
+    if !is_name(id) {
+        return Err(Problem::bad_request("a campaign's name has 1 to 64 letters, digits, - and _"));
+    }
+    let bytes = body::read(request, MAX_CAMPAIGN).await?;
+    let campaign = Campaign::parse(&bytes).map_err(Problem::bad_request)?;
+    if campaign.id != id {
+        return Err(Problem::bad_request(format!("campaign says its name is {:?}, its path {id:?}", campaign.id)));
+    }
+    let published = json!({ "id": id, "hash": campaign.hash, "layers": campaign.layers.len() });
+    store.publish(id, &bytes, campaign).await?;
+    Ok(json_response(&published))
+}
+
+fn cell(text: &str) -> Result<Cell, Problem> {
+    Cell::parse(text).ok_or_else(|| Problem::new(404, format!("found {text:?}, expected an H3 cell at resolution 7")))
+}
+
+fn json_response(value: &serde_json::Value) -> Response {
+    respond(200, "application/json", ResponseBody::Body(value.to_string().into_bytes()), None)
+}

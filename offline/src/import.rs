@@ -1,0 +1,1 @@
+//! Merchants from elsewhere: OpenStreetMap extracts, GeoJSON, CSV.

@@ -1,0 +1,273 @@
+//! A simulated market: made-up demand over real merchants.
+//!
+//! No public orders go with the merchants of OpenStreetMap, so readers, places, orders, offers and events are
+//! drawn from a choice model whose every number stands in `offline/market.toml`. That file was frozen before
+//! any model was trained. **The market shows mechanics, not quality**: whoever wrote the choice model knows what
+//! a good feature is, so a ranker that wins here has shown that rows, labels, training and serving fit together,
+//! and nothing about real readers. Every output says that it is simulated.
+//!
+//! # The choice
+//!
+//! An order goes to one of the merchants that deliver to its place, are listed, and stay open until the food is
+//! ready. Reader *r* takes the merchant *m* that maximises *V + ε*, with *ε* standard Gumbel: a multinomial logit
+//! (McFadden 1974). At time *t*, place *p*, with *d* the distance in km and the weights of `[utility]`:
+//!
+//! ```text
+//! V =  taste · ⟨u_r + drift(r, month), x_m⟩        latent vectors over the cuisine groups
+//!    + label · mean taste for the labels of m      beyond their groups
+//!    + appeal(g_m) + daypart(g_m, t)               what a group is worth, and when
+//!    + fame(m) + quality(m) − prep(m)              the same for everyone
+//!    − price · (band_m − band_r)²
+//!    − distance · δ_r · d − fee · fee_m            members pay no fee
+//!    + η_r · (habit + habit_choice · ln(n/100)) · ln(1 + Σ 2^(−age/half-life))    own orders at m; n deliver to p
+//!    − satiation, if m was ordered from within 18 hours
+//!    + chain · ln(1 + the same sum at other outlets of the chain)
+//!    + offer · ω_r · best offer that holds for r, in usual baskets
+//!    + bond(r, m) + standing(m, cell 7 of p) + word(m, cell 8 of p, week) + buzz(m, week)
+//!    + rain(t) · (comfort(g_m) − rain_distance · d)
+//! ```
+//!
+//! `x_m` is the mean of its groups' unit vectors with a part of its own; `u_r` is standard normal; `δ`, `η` and
+//! `ω` are log-normal with median 1. The last two lines are `[unseen]`: no column of the tables has them, though
+//! popularity in the cell sees the shadow of `standing`, and own orders that of `bond`.
+//!
+//! # Readers
+//!
+//! A reader has one to four regular places, each leaned to by daypart; a later order goes with `new_share` to a
+//! place never used before: a regular one not used so far, a guest's, or the begin of a journey, whose orders then
+//! stay there. After each order a reader comes back with probability *u^stay_power*, *u* uniform: by itself that
+//! gives one order at the median and a tail of order 1/n. Gaps are log-normal around the reader's own median.
+//!
+//! # What it is fitted to
+//!
+//! [`Moments`] of real food delivery: the median reader has one order; the median gap of those who return is a week;
+//! half of their later orders repeat a merchant; one in eight goes to a place never used before. A test holds the
+//! frozen numbers to that.
+//!
+//! # What is made up about merchants
+//!
+//! Price band, rating with its count, quality, delivery radius, preparation, fee and the date of listing, where the
+//! table has none. What the table has (name, coordinates, hours, cuisines, chain) is left alone.
+//!
+//! Everything depends on the seed, the parameters and the merchants only, not on threads or the machine.
+
+pub use moments::Moments;
+pub use oracle::{Groups, Moment, Oracle, Past, Soul};
+pub use parameters::Parameters;
+
+mod draw;
+pub mod parameters;
+mod calendar;
+mod enrich;
+pub mod oracle;
+mod life;
+mod mail;
+mod moments;
+
+use crate::hours;
+use crate::tables::{Event, Merchant, Offer, Tables, Timestamp};
+use calendar::Calendar;
+use draw::Dice;
+use freshrank::time::DAY_MINUTES;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use life::{Life, Stage};
+use rayon::prelude::*;
+use std::path::PathBuf;
+
+const DAY: i64 = 86_400;
+
+/// Readers, unless told.
+pub const USERS: usize = 20_000;
+
+/// What a market cannot be made of.
+#[derive(Debug, thiserror::Error)]
+pub enum MarketError {
+    /// A number that makes no market, or a file that is no TOML.
+    #[error("market parameters: {0}")]
+    Parameters(String),
+    /// Nobody to order from.
+    #[error("no merchants: a market needs at least one")]
+    NoMerchants,
+    /// Not on Earth.
+    #[error("merchant {merchant_id:?}: coordinates are out of range")]
+    Coordinates {
+        /// Whose.
+        merchant_id: String,
+    },
+    /// The oracle's file.
+    #[error("{path}: {what}", path = path.display())]
+    Oracle {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// A market that was made up.
+#[derive(Debug, Clone)]
+pub struct Market {
+    /// All six tables; merchants are the real ones, with what was missing filled.
+    pub tables: Tables,
+    /// What everybody truly wants.
+    pub oracle: Oracle,
+    /// What the orders look like.
+    pub moments: Moments,
+    /// Merchants whose opening hours are missing or not readable; open 10:00 to 21:00 here.
+    pub unknown_hours: usize,
+}
+
+/// What [`Tables::simulated`] says of such a market.
+#[must_use]
+pub fn label(seed: u64) -> String {
+    format!("simulated by `freshrank market`, seed {seed}: demand is made up, merchants are real")
+}
+
+/// Makes up the demand of `users` readers for these merchants; `market` is the layer path of the city, `fi/helsinki`.
+///
+/// # Errors
+/// No merchant, a merchant that is nowhere on Earth, or parameters that make no market.
+pub fn simulate(
+    merchants: &[Merchant],
+    parameters: &Parameters,
+    seed: u64,
+    users: usize,
+    market: &str,
+) -> Result<Market, MarketError> {
+    let zone = zone(merchants, parameters)?;
+    let start = oracle::start(parameters, &zone)?;
+    let groups = Groups::new(parameters, seed);
+    let mut merchants = merchants.to_vec();
+    for merchant in &mut merchants {
+        enrich::enrich(merchant, parameters, &groups, seed, start);
+    }
+    let offers = offers(&merchants, parameters, seed, start);
+    let oracle = Oracle::new(&merchants, &offers, parameters, seed, zone)?;
+    let country = country(&merchants, market);
+    let hours: Vec<Option<Calendar>> =
+        merchants.par_iter().map(|merchant| calendar(merchant, parameters)).collect();
+    let unknown_hours = hours.iter().filter(|hours| hours.is_none()).count();
+    let calendars: Vec<Calendar> =
+        merchants.iter().zip(hours).map(|(m, hours)| hours.unwrap_or_else(|| daytime(m, parameters))).collect();
+
+    let stage = Stage { oracle: &oracle, merchants: &merchants, calendars: &calendars, market, country: country.as_deref() };
+    let lives: Vec<Life> = (0..users).into_par_iter().map(|number| stage.live(number)).collect();
+    let events = mail::send(&stage, &lives);
+    let tables = collect(merchants, offers, lives, events, label(seed));
+    let moments = Moments::of(&tables);
+    Ok(Market { tables, oracle, moments, unknown_hours })
+}
+
+fn collect(merchants: Vec<Merchant>, offers: Vec<Offer>, lives: Vec<Life>, mail: Vec<Event>, label: String) -> Tables {
+    let mut tables = Tables { merchants, offers, events: mail, simulated: Some(label), ..Tables::default() };
+    for life in lives {
+        tables.readers.push(life.reader);
+        tables.places.extend(life.places);
+        tables.orders.extend(life.orders);
+        tables.events.extend(life.events);
+    }
+    // Stable sorts: what happens to one reader in one second keeps its order.
+    tables.orders.sort_by(|a, b| {
+        (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id))
+    });
+    tables.events.sort_by(|a, b| (a.at, &a.user_id).cmp(&(b.at, &b.user_id)));
+    tables
+}
+
+/// The zone that is asked for, else the one the middle merchant lies in.
+fn zone(merchants: &[Merchant], parameters: &Parameters) -> Result<TimeZone, MarketError> {
+    let middle = |value: fn(&Merchant) -> f64| {
+        let mut all: Vec<f64> = merchants.iter().map(value).collect();
+        all.sort_unstable_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().ok_or(MarketError::NoMerchants)
+    };
+    let (latitude, longitude) = (middle(|m| m.latitude)?, middle(|m| m.longitude)?);
+    let name = match &parameters.window.time_zone {
+        Some(name) => name.clone(),
+        None => hours::time_zone(latitude, longitude).to_owned(),
+    };
+    zone_of(&name).map_err(|err| MarketError::Parameters(format!("window.time_zone: {err}")))
+}
+
+/// From the database in the program: results must not depend on what the machine has installed.
+fn zone_of(name: &str) -> Result<TimeZone, jiff::Error> {
+    if name == "UTC" { Ok(TimeZone::UTC) } else { TimeZoneDatabase::bundled().get(name) }
+}
+
+/// Where most merchants are, else the first part of the market's path.
+fn country(merchants: &[Merchant], market: &str) -> Option<String> {
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    merchants.iter().filter_map(|m| m.country.as_deref()).for_each(|country| *counts.entry(country).or_default() += 1);
+    let most = counts.into_iter().max_by_key(|&(_, count)| count).map(|(country, _)| country.to_owned());
+    let path = || market.split('/').next().filter(|part| part.len() == 2).map(str::to_uppercase);
+    most.or_else(path)
+}
+
+/// Promotions of the window, merchant by merchant.
+fn offers(merchants: &[Merchant], parameters: &Parameters, seed: u64, start: Timestamp) -> Vec<Offer> {
+    let p = &parameters.offers;
+    let mut offers = Vec::new();
+    for (number, merchant) in merchants.iter().enumerate() {
+        let mut dice = Dice::new(seed, "offers", number);
+        let mut day = 0.0;
+        loop {
+            day += dice.exponential(30.0 / p.per_merchant_month);
+            if day >= f64::from(parameters.window.days) {
+                break;
+            }
+            let length = dice.between(p.days);
+            let kind = dice.name(&p.kinds).unwrap_or("percent");
+            let value = match kind {
+                "percent" => 5.0 * (2 + dice.below(7)) as f32,
+                "amount" => (3 + dice.below(6)) as f32,
+                _ => 0.0,
+            };
+            let audience = dice.name(&p.audiences).unwrap_or("all");
+            offers.push(Offer {
+                offer_id: format!("o{:05}", offers.len() + 1),
+                merchant_id: merchant.merchant_id.clone(),
+                kind: kind.into(),
+                value,
+                starts_at: start + (day as i64) * DAY,
+                ends_at: start + ((day + length) as i64) * DAY,
+                audience: Some(audience.into()),
+                terms: None,
+            });
+            day += length;
+        }
+    }
+    offers
+}
+
+/// Opening hours over the window and the day before it, for those who close after midnight.
+fn calendar(merchant: &Merchant, parameters: &Parameters) -> Option<Calendar> {
+    let first = parameters.window.start.yesterday().ok()?;
+    let days = parameters.window.days + 1;
+    let hours = hours::compile(merchant.opening_hours.as_deref()?, merchant.into(), first, days).ok()?;
+    let dates = first.series(jiff::Span::new().days(1)).take(days.into());
+    let day = |(n, date)| {
+        let midnight = (first_day(parameters) - 1 + n) * DAY_MINUTES;
+        let opening = move |(open, close)| (midnight + i64::from(open), midnight + i64::from(close));
+        hours.on(date).into_iter().map(opening)
+    };
+    Some(Calendar::new((0..).zip(dates).flat_map(day).collect(), prep(merchant)))
+}
+
+fn daytime(merchant: &Merchant, parameters: &Parameters) -> Calendar {
+    let [open, close] = parameters.merchants.unknown_hours.map(i64::from);
+    let day = |n: i64| (first_day(parameters) + n) * DAY_MINUTES;
+    Calendar::new((-1..=i64::from(parameters.window.days)).map(|n| (day(n) + open, day(n) + close)).collect(), prep(merchant))
+}
+
+fn prep(merchant: &Merchant) -> i64 {
+    merchant.prep_minutes.map_or(20, |minutes| minutes as i64)
+}
+
+/// Days from 1970-01-01 to the first day of the window.
+fn first_day(parameters: &Parameters) -> i64 {
+    let start = parameters.window.start;
+    freshrank::time::days_from_civil(start.year().into(), start.month().into(), start.day().into())
+}
+
+#[cfg(test)]
+mod tests;

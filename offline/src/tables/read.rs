@@ -1,0 +1,834 @@
+//! Reading the six tables: CSV or Parquet, with every fault counted and the first of each kind shown.
+//!
+//! A table that cannot be what it claims (no such column, not a Parquet file) is an error. A row or value that
+//! cannot be used is a fault: it is left out, counted, and listed with file, row and column. Too many lost rows are
+//! an error again. Only operators see these messages; still no reader's id is repeated in them.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit, TimestampSecondType, UInt32Type};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::column::{Column, Limits, Need, Row, Type, Value, labels};
+pub use super::records::MAX_RECORD_BYTES;
+use super::records::{Next, Record, Records};
+use super::{Event, Merchant, Offer, Order, Place, Reader, Report, TableError, Tables, Timestamp};
+
+/// How many rows of one kind of fault are listed.
+pub const LISTED: usize = 10;
+
+/// The key under which a Parquet file, and the column in which a CSV file, says that its rows are made up.
+pub(super) const SIMULATED: &str = "freshrank.simulated";
+
+/// Rows of a Parquet file that are decoded at once.
+const BATCH_ROWS: usize = 8192;
+
+/// How to read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadOptions {
+    /// The share of a table's rows, 0 to 1, that may be lost before reading fails.
+    pub max_bad_share: f64,
+    /// Foreign headers: (column of the contract, column of the file). The first may name its table
+    /// (`orders.value`); the second may join columns (`OSM_TYPE+OSM_ID`).
+    pub map: Vec<(String, String)>,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            max_bad_share: 0.01,
+            map: Vec::new(),
+        }
+    }
+}
+
+/// Reads a directory of tables, or one file, whose name then says which table it is (merchants unless told).
+///
+/// Of `merchants.parquet` and `merchants.csv` the former is taken. Orders come sorted by (`ordered_at`, `user_id`,
+/// `merchant_id`), events by (`at`, `user_id`); readers that only other tables mention are added at the end, by id.
+///
+/// # Errors
+/// No merchants, a file or column that is not there or not readable, or too many lost rows.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<(Tables, Report), TableError> {
+    let files = Files::of(path)?;
+    let mut from = Source {
+        files,
+        options,
+        report: Report::default(),
+        simulated: None,
+        mapped: BTreeSet::new(),
+    };
+
+    let merchants = from.unique::<Merchant, _>(|row| row.merchant_id.clone(), "merchant_id")?;
+    let readers = from.unique::<Reader, _>(|row| row.user_id.clone(), "user_id")?;
+    let places = from.unique::<Place, _>(|row| (row.user_id.clone(), row.place_id.clone()), "place_id")?;
+    let orders = from.table::<Order>()?;
+    let offers = from.unique::<Offer, _>(|row| row.offer_id.clone(), "offer_id")?;
+    let events = from.table::<Event>()?;
+    if let Some((column, file)) = options
+        .map
+        .iter()
+        .find(|(column, _)| !from.mapped.contains(column))
+    {
+        return Err(TableError::UnusedMapping {
+            column: column.clone(),
+            from: file.clone(),
+        });
+    }
+
+    let merchants = from.keep(merchants, |row| {
+        let (Some(first), Some(end)) = (row.listed_from, row.listed_until) else {
+            return Ok(());
+        };
+        ordered(first, end, "listed_until", "a time after listed_from")
+    });
+    let known: BTreeSet<&str> = merchants.iter().map(|row| row.1.merchant_id.as_str()).collect();
+    let is_known = |id: &str| {
+        let found = || {
+            Wrong::new(
+                "merchant_id",
+                "unknown merchant",
+                shown(id),
+                "an id of the table merchants",
+            )
+        };
+        if known.contains(id) { Ok(()) } else { Err(found()) }
+    };
+    let spots: HashMap<(&str, &str), (f64, f64)> = places
+        .iter()
+        .map(|(_, row)| {
+            (
+                (row.user_id.as_str(), row.place_id.as_str()),
+                (row.latitude, row.longitude),
+            )
+        })
+        .collect();
+    let mut orders = from.keep_mut(orders, |row| {
+        is_known(&row.merchant_id)?;
+        if row.latitude.is_none() || row.longitude.is_none() {
+            let spot = row
+                .place_id
+                .as_ref()
+                .and_then(|id| spots.get(&(row.user_id.as_str(), id.as_str())));
+            let Some((latitude, longitude)) = spot else {
+                let found = match row.place_id {
+                    Some(_) => "a place that is not in the table places, and no coordinates",
+                    None => "neither place_id nor latitude and longitude",
+                };
+                return Err(Wrong::new(
+                    "place_id",
+                    "no place",
+                    found,
+                    "a place of the reader, or coordinates",
+                ));
+            };
+            (row.latitude, row.longitude) = (Some(*latitude), Some(*longitude));
+        }
+        Ok(())
+    });
+    let offers = from.keep(offers, |row| {
+        is_known(&row.merchant_id)?;
+        ordered(row.starts_at, row.ends_at, "ends_at", "a time after starts_at")
+    });
+    let mut events = from.keep(events, |row| row.merchant_id.as_deref().map_or(Ok(()), is_known));
+    from.half_places(&mut events);
+
+    let mut tables = Tables {
+        merchants: rows(merchants),
+        readers: rows(readers),
+        places: rows(places),
+        orders: std::mem::take(&mut orders)
+            .into_iter()
+            .map(|(_, row)| row)
+            .collect(),
+        offers: rows(offers),
+        events: rows(events),
+        simulated: from.simulated.take(),
+    };
+    from.add_readers(&mut tables);
+    tables.orders.sort_by(|a, b| {
+        (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id))
+    });
+    tables
+        .events
+        .sort_by(|a, b| (a.at, &a.user_id).cmp(&(b.at, &b.user_id)));
+    let report = from.finish(&tables)?;
+    Ok((tables, report))
+}
+
+fn rows<R>(rows: Vec<(u64, R)>) -> Vec<R> {
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+fn ordered(
+    first: Timestamp,
+    end: Timestamp,
+    column: &'static str,
+    expected: &'static str,
+) -> Result<(), Wrong> {
+    if first < end {
+        return Ok(());
+    }
+    Err(Wrong::new(column, "ends before it begins", time(end), expected))
+}
+
+pub(super) fn time(second: Timestamp) -> String {
+    jiff::Timestamp::from_second(second).map_or_else(|_| second.to_string(), |time| time.to_string())
+}
+
+/// Why a row or value is refused.
+struct Wrong {
+    column: &'static str,
+    /// The kind it is counted under.
+    kind: &'static str,
+    found: String,
+    expected: Cow<'static, str>,
+}
+
+impl Wrong {
+    fn new(
+        column: &'static str,
+        kind: &'static str,
+        found: impl Into<String>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            column,
+            kind,
+            found: found.into(),
+            expected: expected.into(),
+        }
+    }
+}
+
+/// What stood there, short enough for a line.
+fn shown(text: &str) -> String {
+    let mut short: String = text.chars().take(40).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{short:?}")
+}
+
+/// Which file has which table.
+struct Files {
+    by_table: BTreeMap<&'static str, PathBuf>,
+}
+
+const TABLES: [&str; 6] = [
+    Merchant::TABLE,
+    Reader::TABLE,
+    Place::TABLE,
+    Order::TABLE,
+    Offer::TABLE,
+    Event::TABLE,
+];
+
+impl Files {
+    fn of(path: &Path) -> Result<Self, TableError> {
+        let io = |source| TableError::Io {
+            file: path.to_owned(),
+            source,
+        };
+        let mut by_table = BTreeMap::new();
+        if std::fs::metadata(path).map_err(io)?.is_file() {
+            let stem = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .unwrap_or_default();
+            let table = TABLES
+                .iter()
+                .find(|table| **table == stem)
+                .unwrap_or(&Merchant::TABLE);
+            by_table.insert(*table, path.to_owned());
+        } else {
+            for table in TABLES {
+                let candidates = ["parquet", "csv"].map(|ending| path.join(format!("{table}.{ending}")));
+                if let Some(file) = candidates.into_iter().find(|file| file.is_file()) {
+                    by_table.insert(table, file);
+                }
+            }
+        }
+        if !by_table.contains_key(Merchant::TABLE) {
+            let mut found: Vec<String> = match std::fs::read_dir(path) {
+                Ok(dir) => dir
+                    .flatten()
+                    .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                    .collect(),
+                Err(_) => vec![path.display().to_string()],
+            };
+            found.sort();
+            found.truncate(LISTED);
+            return Err(TableError::NoMerchants {
+                dir: path.to_owned(),
+                found,
+            });
+        }
+        Ok(Self { by_table })
+    }
+
+    /// As it is called in messages.
+    fn name(&self, table: &str) -> String {
+        let file = self.by_table.get(table).and_then(|file| file.file_name());
+        file.map_or_else(|| table.to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// One cell as it was found.
+enum Cell<'a> {
+    Text(Cow<'a, str>),
+    Value(Value<'a>),
+    NotUtf8,
+}
+
+struct Source<'o> {
+    files: Files,
+    options: &'o ReadOptions,
+    report: Report,
+    simulated: Option<String>,
+    /// Mappings that some table used.
+    mapped: BTreeSet<String>,
+}
+
+impl Source<'_> {
+    fn fault(&mut self, table: &str, row: u64, row_lost: bool, wrong: Wrong) {
+        let Wrong {
+            column,
+            kind,
+            found,
+            expected,
+        } = wrong;
+        let kind = if column.is_empty() {
+            format!("{table}: {kind}")
+        } else {
+            format!("{table}: {column} {kind}")
+        };
+        let fault = self.report.faults.entry(kind).or_default();
+        fault.count += 1;
+        fault.row_lost |= row_lost;
+        if fault.first.len() < LISTED {
+            let column = if column.is_empty() {
+                String::new()
+            } else {
+                format!("{column}: ")
+            };
+            let file = self.files.name(table);
+            fault.first.push(format!(
+                "{file}:{row}: {column}found {found}, expected {expected}"
+            ));
+        }
+    }
+
+    fn keep<R: Row>(
+        &mut self,
+        rows: Vec<(u64, R)>,
+        check: impl Fn(&R) -> Result<(), Wrong>,
+    ) -> Vec<(u64, R)> {
+        self.keep_mut(rows, |row| check(row))
+    }
+
+    fn keep_mut<R: Row>(
+        &mut self,
+        mut rows: Vec<(u64, R)>,
+        check: impl Fn(&mut R) -> Result<(), Wrong>,
+    ) -> Vec<(u64, R)> {
+        rows.retain_mut(|(row, values)| match check(values) {
+            Ok(()) => true,
+            Err(wrong) => {
+                self.fault(R::TABLE, *row, true, wrong);
+                false
+            }
+        });
+        rows
+    }
+
+    /// A table without two rows of the same id: the first stays.
+    fn unique<R: Row, K: std::hash::Hash + Eq>(
+        &mut self,
+        id: fn(&R) -> K,
+        column: &'static str,
+    ) -> Result<Vec<(u64, R)>, TableError> {
+        let rows = self.table::<R>()?;
+        let mut first: HashMap<K, u64> = HashMap::with_capacity(rows.len());
+        let mut kept = Vec::with_capacity(rows.len());
+        for (row, values) in rows {
+            match first.entry(id(&values)) {
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    entry.insert(row);
+                    kept.push((row, values));
+                }
+                std::collections::hash_map::Entry::Occupied(entry) => {
+                    let found = format!("the id of row {} again", entry.get());
+                    let wrong = Wrong::new(column, "duplicate", found, "each id once");
+                    self.fault(R::TABLE, row, true, wrong);
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// A latitude alone is no place.
+    fn half_places(&mut self, events: &mut [(u64, Event)]) {
+        for (row, event) in events {
+            if event.latitude.is_some() != event.longitude.is_some() {
+                (event.latitude, event.longitude) = (None, None);
+                let wrong = Wrong::new("latitude", "without longitude", "one of the two", "both or none");
+                self.fault(Event::TABLE, *row, false, wrong);
+            }
+        }
+    }
+
+    fn add_readers(&mut self, tables: &mut Tables) {
+        let known: BTreeSet<&str> = tables
+            .readers
+            .iter()
+            .map(|reader| reader.user_id.as_str())
+            .collect();
+        let mentioned: BTreeSet<&str> = (tables.places.iter().map(|row| row.user_id.as_str()))
+            .chain(tables.orders.iter().map(|row| row.user_id.as_str()))
+            .chain(tables.events.iter().map(|row| row.user_id.as_str()))
+            .filter(|user_id| !known.contains(user_id))
+            .collect();
+        let added: Vec<Reader> = mentioned
+            .into_iter()
+            .map(|user_id| Reader {
+                user_id: user_id.to_owned(),
+                ..Reader::default()
+            })
+            .collect();
+        if !added.is_empty() {
+            self.report
+                .rows
+                .insert("readers (known from other tables only)".to_owned(), added.len());
+        }
+        tables.readers.extend(added);
+    }
+
+    fn finish(mut self, tables: &Tables) -> Result<Report, TableError> {
+        let counts = [
+            (Merchant::TABLE, tables.merchants.len()),
+            (Reader::TABLE, tables.readers.len()),
+            (Place::TABLE, tables.places.len()),
+            (Order::TABLE, tables.orders.len()),
+            (Offer::TABLE, tables.offers.len()),
+            (Event::TABLE, tables.events.len()),
+        ];
+        self.report
+            .rows
+            .extend(counts.map(|(table, count)| (table.to_owned(), count)));
+        for (table, kept) in counts {
+            let lost = self.report.lost(table);
+            let rows = lost + kept;
+            if lost as f64 > self.options.max_bad_share * rows as f64 {
+                let (table, limit) = (table.to_owned(), self.options.max_bad_share);
+                return Err(TableError::TooManyBad {
+                    table,
+                    lost,
+                    rows,
+                    limit,
+                    report: self.report,
+                });
+            }
+        }
+        Ok(self.report)
+    }
+
+    fn table<R: Row>(&mut self) -> Result<Vec<(u64, R)>, TableError> {
+        let Some(file) = self.files.by_table.get(R::TABLE).cloned() else {
+            return Ok(Vec::new());
+        };
+        let opened = File::open(&file).map_err(|source| TableError::Io {
+            file: file.clone(),
+            source,
+        })?;
+        if file.extension().is_some_and(|ending| ending == "parquet") {
+            self.parquet(&file, opened)
+        } else {
+            self.csv(&file, opened)
+        }
+    }
+
+    /// For each column of the contract, which columns of the file hold it; none when the file lacks an optional one.
+    fn columns<R: Row>(&mut self, file: &Path, found: &[String]) -> Result<Vec<Vec<usize>>, TableError> {
+        let position = |name: &str| found.iter().position(|column| column == name);
+        if let Some(twice) = found
+            .iter()
+            .enumerate()
+            .find(|(i, name)| position(name) != Some(*i))
+        {
+            return Err(TableError::DuplicateColumn {
+                file: file.to_owned(),
+                column: twice.1.clone(),
+            });
+        }
+        let mut missing = Vec::new();
+        let mut columns = Vec::new();
+        for column in R::COLUMNS {
+            let mapping = self
+                .options
+                .map
+                .iter()
+                .find(|(to, _)| to == column.name || to.split_once('.') == Some((R::TABLE, column.name)));
+            let mapped = mapping.and_then(|(to, from)| {
+                let parts = position(from)
+                    .map(|at| vec![at])
+                    .or_else(|| from.split('+').map(position).collect());
+                parts.inspect(|_| {
+                    self.mapped.insert(to.clone());
+                })
+            });
+            let held = mapped.or_else(|| position(column.name).map(|at| vec![at]));
+            if held.is_none() && column.need != Need::Nothing {
+                missing.push(column.name);
+            }
+            columns.push(held.unwrap_or_default());
+        }
+        if missing.is_empty() {
+            return Ok(columns);
+        }
+        let suggestions = missing
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), nearest(name, found)?.to_owned())))
+            .collect();
+        Err(TableError::MissingColumns {
+            file: file.to_owned(),
+            missing: missing.into_iter().map(str::to_owned).collect(),
+            found: found.to_vec(),
+            suggestions,
+        })
+    }
+
+    fn csv<R: Row>(&mut self, file: &Path, opened: File) -> Result<Vec<(u64, R)>, TableError> {
+        let io = |source| TableError::Io {
+            file: file.to_owned(),
+            source,
+        };
+        let mut records = Records::new(opened).map_err(io)?;
+        let mut record = Record::default();
+        let found: Vec<String> = match records.next(&mut record).map_err(io)? {
+            Next::Record(_) => record
+                .iter()
+                .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+                .collect(),
+            Next::TooLong(_) | Next::OpenQuote(_) => {
+                return Err(TableError::Header {
+                    file: file.to_owned(),
+                });
+            }
+            Next::End => Vec::new(),
+        };
+        let columns = self.columns::<R>(file, &found)?;
+        let simulated = found.iter().position(|name| name == SIMULATED);
+        let mut rows = Vec::new();
+        loop {
+            let line = match records.next(&mut record).map_err(io)? {
+                Next::End => return Ok(rows),
+                Next::TooLong(line) => {
+                    let found = format!("a line of more than {MAX_RECORD_BYTES} bytes");
+                    self.fault(
+                        R::TABLE,
+                        line,
+                        true,
+                        Wrong::new("", "line too long", found, "a record"),
+                    );
+                    continue;
+                }
+                Next::OpenQuote(line) => {
+                    let wrong = Wrong::new("", "quote never closed", "an opening quote", "a closing one");
+                    self.fault(R::TABLE, line, true, wrong);
+                    continue;
+                }
+                Next::Record(line) if record.len() != found.len() => {
+                    let expected = format!("{} as in the header", found.len());
+                    let wrong = Wrong::new("", "number of fields", record.len().to_string(), expected);
+                    self.fault(R::TABLE, line, true, wrong);
+                    continue;
+                }
+                Next::Record(line) => line,
+            };
+            if let Some(said) = simulated
+                .and_then(|at| record.get(at))
+                .filter(|said| !said.is_empty())
+            {
+                self.simulated
+                    .get_or_insert_with(|| String::from_utf8_lossy(said).into_owned());
+            }
+            let text = |at: usize| std::str::from_utf8(record.get(at).unwrap_or_default());
+            let row = self.row(line, |column| {
+                let parts: Result<Vec<&str>, _> = columns[column].iter().map(|at| text(*at)).collect();
+                match parts.as_deref() {
+                    Err(_) => Cell::NotUtf8,
+                    Ok([one]) => Cell::Text(Cow::Borrowed(*one)),
+                    Ok(parts) => Cell::Text(Cow::Owned(parts.concat())),
+                }
+            });
+            rows.extend(row.map(|row| (line, row)));
+        }
+    }
+
+    fn parquet<R: Row>(&mut self, file: &Path, opened: File) -> Result<Vec<(u64, R)>, TableError> {
+        let parquet = |err: &dyn std::fmt::Display| TableError::Parquet {
+            file: file.to_owned(),
+            what: err.to_string().lines().next().unwrap_or_default().to_owned(),
+        };
+        let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|err| parquet(&err))?;
+        let found: Vec<String> = builder
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let columns = self.columns::<R>(file, &found)?;
+        let metadata = builder.metadata().file_metadata().key_value_metadata();
+        for entry in metadata
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.key == SIMULATED)
+        {
+            self.simulated = self.simulated.take().or_else(|| entry.value.clone());
+        }
+        let wanted: BTreeSet<usize> = columns.iter().flatten().copied().collect();
+        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.iter().copied());
+        let batches = builder
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(|err| parquet(&err))?;
+
+        let mut rows = Vec::new();
+        let mut before: u64 = 0;
+        for batch in batches {
+            let batch = batch.map_err(|err| parquet(&err))?;
+            let mut cells: Vec<Vec<Cells>> = Vec::new();
+            for (column, held) in R::COLUMNS.iter().zip(&columns) {
+                let held = held.iter().map(|at| {
+                    let array = batch.column(wanted.iter().position(|kept| kept == at).unwrap_or_default());
+                    Cells::of(array, if held.len() == 1 { column.kind } else { Type::Text }).map_err(|err| {
+                        let what = format!("column {}: {err}, expected {}", found[*at], column.expected());
+                        parquet(&what)
+                    })
+                });
+                cells.push(held.collect::<Result<_, _>>()?);
+            }
+            for i in 0..batch.num_rows() {
+                let row = before + i as u64 + 1;
+                let values = self.row(row, |column| match cells[column].as_slice() {
+                    [] => Cell::Value(Value::Absent),
+                    [one] => one.at(i),
+                    parts => Cell::Text(Cow::Owned(parts.iter().map(|part| part.text(i)).collect())),
+                });
+                rows.extend(values.map(|values| (row, values)));
+            }
+            before += batch.num_rows() as u64;
+        }
+        Ok(rows)
+    }
+
+    /// One row, or nothing if a value it cannot do without is wrong.
+    fn row<'c, R: Row>(&mut self, row: u64, cell: impl Fn(usize) -> Cell<'c>) -> Option<R> {
+        let mut values = R::default();
+        for (i, column) in R::COLUMNS.iter().enumerate() {
+            let value = parse(column, cell(i));
+            let wrong = match value {
+                Ok(Value::Absent) if column.need != Need::Value => continue,
+                Ok(Value::Absent) => Wrong::new(column.name, "missing", "nothing", column.expected()),
+                Ok(value) => {
+                    let found = matches!(column.limits, Limits::OneOf(_)).then(|| said(&value));
+                    if (column.set)(&mut values, value) {
+                        continue;
+                    }
+                    Wrong::new(
+                        column.name,
+                        "unknown word",
+                        found.unwrap_or_default(),
+                        column.expected(),
+                    )
+                }
+                Err(wrong) => wrong,
+            };
+            let row_lost = column.need == Need::Value;
+            self.fault(R::TABLE, row, row_lost, wrong);
+            if row_lost {
+                return None;
+            }
+        }
+        Some(values)
+    }
+}
+
+/// Brings a cell to its column's type and limits.
+fn parse<'c, R>(column: &Column<R>, cell: Cell<'c>) -> Result<Value<'c>, Wrong> {
+    let wrong = |kind, found: String| Err(Wrong::new(column.name, kind, found, column.expected()));
+    let value = match cell {
+        Cell::NotUtf8 => return wrong("not UTF-8", "bytes that are not UTF-8".to_owned()),
+        Cell::Text(text) if text.trim().is_empty() => Value::Absent,
+        Cell::Text(text) if text.len() > MAX_RECORD_BYTES => {
+            return wrong("too long", format!("{} bytes", text.len()));
+        }
+        Cell::Text(text) if column.kind == Type::Text => Value::Text(match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        }),
+        Cell::Text(text) => match read_text(column.kind, text.trim()) {
+            Some(value) => value,
+            None => return wrong("unreadable", shown(text.trim())),
+        },
+        Cell::Value(value) => value,
+    };
+    if column.allows(&value) {
+        Ok(value)
+    } else {
+        wrong("out of range", said(&value))
+    }
+}
+
+fn said(value: &Value<'_>) -> String {
+    match value {
+        Value::Absent => "nothing".to_owned(),
+        Value::Text(text) => shown(text),
+        Value::Real(v) => v.to_string(),
+        Value::Single(v) => v.to_string(),
+        Value::Count(v) => v.to_string(),
+        Value::Flag(v) => v.to_string(),
+        Value::Time(v) => time(*v),
+        Value::Labels(labels) => shown(&labels.join(";")),
+    }
+}
+
+/// A value of any type but text, as it is written in a CSV file.
+fn read_text(kind: Type, text: &str) -> Option<Value<'static>> {
+    match kind {
+        Type::Text => None,
+        Type::Real => text.parse().ok().map(Value::Real),
+        Type::Single => text.parse().ok().map(Value::Single),
+        // Programs that keep gaps in a column of whole numbers write them as reals.
+        Type::Count => text
+            .strip_suffix(".0")
+            .unwrap_or(text)
+            .parse()
+            .ok()
+            .map(Value::Count),
+        Type::Flag => match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "1" => Some(Value::Flag(true)),
+            "false" | "no" | "0" => Some(Value::Flag(false)),
+            _ => None,
+        },
+        Type::Time => text
+            .parse()
+            .ok()
+            .map(|time: jiff::Timestamp| Value::Time(time.as_second())),
+        Type::Labels => Some(Value::Labels(distinct(labels(text)))),
+    }
+}
+
+fn distinct(labels: impl Iterator<Item = String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for label in labels {
+        if !out.contains(&label) {
+            out.push(label);
+        }
+    }
+    out
+}
+
+/// One column of a batch of a Parquet file: in the type we write, else as text.
+enum Cells {
+    Array(Type, ArrayRef),
+    Text(StringArray),
+}
+
+impl Cells {
+    fn of(array: &ArrayRef, kind: Type) -> Result<Self, String> {
+        let found = || format!("found {}", array.data_type());
+        let to = |data_type: DataType| cast(array, &data_type).map_err(|_| found());
+        match (kind, array.data_type()) {
+            (Type::Real, DataType::Float64)
+            | (Type::Single, DataType::Float32)
+            | (Type::Count, DataType::UInt32)
+            | (Type::Flag, DataType::Boolean) => Ok(Self::Array(kind, array.clone())),
+            (Type::Time, DataType::Timestamp(..)) => Ok(Self::Array(
+                kind,
+                to(DataType::Timestamp(TimeUnit::Second, None))?,
+            )),
+            // A number is no moment: its unit and its epoch are anyone's guess.
+            (Type::Time, other) if other.is_numeric() => Err(found()),
+            (Type::Labels, DataType::List(_) | DataType::LargeList(_)) => {
+                Ok(Self::Array(kind, to(DataType::new_list(DataType::Utf8, true))?))
+            }
+            _ => Ok(Self::Text(to(DataType::Utf8)?.as_string::<i32>().clone())),
+        }
+    }
+
+    fn at(&self, row: usize) -> Cell<'_> {
+        let (kind, array) = match self {
+            Self::Text(texts) if texts.is_null(row) => return Cell::Value(Value::Absent),
+            Self::Text(texts) => return Cell::Text(Cow::Borrowed(texts.value(row))),
+            Self::Array(_, array) if array.is_null(row) => return Cell::Value(Value::Absent),
+            Self::Array(kind, array) => (*kind, array),
+        };
+        Cell::Value(match kind {
+            Type::Real => Value::Real(array.as_primitive::<Float64Type>().value(row)),
+            Type::Single => Value::Single(array.as_primitive::<Float32Type>().value(row)),
+            Type::Count => Value::Count(array.as_primitive::<UInt32Type>().value(row)),
+            Type::Flag => Value::Flag(array.as_boolean().value(row)),
+            Type::Time => Value::Time(array.as_primitive::<TimestampSecondType>().value(row)),
+            Type::Labels => {
+                let list = array.as_list::<i32>().value(row);
+                let texts = list.as_string::<i32>().iter().flatten();
+                Value::Labels(distinct(texts.flat_map(|text| labels(text).collect::<Vec<_>>())))
+            }
+            Type::Text => Value::Absent,
+        })
+    }
+
+    fn text(&self, row: usize) -> &str {
+        match self {
+            Self::Text(texts) if !texts.is_null(row) => texts.value(row),
+            _ => "",
+        }
+    }
+}
+
+/// The column that was probably meant: what differs least once case and punctuation are gone.
+pub(super) fn nearest<'f>(name: &str, found: &'f [String]) -> Option<&'f str> {
+    let plain = |text: &str| -> String {
+        text.chars()
+            .filter(|c| c.is_alphanumeric())
+            .flat_map(char::to_lowercase)
+            .collect()
+    };
+    let wanted = plain(name);
+    let similar = |candidate: &&String| {
+        let candidate = plain(candidate);
+        let contained = candidate.len() >= 3 && (wanted.contains(&candidate) || candidate.contains(&wanted));
+        let distance = edits(&wanted, &candidate);
+        (contained || distance * 3 <= wanted.len()).then_some(distance)
+    };
+    let ranked = found
+        .iter()
+        .filter_map(|column| Some((similar(&column)?, column)));
+    ranked
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, column)| column.as_str())
+}
+
+/// Levenshtein distance.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

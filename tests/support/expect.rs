@@ -1,0 +1,179 @@
+//! A decision in the words of a case.
+
+use super::Asked;
+use freshrank::Decision;
+use freshrank::bundle::OfferKind;
+use freshrank::feature::FEATURES;
+use freshrank::time::{Local, clock};
+use std::fmt::Write as _;
+use toml::{Table, Value};
+
+/// Everything a case may expect.
+pub struct Words<'a> {
+    asked: &'a Asked,
+    decision: &'a Decision,
+}
+
+impl<'a> Words<'a> {
+    pub fn new(asked: &'a Asked, decision: &'a Decision) -> Self {
+        Self { asked, decision }
+    }
+
+    /// The keys that somebody expects, with what there is; slots always, drops wherever there are any.
+    pub fn like(&self, expected: &Table) -> Table {
+        let mut found = Table::new();
+        for (key, value) in expected {
+            let words = match key.as_str() {
+                "slots" => list(self.slots()),
+                "dropped" => list(self.dropped()),
+                "columns" => list(self.columns(value)),
+                "open_until" => list(self.open_until()),
+                "offers" => list(self.offers()),
+                "pools" => list(self.decision.placements.iter().map(|p| json_word(&p.pool)).collect()),
+                "place" => self.place().into(),
+                "scorer" => self.scorer().into(),
+                "local" => self.local().into(),
+                "layers" => {
+                    let layers = self.decision.policy.provenance.iter();
+                    Value::Table(layers.map(|(key, layer)| ((*key).to_owned(), layer.as_str().into())).collect())
+                }
+                other => panic!("nothing to expect is called {other:?}"),
+            };
+            found.insert(key.clone(), words);
+        }
+        found.insert("slots".into(), list(self.slots()));
+        if !self.decision.dropped.is_empty() {
+            found.insert("dropped".into(), list(self.dropped()));
+        }
+        found
+    }
+
+    fn name(&self, id: freshrank::MerchantId) -> String {
+        self.asked.names.merchants.get(&id.0).cloned().unwrap_or_else(|| id.to_string())
+    }
+
+    /// `-` is the campaign's own card.
+    fn slots(&self) -> Vec<String> {
+        let shown = self.decision.placements.iter().map(|placement| placement.candidate);
+        shown.map(|shown| shown.map_or("-".into(), |i| self.name(self.decision.kept[i].merchant.id))).collect()
+    }
+
+    fn dropped(&self) -> Vec<String> {
+        let mut drops: Vec<String> = Vec::new();
+        for drop in &self.decision.dropped {
+            let mut reason = drop.reason.to_string();
+            for (id, name) in &self.asked.names.merchants {
+                reason = reason.replace(&format!("{id:016x}"), name);
+            }
+            drops.push(format!("{}: {reason}", self.name(drop.id)));
+        }
+        drops.sort();
+        drops
+    }
+
+    /// `da-vinci: open_minutes 60`, for the columns that are asked for.
+    fn columns(&self, asked: &Value) -> Vec<String> {
+        let asked = asked.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let found = asked.map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [merchant, column, ..] = words[..] else { panic!("{line:?}: expected as `da-vinci: rating 4.5`") };
+            let name = merchant.trim_end_matches(':');
+            let row = self.decision.kept.iter().position(|kept| self.name(kept.merchant.id) == name);
+            let column_at = FEATURES.iter().position(|feature| feature.name == column);
+            let column_at = column_at.unwrap_or_else(|| panic!("{line:?}: no column {column:?}"));
+            match row.and_then(|row| self.decision.rows.iter().nth(row)) {
+                Some(row) => format!("{name}: {column} {}", (f64::from(row[column_at]) * 1000.0).round() / 1000.0),
+                None => format!("{name}: {column} of a merchant that was dropped"),
+            }
+        });
+        found.collect()
+    }
+
+    fn open_until(&self) -> Vec<String> {
+        let shown = self.decision.placements.iter().map(|placement| placement.candidate);
+        shown.map(|i| i.and_then(|i| self.decision.kept[i].closes).map_or("-".into(), clock)).collect()
+    }
+
+    fn offers(&self) -> Vec<String> {
+        let shown = self.decision.placements.iter().filter_map(|placement| placement.candidate);
+        shown
+            .filter_map(|i| {
+                let kept = &self.decision.kept[i];
+                let offer = kept.offer?;
+                let terms = match offer.kind {
+                    OfferKind::FreeDelivery => "free delivery".into(),
+                    kind => format!("{} {}", json_word(&kind), offer.value),
+                };
+                Some(format!("{}: {terms}", self.name(kept.merchant.id)))
+            })
+            .collect()
+    }
+
+    /// `predicted home, 0.90`, `exact elsewhere, 0.71, travelling`, `unknown`.
+    fn place(&self) -> String {
+        let place = &self.decision.place;
+        let mut words = json_word(&place.source);
+        if let Some(point) = place.point {
+            let near = self.asked.names.places.iter().find(|(_, known)| known.distance_km(point) < 0.01);
+            let _ = write!(words, " {}, {:.2}", near.map_or("elsewhere", |(name, _)| name), place.certainty);
+        }
+        if place.travelling {
+            words += ", travelling";
+        }
+        if place.point.is_some() && self.decision.cell.is_none() {
+            words += ", no area at hand";
+        }
+        words
+    }
+
+    fn scorer(&self) -> String {
+        match &self.decision.model_error {
+            None => self.decision.scorer.into(),
+            Some(error) => {
+                let words = format!("{}: {error}", self.decision.scorer);
+                // The fingerprint changes with every change to the columns, which is not what a case is about.
+                words.replace(&freshrank::feature::fingerprint_hex(), "this release's")
+            }
+        }
+    }
+
+    fn local(&self) -> String {
+        let local = Local::new(self.at(), self.decision.offset_minutes);
+        let weekday = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][local.weekday() as usize];
+        format!("{weekday} {}", clock(local.minute_of_day()))
+    }
+
+    fn at(&self) -> i64 {
+        let request: serde_json::Value = serde_json::from_str(&self.asked.request).unwrap();
+        super::area::instant(request["context"]["at"].as_str().unwrap())
+    }
+}
+
+fn list(words: Vec<String>) -> Value {
+    Value::Array(words.into_iter().map(Value::String).collect())
+}
+
+/// How the reply words it.
+fn json_word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| Some(word.as_str()?.to_owned())).unwrap_or_default()
+}
+
+/// The end of a case's document.
+pub fn section(expect: &Table) -> String {
+    let mut text = String::from("[expect]\n");
+    let order = ["slots", "pools", "dropped", "open_until", "offers", "columns", "place", "local", "scorer", "layers"];
+    for key in order.iter().filter(|key| expect.contains_key(**key)) {
+        let _ = match &expect[*key] {
+            Value::Array(lines) if matches!(*key, "dropped" | "columns") && lines.len() > 1 => {
+                let lines: String = lines.iter().map(|line| format!("    {line},\n")).collect();
+                writeln!(text, "{key} = [\n{lines}]")
+            }
+            Value::Table(table) => {
+                let entries: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+                writeln!(text, "{key} = {{ {} }}", entries.join(", "))
+            }
+            value => writeln!(text, "{key} = {value}"),
+        };
+    }
+    text
+}

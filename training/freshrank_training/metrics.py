@@ -1,0 +1,60 @@
+"""How good a ranking is: reciprocal rank and NDCG@10, the gain of a label being 2^label - 1.
+
+Candidates of equal score have no order of their own, so that they score the expectation over all their orders: a ranker
+that says nothing is worth what chance is worth, wherever the order happens to stand in the file.
+"""
+
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+
+from .examples import Queries
+
+K = 10
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Means over queries."""
+
+    mrr: float
+    ndcg_at_10: float
+
+
+def quality(scores: np.ndarray, queries: Queries) -> Quality:
+    """Ranks every query's candidates by score, the highest first."""
+    slices = [slice(start, start + length) for start, length in zip(queries.starts, queries.lengths)]
+    return Quality(
+        mrr=float(np.mean([reciprocal_rank(scores[s], queries.labels[s]) for s in slices])),
+        ndcg_at_10=float(np.mean([ndcg(scores[s], queries.labels[s]) for s in slices])),
+    )
+
+
+def reciprocal_rank(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Expected 1 / rank of the first candidate that was ordered; 0 if none was."""
+    ordered = labels > 0
+    if not ordered.any():
+        return 0.0
+    best = scores[ordered].max()
+    n_above = int((scores > best).sum())
+    n_tied = int((scores == best).sum())
+    n_wanted = int((ordered & (scores == best)).sum())
+    # The first wanted one is the j-th of the tie in comb(n_tied - j, n_wanted - 1) of the orders.
+    ways = (comb(n_tied - j, n_wanted - 1) / (n_above + j) for j in range(1, n_tied - n_wanted + 2))
+    return sum(ways) / comb(n_tied, n_wanted)
+
+
+def ndcg(scores: np.ndarray, labels: np.ndarray, k: int = K) -> float:
+    """Expected NDCG@k; 0 if nothing was ordered."""
+    gains = np.exp2(labels.astype(np.float64)) - 1.0
+    discounts = np.zeros(len(gains))
+    n = min(k, len(gains))
+    discounts[:n] = 1.0 / np.log2(np.arange(2, n + 2))
+    ideal = np.sort(gains)[::-1] @ discounts
+    if ideal == 0.0:
+        return 0.0
+    # Every member of a tie gets the mean gain of the tie.
+    _, tie, n_tied = np.unique(-scores, return_inverse=True, return_counts=True)
+    mean_gain = np.bincount(tie, gains) / n_tied
+    return float(np.repeat(mean_gain, n_tied) @ discounts / ideal)

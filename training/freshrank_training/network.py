@@ -1,0 +1,69 @@
+"""The ranker itself: a plain feed-forward network, in numpy.
+
+x = clip((row - mean) * scale)
+x = relu(x W + b)   for every layer but the last, which has no relu
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+WIDTHS = (64, 64, 32, 1)
+# In standard deviations: far enough to keep every usual value, near enough that a freak one cannot run away.
+CLIP = 8.0
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer; all float32."""
+
+    weights: np.ndarray  # [inputs, outputs]
+    biases: np.ndarray  # [outputs]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A ranker: one score a row, the higher the more wanted."""
+
+    mean: np.ndarray  # [features]
+    scale: np.ndarray  # [features], multiplied
+    layers: tuple[Layer, ...]
+    clip: float = CLIP
+
+    def normalize(self, rows: np.ndarray) -> np.ndarray:
+        """Rows [n, features] as the first layer sees them."""
+        return np.clip((rows - self.mean) * self.scale, -self.clip, self.clip)
+
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        """One score a row of [n, features]."""
+        x = self.normalize(rows)
+        for layer in self.layers[:-1]:
+            x = np.maximum(x @ layer.weights + layer.biases, np.float32(0))
+        return (x @ self.layers[-1].weights + self.layers[-1].biases)[:, 0]
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases."""
+        return sum(layer.weights.size + layer.biases.size for layer in self.layers)
+
+
+def normalization(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale of the columns of [n, features].
+
+    A column that never varied gets the scale 0: nothing was learnt about it, so a new value there says nothing.
+    """
+    mean = rows.mean(axis=0, dtype=np.float64)
+    deviation = rows.std(axis=0, dtype=np.float64)
+    varies = deviation > 1e-6 * np.maximum(1.0, np.abs(mean))
+    scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
+    return mean.astype(np.float32), scale.astype(np.float32)
+
+
+def initial(mean: np.ndarray, scale: np.ndarray, rng: np.random.Generator) -> Network:
+    """An untrained network; weights after He et al. 2015, biases 0."""
+    layers, n_inputs = [], len(mean)
+    for width in WIDTHS:
+        weights = rng.normal(0.0, np.sqrt(2.0 / n_inputs), (n_inputs, width)).astype(np.float32)
+        layers.append(Layer(weights, np.zeros(width, np.float32)))
+        n_inputs = width
+    return Network(mean, scale, tuple(layers))

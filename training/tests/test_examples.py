@@ -1,0 +1,96 @@
+"""What a bad examples file is answered with."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import freshrank_training  # noqa: F401
+import numpy as np
+from freshrank_training.examples import ExamplesError, read
+from tests import synthetic
+
+
+def with_first(value):
+    """A change of a column's first row."""
+
+    def change(values):
+        values = values.copy()
+        values[0] = value
+        return values
+
+    return change
+
+
+class Reading(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = Path(directory.name) / "examples.parquet"
+
+    def read(self, **changed):
+        return read(synthetic.write(self.path, n_queries=30, n_features=6, **changed))
+
+    def expect(self, message: str, **changed):
+        with self.assertRaises(ExamplesError) as caught:
+            self.read(**changed)
+        self.assertIn(message, str(caught.exception))
+        self.assertIn(str(self.path), str(caught.exception))
+
+    def test_every_query_keeps_its_own_rows(self):
+        examples = self.read()
+        self.assertEqual(
+            {name: len(q) for name, q in examples.splits.items()}, {"train": 18, "valid": 6, "test": 6}
+        )
+        self.assertEqual(
+            (examples.fingerprint, examples.simulated), (synthetic.FINGERPRINT, synthetic.SIMULATED)
+        )
+        for queries in examples.splits.values():
+            self.assertEqual(queries.lengths.sum(), len(queries.rows))
+            for start, length in zip(queries.starts, queries.lengths):
+                self.assertEqual(queries.labels[start : start + length].sum(), 1.0)
+
+    def test_neither_oracle_nor_prior_is_a_feature(self):
+        examples = self.read()
+        self.assertFalse({"utility", "prior", "label"} & set(examples.features))
+        self.assertEqual(examples.splits["train"].rows.shape[1], 6)
+
+    def test_a_query_without_an_order_is_dropped_and_counted(self):
+        before = self.read().splits["train"]
+        # The first 1 is the only one of the first query.
+        after = self.read(
+            label=lambda labels: np.where(np.arange(len(labels)) == labels.argmax(), 0, labels)
+        ).splits["train"]
+        self.assertEqual((before.n_dropped, after.n_dropped), (0, 1))
+        self.assertEqual(after.rows.tolist(), before.rows[before.lengths[0] :].tolist())
+
+    def test_a_number_that_is_none_is_named_by_row_and_column(self):
+        self.expect("row 0: feature_2 nan, expected a finite number", feature_2=with_first(np.float32("nan")))
+
+    def test_splits_that_overlap_in_time_are_refused(self):
+        self.expect("splits follow each other in time", at=lambda at: at[::-1].max() + at[0] - at)
+
+    def test_a_query_of_two_splits_is_refused(self):
+        self.expect("row 1: split train, the query's first row has valid", split=with_first("valid"))
+
+    def test_a_query_in_two_places_is_refused(self):
+        self.expect("rows of one query_id stand apart", query_id=lambda ids: ids % 29)
+
+    def test_other_protocols_are_not_mixed_in(self):
+        self.expect(
+            "no row of protocol send-time", protocol=lambda values: np.full(len(values), "known-place")
+        )
+
+    def test_a_file_that_does_not_say_its_features_is_refused(self):
+        self.expect("metadata has no freshrank.features", metadata={"other": "x"})
+
+    def test_a_file_that_is_not_there_or_not_parquet_is_named(self):
+        for content in (None, b"not parquet"):
+            if content:
+                self.path.write_bytes(content)
+            with self.assertRaises(ExamplesError) as caught:
+                read(self.path)
+            self.assertIn(str(self.path), str(caught.exception))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,175 @@
+"""From examples to files, on synthetic examples."""
+
+import contextlib
+import io
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+import freshrank_training  # noqa: F401
+import numpy as np
+from check import MODELS, check
+from freshrank_training import onnx_file
+from freshrank_training.examples import read
+from freshrank_training.fit import Recipe, batches, fit, loss_of, padded
+from freshrank_training.metrics import quality
+from freshrank_training.network import Layer, Network, initial, normalization
+from freshrank_training.quantize import quantize, rounded
+from tests import synthetic
+from train import Refused, check_int8, train
+
+
+def network(n_features: int = 9, seed: int = 1) -> tuple[Network, np.ndarray]:
+    """A random network and rows for it."""
+    rng = np.random.default_rng(seed)
+    rows = (rng.normal(size=(200, n_features)) * rng.uniform(0.1, 50, n_features)).astype(np.float32)
+    return initial(*normalization(rows), rng), rows
+
+
+class Numbers(unittest.TestCase):
+    def test_no_weight_moves_by_more_than_half_a_step_of_its_output(self):
+        weights = np.random.default_rng(1).normal(size=(64, 32)).astype(np.float32) * np.logspace(
+            -6, 3, 32, dtype=np.float32
+        )
+        q = quantize(weights)
+        self.assertEqual(q.values.dtype, np.int8)
+        self.assertEqual(np.abs(q.values).max(axis=0).tolist(), [127] * 32)
+        self.assertTrue((np.abs(q.weights() - weights) <= 0.5001 * q.scales).all())
+
+    def test_an_output_without_weights_stays_without(self):
+        self.assertEqual(quantize(np.zeros((3, 2), np.float32)).weights().tolist(), [[0, 0]] * 3)
+
+    def test_a_column_that_never_varied_says_nothing(self):
+        mean, scale = normalization(np.array([[1, 1e6], [3, 1e6]], np.float32))
+        self.assertEqual((mean.tolist(), scale.tolist()), ([2, 1e6], [1, 0]))
+
+    def test_a_freak_value_is_clipped(self):
+        net, rows = network()
+        freak, huge = rows[:1].copy(), rows[:1].copy()
+        freak[0, 0], huge[0, 0] = 1e9, 1e30
+        self.assertEqual(net.score(freak).tolist(), net.score(huge).tolist())
+
+
+class File(unittest.TestCase):
+    def test_onnxruntime_computes_what_numpy_computes(self):
+        net, rows = network()
+        for int8, own in ((False, net), (True, rounded(net))):
+            scores = onnx_file.run(onnx_file.build(net, {}, int8), rows)
+            self.assertEqual(scores.shape, (len(rows),))
+            self.assertLessEqual(onnx_file.largest_gap(scores, own.score(rows)), onnx_file.TOLERANCE)
+
+    def test_any_number_of_rows_will_do(self):
+        net, rows = network()
+        onnx_bytes = onnx_file.build(net, {})
+        for n in (0, 1, 7):
+            self.assertEqual(onnx_file.run(onnx_bytes, rows[:n]).shape, (n,))
+
+    def test_the_file_carries_its_metadata_and_repeats_to_the_byte(self):
+        net, _ = network()
+        said = {"freshrank.fingerprint": "ab", "freshrank.features": '["x"]'}
+        self.assertEqual(onnx_file.metadata(onnx_file.build(net, said)), said)
+        self.assertEqual(onnx_file.build(net, said), onnx_file.build(net, said))
+
+    def test_int8_makes_it_smaller(self):
+        net, _ = network(33)
+        self.assertLess(2 * len(onnx_file.build(net, {})), len(onnx_file.build(net, {}, int8=False)))
+
+
+class Run(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(directory.cleanup)
+        cls.directory = Path(directory.name)
+        cls.examples = read(synthetic.write(cls.directory / "examples.parquet"))
+        cls.recipe = Recipe(max_epochs=6, queries_per_step=32)
+
+    def trained(self, name: str) -> tuple[dict, Path]:
+        out = self.directory / name
+        with contextlib.redirect_stdout(io.StringIO()):
+            return train(self.examples, self.recipe, out), out
+
+    def test_the_loss_falls(self):
+        losses = []
+        fit(
+            self.examples.splits["train"],
+            self.examples.splits["valid"],
+            self.recipe,
+            lambda line: losses.append(float(line.split()[3])),
+        )
+        self.assertLess(losses[-1], 0.8 * losses[0])
+
+    def test_padding_changes_no_loss(self):
+        queries = self.examples.splits["train"]
+        net, _ = network(30)
+        x = net.normalize(queries.rows)
+        parameters = [{"w": layer.weights, "b": layer.biases} for layer in net.layers]
+        chosen = np.array([0, 5, 7])
+        index, where = padded(queries, chosen)
+        alone = []
+        for query in chosen:
+            rows = slice(queries.starts[query], queries.starts[query] + queries.lengths[query])
+            there = np.ones((1, queries.lengths[query]), bool)
+            alone.append(loss_of(parameters, x[None, rows], queries.labels[None, rows], there))
+        together = loss_of(parameters, x[index], queries.labels[index], where)
+        self.assertAlmostEqual(float(together), float(np.mean(alone)), places=4)
+
+    def test_every_query_is_in_an_epoch(self):
+        queries = self.examples.splits["train"]
+        self.assertEqual(
+            set(batches(queries, 32, np.random.default_rng(1)).ravel()), set(range(len(queries)))
+        )
+
+    def test_the_same_examples_give_the_same_bytes(self):
+        (_, one), (_, two) = self.trained("one"), self.trained("two")
+        for path in sorted(one.iterdir()):
+            self.assertEqual(path.read_bytes(), (two / path.name).read_bytes(), path.name)
+
+    def test_the_card_says_what_the_model_is_and_its_check_passes(self):
+        card, out = self.trained("card")
+        self.assertEqual(check(out), [])
+        self.assertEqual(card, json.loads((out / "ltr.card.json").read_text()))
+        self.assertEqual(card["simulated"], synthetic.SIMULATED)
+        self.assertIn("simulated market", " ".join(card["limits"]))
+        self.assertGreater(
+            card["metrics"]["valid"]["model"]["ndcg_at_10"], card["metrics"]["valid"]["random"]["ndcg_at_10"]
+        )
+
+    def test_files_of_two_runs_do_not_pass_for_one(self):
+        _, out = self.trained("mixed")
+        probe = json.loads((out / "ltr.probe.json").read_text())
+        probe["scores"][3] += 0.001
+        (out / "ltr.probe.json").write_text(json.dumps(probe))
+        self.assertIn("onnxruntime's scores differ", check(out)[0])
+        (out / "ltr.onnx").write_bytes(onnx_file.build(network(30)[0], {}))
+        self.assertIn("ltr.card.json: onnx.sha256", check(out)[0])
+
+    def test_a_file_that_int8_ruins_is_refused(self):
+        # Almost all of the first layer hides below half a step of one huge weight nobody uses.
+        valid = self.examples.splits["valid"]
+        weights = np.zeros((30, 1), np.float32)
+        weights[:5, 0] = [2.0, -1.5, 1.0, 0.5, 0.5]
+        weights[-1, 0] = 1e4  # the column that never varies
+        mean, scale = normalization(valid.rows)
+        net = Network(
+            mean,
+            scale,
+            (
+                Layer(weights, np.full(1, 100, np.float32)),
+                Layer(np.ones((1, 1), np.float32), np.zeros(1, np.float32)),
+            ),
+        )
+        self.assertGreater(quality(net.score(valid.rows), valid).ndcg_at_10, 0.6)
+        with self.assertRaisesRegex(Refused, "int8 costs"):
+            check_int8(net, rounded(net), valid)
+
+
+class Committed(unittest.TestCase):
+    @unittest.skipUnless((MODELS / "ltr.onnx").exists(), "models/ltr.onnx is not there yet")
+    def test_the_committed_model_still_scores_its_probe(self):
+        self.assertEqual(check(MODELS), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

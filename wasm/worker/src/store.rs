@@ -1,0 +1,277 @@
+//! What was published: read from KV, and kept parsed in the isolate for a minute.
+//!
+//! Only parsed data is kept across requests; what can do I/O belongs to one request and dies with it. Where KV fails
+//! or holds damaged bytes, the copy at hand goes on serving.
+
+use crate::problem::Problem;
+use freshrank::bundle::{Bundle, Display};
+use freshrank::geo::Cell;
+use freshrank::{Campaign, Hash};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::thread::LocalKey;
+use worker::kv::KvStore;
+use worker::{Date, Env, console_error};
+
+/// The binding in wrangler.toml.
+const BINDING: &str = "AREAS";
+/// How long a parsed value is used without asking KV again; KV itself takes as long to show a change everywhere.
+const KEEP_MS: u64 = 60_000;
+/// How long it is believed that there is nothing, or nothing usable.
+const RETRY_MS: u64 = 5_000;
+/// Bytes of the longest name; a KV key has at most 512.
+const MAX_NAME: usize = 64;
+
+/// Something that is published under a key.
+pub trait Published: Sized + 'static {
+    /// Before the `/` of its key.
+    const FOLDER: &'static str;
+    /// Checks every byte.
+    fn parse(bytes: Vec<u8>) -> Result<Self, String>;
+    /// The isolate's parsed copies.
+    fn cache() -> &'static LocalKey<RefCell<Cache<Self>>>;
+}
+
+thread_local! {
+    // An isolate has 128 MB for everything.
+    static BUNDLES: RefCell<Cache<Bundle>> = const { RefCell::new(Cache::new(24 << 20)) };
+    static DISPLAYS: RefCell<Cache<Display>> = const { RefCell::new(Cache::new(16 << 20)) };
+    static CAMPAIGNS: RefCell<Cache<Campaign>> = const { RefCell::new(Cache::new(8 << 20)) };
+}
+
+impl Published for Bundle {
+    const FOLDER: &'static str = "area";
+    fn parse(bytes: Vec<u8>) -> Result<Self, String> {
+        Self::decode(bytes).map_err(|error| error.to_string())
+    }
+    fn cache() -> &'static LocalKey<RefCell<Cache<Self>>> {
+        &BUNDLES
+    }
+}
+
+impl Published for Display {
+    const FOLDER: &'static str = "display";
+    fn parse(bytes: Vec<u8>) -> Result<Self, String> {
+        Self::decode(bytes).map_err(|error| error.to_string())
+    }
+    fn cache() -> &'static LocalKey<RefCell<Cache<Self>>> {
+        &DISPLAYS
+    }
+}
+
+impl Published for Campaign {
+    const FOLDER: &'static str = "campaign";
+    fn parse(bytes: Vec<u8>) -> Result<Self, String> {
+        Self::parse(&bytes).map_err(|error| error.to_string())
+    }
+    fn cache() -> &'static LocalKey<RefCell<Cache<Self>>> {
+        &CAMPAIGNS
+    }
+}
+
+/// What there is under a key.
+pub struct Found<T> {
+    /// The newest that is usable.
+    pub value: Option<Rc<T>>,
+    /// What is wrong with what stands there now.
+    pub error: Option<String>,
+}
+
+impl<T> Clone for Found<T> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), error: self.error.clone() }
+    }
+}
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self { value: None, error: None }
+    }
+}
+
+/// Parsed values by key, at most so many bytes of them as they were published.
+pub struct Cache<T> {
+    budget: usize,
+    used: usize,
+    entries: BTreeMap<String, Entry<T>>,
+}
+
+struct Entry<T> {
+    found: Found<T>,
+    bytes: usize,
+    read_at_ms: u64,
+}
+
+impl<T> Cache<T> {
+    const fn new(budget: usize) -> Self {
+        Self { budget, used: 0, entries: BTreeMap::new() }
+    }
+
+    /// A value that may still be used, and `suits`; one that does not may be a minute behind its companion.
+    fn fresh(&self, key: &str, now_ms: u64, suits: impl Fn(&T) -> bool) -> Option<Found<T>> {
+        let entry = self.entries.get(key)?;
+        let good = entry.found.error.is_none() && entry.found.value.as_deref().is_some_and(suits);
+        let keep_ms = if good { KEEP_MS } else { RETRY_MS };
+        (now_ms.saturating_sub(entry.read_at_ms) < keep_ms).then(|| entry.found.clone())
+    }
+
+    /// The last value that was usable, however old.
+    fn last(&self, key: &str) -> Option<Rc<T>> {
+        self.entries.get(key)?.found.value.clone()
+    }
+
+    /// Keeps a value, and lets go of those read longest ago until all fit.
+    fn keep(&mut self, key: &str, found: Found<T>, bytes: usize, now_ms: u64) {
+        // Keys and entries take room as well, and the absent are as many as a client likes.
+        let bytes = bytes + key.len() + 256;
+        self.remove(key);
+        self.used += bytes;
+        self.entries.insert(key.to_owned(), Entry { found, bytes, read_at_ms: now_ms });
+        while self.used > self.budget {
+            let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.read_at_ms);
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else { break };
+            self.remove(&key);
+        }
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.used -= entry.bytes;
+        }
+    }
+}
+
+/// KV as one request sees it.
+pub struct Store {
+    kv: Result<KvStore, String>,
+}
+
+impl Store {
+    /// A missing binding shows when something is asked of it.
+    pub fn new(env: &Env) -> Self {
+        Self { kv: env.kv(BINDING).map_err(|error| format!("KV binding {BINDING}: {error}")) }
+    }
+
+    /// The bundle of a cell.
+    pub async fn area(&self, cell: Cell) -> Found<Bundle> {
+        self.read(&cell.to_string(), |_| true).await
+    }
+
+    /// The cards of a cell that belong to this bundle.
+    pub async fn display(&self, cell: Cell, bundle: Hash) -> Found<Display> {
+        self.read(&cell.to_string(), |display: &Display| display.bundle == bundle).await
+    }
+
+    /// The campaign a request names; without a name, `default`, which there always is.
+    ///
+    /// # Errors
+    /// 404 for a name nobody published; 503 where it cannot be read, since ranking by other rules could show what was excluded.
+    pub async fn campaign(&self, id: Option<&str>) -> Result<Rc<Campaign>, Problem> {
+        let id = id.unwrap_or("default");
+        let unknown = || Problem::new(404, format!("no campaign {id:?} was published"));
+        if !is_name(id) {
+            return Err(unknown());
+        }
+        let found = self.read::<Campaign>(id, |_| true).await;
+        match (found.value, found.error) {
+            (Some(campaign), _) => Ok(campaign),
+            (None, Some(error)) => Err(Problem::unavailable(format!("campaign {id:?} cannot be read: {error}"))),
+            (None, None) if id == "default" => Ok(Rc::default()),
+            (None, None) => Err(unknown()),
+        }
+    }
+
+    async fn read<T: Published>(&self, name: &str, suits: impl Fn(&T) -> bool) -> Found<T> {
+        let (key, now_ms) = (format!("{}/{name}", T::FOLDER), now_ms());
+        if let Some(found) = T::cache().with_borrow(|cache| cache.fresh(&key, now_ms, suits)) {
+            return found;
+        }
+        let (found, bytes) = match self.fetch::<T>(&key).await {
+            Ok((value, bytes)) => (Found { value: value.map(Rc::new), error: None }, bytes),
+            Err(error) => {
+                console_error!("{key}: {error}");
+                (Found { value: T::cache().with_borrow(|cache| cache.last(&key)), error: Some(error) }, 0)
+            }
+        };
+        T::cache().with_borrow_mut(|cache| cache.keep(&key, found.clone(), bytes, now_ms));
+        found
+    }
+
+    async fn fetch<T: Published>(&self, key: &str) -> Result<(Option<T>, usize), String> {
+        let bytes = self.kv.as_ref().map_err(Clone::clone)?.get(key).bytes().await;
+        let Some(bytes) = bytes.map_err(|error| error.to_string())? else { return Ok((None, 0)) };
+        let n = bytes.len();
+        Ok((Some(T::parse(bytes)?), n))
+    }
+
+    /// Publishes bytes that were checked: `value` is what they say.
+    ///
+    /// # Errors
+    /// 503 where KV does not take them.
+    pub async fn publish<T: Published>(&self, name: &str, bytes: &[u8], value: T) -> Result<(), Problem> {
+        let key = format!("{}/{name}", T::FOLDER);
+        let refused = |error: String| Problem::unavailable(format!("{key} was not written: {error}"));
+        let kv = self.kv.as_ref().map_err(|error| refused(error.clone()))?;
+        let put = kv.put_bytes(&key, bytes).map_err(|error| refused(error.to_string()))?;
+        put.execute().await.map_err(|error| refused(error.to_string()))?;
+        let found = Found { value: Some(Rc::new(value)), error: None };
+        T::cache().with_borrow_mut(|cache| cache.keep(&key, found, bytes.len(), now_ms()));
+        Ok(())
+    }
+}
+
+/// Whether a campaign can have this name.
+pub fn is_name(id: &str) -> bool {
+    (1..=MAX_NAME).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// Milliseconds since 1970; stands still between one I/O and the next.
+pub fn now_ms() -> u64 {
+    Date::now().as_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some(value: u8) -> Found<u8> {
+        Found { value: Some(Rc::new(value)), error: None }
+    }
+
+    #[test]
+    fn a_good_value_lives_a_minute_anything_else_five_seconds() {
+        let mut cache = Cache::new(10_000);
+        let known = |cache: &Cache<u8>, key: &str, now| cache.fresh(key, now, |v| *v == 1).is_some();
+        cache.keep("good", some(1), 0, 0);
+        cache.keep("behind", some(2), 0, 0);
+        cache.keep("absent", Found::default(), 0, 0);
+        cache.keep("damaged", Found { error: Some("damaged".into()), ..some(1) }, 0, 0);
+        assert!(known(&cache, "good", KEEP_MS - 1) && !known(&cache, "good", KEEP_MS));
+        for key in ["behind", "absent", "damaged"] {
+            assert!(known(&cache, key, RETRY_MS - 1) && !known(&cache, key, RETRY_MS), "{key}");
+        }
+        assert_eq!(cache.last("damaged"), Some(Rc::new(1)), "the copy at hand goes on serving");
+    }
+
+    #[test]
+    fn the_longest_unread_goes_first_and_the_sum_is_kept() {
+        let mut cache = Cache::new(3_000);
+        for (i, key) in ["a", "b", "c", "a", "d"].into_iter().enumerate() {
+            cache.keep(key, some(0), 600, i as u64);
+        }
+        let keys: Vec<_> = cache.entries.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["a", "c", "d"]);
+        assert_eq!(cache.used, 3 * (600 + 1 + 256));
+        cache.keep("too big for all", some(0), 5_000, 9);
+        assert_eq!((cache.used, cache.entries.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_name_fits_a_key_and_a_path() {
+        assert!(is_name("lunch-fi_2") && is_name("default"));
+        for name in ["", ".", "..", "a/b", "a b", "ü", &"x".repeat(65)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

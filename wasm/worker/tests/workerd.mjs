@@ -1,0 +1,66 @@
+// A Worker under workerd on this machine, with KV in memory: what the tests and the parity check talk to.
+//
+// `FRESHRANK_WORKER` names the directory of the full module; else it is where `cargo xtask build worker` puts it.
+
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Miniflare } from "miniflare";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+export const RANK_KEY = "rank-key-of-the-tests";
+export const PUBLISH_KEY = "publish-key-of-the-tests";
+
+/** Where a module's `index.js` and `index_bg.wasm` are. */
+export function directory(module = "full") {
+  const given = module === "full" ? process.env.FRESHRANK_WORKER : process.env.FRESHRANK_WORKER_LITE;
+  return given ?? join(ROOT, "target/modules", `worker-${module}`);
+}
+
+/**
+ * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound.
+ *
+ * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
+ */
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY }, kv = true } = {}) {
+  const root = directory(module);
+  if (!existsSync(join(root, "index.js"))) {
+    const flag = module === "lite" ? " --lite" : "";
+    throw new Error(`no module in ${root}: run \`cargo xtask build worker${flag}\` first`);
+  }
+  const logged = [];
+  const miniflare = new Miniflare({
+    modulesRoot: root,
+    modules: [
+      { type: "ESModule", path: join(root, "index.js") },
+      { type: "CompiledWasm", path: join(root, "index_bg.wasm") },
+    ],
+    compatibilityDate: "2026-04-01",
+    host: "127.0.0.1",
+    port: 0,
+    cf: false,
+    kvNamespaces: kv ? ["AREAS"] : [],
+    bindings: secrets,
+    handleRuntimeStdio: (stdout, stderr) => {
+      for (const stream of [stdout, stderr]) stream.on("data", (text) => logged.push(String(text)));
+    },
+  });
+  const url = (await miniflare.ready).origin;
+  const ask = (path, init) => fetch(url + path, init);
+  return {
+    url,
+    fetch: ask,
+    rank: (request, path = "/v1/rank") =>
+      ask(path, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${RANK_KEY}` },
+        body: typeof request === "string" || request instanceof Uint8Array ? request : JSON.stringify(request),
+      }),
+    put: (path, bytes) =>
+      ask(path, { method: "PUT", headers: { Authorization: `Bearer ${PUBLISH_KEY}` }, body: bytes }),
+    kv: () => miniflare.getKVNamespace("AREAS"),
+    /** What the runtime wrote; a panic shows as `Critical`. */
+    log: () => logged.join(""),
+    stop: () => miniflare.dispose(),
+  };
+}
