@@ -40,6 +40,10 @@ pub const MAX_MERCHANTS: usize = 20_000;
 pub const MAX_BYTES: usize = 4 << 20;
 /// Clusters of the cuisine map.
 pub const MAX_CLUSTERS: usize = 20;
+/// Openings of one schedule's week.
+pub const MAX_WEEKLY: usize = 128;
+/// Dates that differ from their weekday, of one schedule.
+pub const MAX_EXCEPTIONS: usize = 1000;
 /// Bytes of a layer path.
 pub const MAX_LAYER: usize = 16;
 
@@ -50,6 +54,10 @@ const SCHEDULE_BYTES: usize = 10;
 const EXCEPTION_BYTES: usize = 8;
 const INTERVAL_BYTES: usize = 4;
 const OFFER_BYTES: usize = 24;
+/// No clock on Earth differs more from UTC.
+const MAX_OFFSET_MINUTES: i16 = 18 * 60;
+/// No opening is longer: whether a door is open is looked for so far back.
+const MAX_OPENING_MINUTES: u16 = 2 * 1440;
 const CHECKSUM_AT: usize = 6;
 const PART: &str = "area bundle";
 
@@ -291,6 +299,12 @@ impl Bundle {
     /// A writer that got the checksum right can still be wrong about the rest.
     fn check_references(&self) -> Result<(), DecodeError> {
         let value = |what, at, found, expected| DecodeError::Value { part: PART, what, at, found, expected };
+        let offsets = (0..self.n_transitions).map(|i| self.u16(self.transitions_at + i * TRANSITION_BYTES + 8) as i16);
+        for (i, minutes) in [self.offset_minutes].into_iter().chain(offsets).enumerate() {
+            if !(-MAX_OFFSET_MINUTES..=MAX_OFFSET_MINUTES).contains(&minutes) {
+                return Err(value("UTC offset", i, i64::from(minutes), "at most 18 hours"));
+            }
+        }
         let mut last = None;
         for i in 0..self.n_merchants {
             let start = self.merchants_at + i * MERCHANT_BYTES;
@@ -311,8 +325,13 @@ impl Bundle {
         }
         for s in 0..self.n_schedules {
             let start = self.schedules_at + s * SCHEDULE_BYTES;
-            let weekly = self.u32(start) as usize + usize::from(self.u16(start + 4));
-            let exceptions = usize::from(self.u16(start + 6)) + usize::from(self.u16(start + 8));
+            let (n_weekly, n_exceptions) = (usize::from(self.u16(start + 4)), usize::from(self.u16(start + 8)));
+            // Every decision goes through a schedule's entries: a long one would cost each of them time.
+            if n_weekly > MAX_WEEKLY || n_exceptions > MAX_EXCEPTIONS {
+                return Err(value("schedule's length", s, (n_weekly + n_exceptions) as i64, "at most 128 openings a week and 1000 exceptions"));
+            }
+            let weekly = self.u32(start) as usize + n_weekly;
+            let exceptions = usize::from(self.u16(start + 6)) + n_exceptions;
             if weekly > self.n_intervals || exceptions > self.n_exceptions {
                 return Err(value("schedule's end", s, weekly as i64, "intervals and exceptions of the bundle"));
             }
@@ -326,8 +345,8 @@ impl Bundle {
         }
         for i in 0..self.n_intervals {
             let (opens, closes) = self.interval(i);
-            if opens > closes {
-                return Err(value("interval", i, i64::from(closes), "a closing time after the opening time"));
+            if opens > closes || closes - opens > MAX_OPENING_MINUTES {
+                return Err(value("interval", i, i64::from(closes), "a closing time at most two days after the opening time"));
             }
         }
         let mut last = 0;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! with d the distance in kilometres beyond the grade's blind radius: a Cauchy kernel with outlier mass e, so that one
-//! wrong address never rules a place out. Constants are first guesses; the place model of the offline half fits them.
+//! wrong address never rules a place out. Coarse evidence sees a city as one place. Constants are first guesses; the place model of the offline half fits them.
 
 use crate::campaign::PlacePolicy;
 use crate::context::{Context, Grade, LastEvent};
@@ -21,15 +21,15 @@ use serde::Serialize;
 
 /// Elsewhere's posterior from which the reader counts as travelling.
 const TRAVELLING: f64 = 0.5;
-/// Probability that a position is wrong altogether.
-const OUTLIER: f64 = 0.02;
 /// How long an event is fresh enough to move a reader.
 const FRESH_SECONDS: i64 = 2 * 3600;
 /// After this long an event tells nothing.
 const STALE_SECONDS: i64 = 24 * 3600;
 /// Evidence this near a likely place is that place.
 const SAME_PLACE_KM: f64 = 0.3;
-/// Without a profile everything is elsewhere.
+/// Likely places this near each other are in one city.
+const CITY_KM: f64 = 50.0;
+/// Even who never went anywhere new may do so.
 const NEW_PLACE_FLOOR: f64 = 0.02;
 
 /// Where the next order will likely go.
@@ -80,14 +80,19 @@ struct Sight {
     blind_km: f64,
     /// Likelihood of such evidence when the reader is somewhere else.
     elsewhere: f64,
+    /// Probability that such a position is wrong altogether.
+    outlier: f64,
+    /// Places of one city look the same.
+    merges_cities: bool,
 }
 
 impl Sight {
     fn of(grade: Grade) -> Option<Self> {
         match grade {
-            Grade::Exact => Some(Self { scale_km: 0.3, blind_km: 0.0, elsewhere: 0.05 }),
-            Grade::Network => Some(Self { scale_km: 25.0, blind_km: 10.0, elsewhere: 0.05 }),
-            Grade::Coarse => Some(Self { scale_km: 60.0, blind_km: 50.0, elsewhere: 0.05 }),
+            Grade::Exact => Some(Self { scale_km: 0.3, blind_km: 0.0, elsewhere: 0.05, outlier: 0.0005, merges_cities: false }),
+            Grade::Network => Some(Self { scale_km: 25.0, blind_km: 10.0, elsewhere: 0.2, outlier: 0.002, merges_cities: false }),
+            // Where a relay stands is chosen by its operator: it moves a reader to another city, hardly to another country.
+            Grade::Coarse => Some(Self { scale_km: 60.0, blind_km: 50.0, elsewhere: 0.05, outlier: 0.02, merges_cities: true }),
             Grade::None => None,
         }
     }
@@ -95,7 +100,21 @@ impl Sight {
     fn likelihood(&self, distance_km: f64) -> f64 {
         let beyond = if distance_km > self.blind_km { distance_km - self.blind_km } else { 0.0 };
         let ratio = beyond / self.scale_km;
-        (1.0 - OUTLIER) / (1.0 + ratio * ratio) + OUTLIER
+        (1.0 - self.outlier) / (1.0 + ratio * ratio) + self.outlier
+    }
+
+    /// How far each likely place is from the evidence, as far as the evidence can tell.
+    fn distances(&self, profile: &Profile, point: Point) -> Vec<f64> {
+        let mut distances: Vec<f64> = profile.places.iter().map(|place| place.point.distance_km(point)).collect();
+        let n = if self.merges_cities { distances.len() } else { 0 };
+        // A city may be a chain of places: as many rounds as places carry the nearest one's distance through it.
+        for (_, i, j) in (0..n).flat_map(|round| (0..n).flat_map(move |i| (0..n).map(move |j| (round, i, j)))) {
+            let same_city = profile.places[i].point.distance_km(profile.places[j].point) <= CITY_KM;
+            if same_city && distances[j] < distances[i] {
+                distances[i] = distances[j];
+            }
+        }
+        distances
     }
 }
 
@@ -147,21 +166,20 @@ fn fuse(profile: &Profile, context: &Context, event: Option<&LastEvent>) -> (Vec
     let total: f64 = profile.places.iter().map(|place| f64::from(place.at(daypart))).sum();
     let known = if total > 0.0 { 1.0 - f64::from(profile.new_place_rate).max(NEW_PLACE_FLOOR) } else { 0.0 };
 
-    let request = context.request.and_then(|fix| Some((fix.point, Sight::of(fix.grade)?, 1.0)));
+    let seen = |point, grade, trust| Sight::of(grade).map(|sight| (sight.distances(profile, point), sight, trust));
+    let request = context.request.and_then(|fix| seen(fix.point, fix.grade, 1.0));
     let event = event.and_then(|event| {
         let trust = 1.0 - (context.at - event.at) as f64 / STALE_SECONDS as f64;
-        Some((event.point, Sight::of(Grade::Exact)?, trust))
+        seen(event.point, Grade::Exact, trust)
     });
     // Evidence of trust t is t of itself and 1 - t of nothing.
     let weigh = |likelihood: f64, trust: f64| trust * likelihood + (1.0 - trust);
 
     let mut posterior: Vec<f64> = Vec::with_capacity(profile.places.len());
-    for place in &profile.places {
+    for (i, place) in profile.places.iter().enumerate() {
         let prior = if total > 0.0 { known * f64::from(place.at(daypart)) / total } else { 0.0 };
         let evidence = [&request, &event].into_iter().flatten();
-        posterior.push(evidence.fold(prior, |p, (point, sight, trust)| {
-            p * weigh(sight.likelihood(place.point.distance_km(*point)), *trust)
-        }));
+        posterior.push(evidence.fold(prior, |p, (distances, sight, trust)| p * weigh(sight.likelihood(distances[i]), *trust)));
     }
     let evidence = [&request, &event].into_iter().flatten();
     let elsewhere = evidence.fold(1.0 - known, |p, (_, sight, trust)| p * weigh(sight.elsewhere, *trust));

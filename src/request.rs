@@ -49,16 +49,46 @@ pub struct Request {
     pub context: RequestContext,
     /// Area bundles in base64url, for a sender that has them at hand; the shell's own are not asked then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub areas: Vec<String>,
     /// Merchants that are not available.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub availability: Vec<RequestClosure>,
     /// Adds the explanation of every placement, and every drop with its reason.
     #[serde(default, skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub explain: bool,
     /// Adds names, links and pictures.
     #[serde(default, skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub display: bool,
+}
+
+/// Reads a list of at most N entries: what comes after takes no memory.
+fn at_most<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>, const N: usize>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Entries<T, const N: usize>(core::marker::PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const N: usize> serde::de::Visitor<'de> for Entries<T, N> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            write!(f, "a list of at most {N} entries")
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = list.next_element()? {
+                if entries.len() == N {
+                    return Err(serde::de::Error::invalid_length(N + 1, &self));
+                }
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+
+    deserializer.deserialize_seq(Entries::<T, N>(core::marker::PhantomData))
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)]
@@ -82,16 +112,18 @@ pub struct RequestContext {
     pub longitude: Option<f64>,
     /// How far to trust them; `none` if absent.
     #[serde(default)]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub grade: Grade,
     /// The last thing the reader did that tells a place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event: Option<RequestEvent>,
     /// Which software asks.
     #[serde(default)]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub mailbox: Mailbox,
     /// The same seed gives the same decision.
     #[serde(default)]
-    #[cfg_attr(feature = "types", ts(type = "number"))]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<u32>"))]
     pub seed: u64,
 }
 
@@ -184,7 +216,7 @@ impl Question {
         if json.len() > MAX_BODY {
             return Err(RequestError::TooLong { found: json.len() });
         }
-        let request: Request = serde_json::from_slice(json).map_err(|error| RequestError::Json(error.to_string()))?;
+        let request: Request = serde_json::from_slice(json).map_err(|error| RequestError::Json(worded(&error)))?;
         Self::check(&request, now)
     }
 
@@ -235,6 +267,16 @@ impl Question {
         let decision = rerank(&areas, &self.profile, &self.context, campaign, scorer);
         let display = display.filter(|block| self.display && decision.hashes.area == Some(block.bundle));
         Reply::new(self, campaign, &decision, display, scorer)
+    }
+}
+
+/// serde's words without the value they quote: it may be long, and a reader's own.
+fn worded(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match (text.find('"'), text.rfind('"')) {
+        (Some(first), Some(last)) => format!("{}{}", &text[..first], text[last + 1..].trim_start_matches(',')),
+        _ if text.len() > 400 => format!("{} ... at line {} column {}", time::cut(&text), error.line(), error.column()),
+        _ => text,
     }
 }
 
@@ -363,7 +405,7 @@ pub struct ReplySlot {
     pub pool: Pool,
     /// The merchant's fingerprint; absent for the campaign's own card.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "types", ts(type = "string"))]
+    #[cfg_attr(feature = "types", ts(as = "Option<String>"))]
     pub merchant: Option<MerchantId>,
     /// What ranked it, score x 65536.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -371,7 +413,7 @@ pub struct ReplySlot {
     /// From the decided place, kilometres to 10 m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distance_km: Option<f64>,
-    /// `22:00` on the local clock; absent where its hours are not known.
+    /// `22:00` on the local clock; absent where its hours are not known, or it stays open for a day and longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_until: Option<String>,
     /// The best offer that holds.
@@ -487,7 +529,7 @@ fn reply_slot(
         merchant: Some(candidate.merchant.id),
         score: Some(score.total()),
         distance_km: Some(libm::round(candidate.distance_km * 100.0) / 100.0),
-        open_until: candidate.closes.map(clock),
+        open_until: candidate.closes.filter(|_| candidate.open_minutes < Some(time::DAY_MINUTES)).map(clock),
         offer: candidate.offer.map(|offer| ReplyOffer { kind: offer.kind, value: offer.value }),
         card: display.and_then(|block| block.card(candidate.merchant.id)),
         fallback: None,

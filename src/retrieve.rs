@@ -227,11 +227,15 @@ impl Gate<'_> {
         }
     }
 
-    /// Real minutes until a local time: on the night clocks change, the wall clock skips or repeats an hour.
+    /// Real minutes until a local time: on the night clocks change, the wall clock skips or repeats an hour. A time
+    /// that is skipped comes when it is skipped.
     fn minutes_until(&self, local: i64) -> i64 {
-        let now = self.area.bundle.offset_minutes(self.context.at);
-        let then = self.area.bundle.offset_minutes((local - i64::from(now)) * 60);
-        local - self.local.minutes - i64::from(then - now)
+        let offset = |minute: i64| i64::from(self.area.bundle.offset_minutes(minute * 60));
+        let now = self.context.at.div_euclid(60);
+        let before = local - offset(now);
+        let after = local - offset(before);
+        let (early, late) = if before < after { (before, after) } else { (after, before) };
+        (early..late).find(|minute| minute + offset(*minute) >= local).unwrap_or(late) - now
     }
 
     /// The most valuable offer that holds; equal ones by their id.
@@ -266,7 +270,7 @@ pub fn worth(offer: &Offer) -> i32 {
     }
 }
 
-/// One outlet a chain, then the first N by the linear first pass.
+/// As many outlets of a chain as the message may show, then the first N by the linear first pass.
 fn best(
     kept: &mut Vec<Candidate>,
     dropped: &mut Vec<Dropped>,
@@ -289,17 +293,18 @@ fn best(
         b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.merchant.id.cmp(&b.2.merchant.id))
     });
 
-    let mut outlets: BTreeMap<u32, MerchantId> = BTreeMap::new();
+    let mut outlets: BTreeMap<u32, (MerchantId, u8)> = BTreeMap::new();
     let mut beyond = 0;
     for (_, _, candidate) in ranked {
         let (id, chain) = (candidate.merchant.id, candidate.merchant.chain);
-        let first = if chain.is_some() { *outlets.entry(chain.0).or_insert(id) } else { id };
-        if first != id {
-            dropped.push(Dropped { id, reason: Reason::ChainDuplicate(first) });
+        let (first, n) = outlets.entry(chain.0).or_insert((id, 0));
+        if chain.is_some() && *n >= policy.chain_cap.max(1) {
+            dropped.push(Dropped { id, reason: Reason::ChainDuplicate(*first) });
         } else if kept.len() >= usize::from(policy.first_pass) {
             dropped.push(Dropped { id, reason: Reason::FirstPass(kept.len() + beyond) });
             beyond += 1;
         } else {
+            *n = n.saturating_add(1);
             kept.push(candidate);
         }
     }

@@ -4,8 +4,12 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod build;
 mod campaign;
+mod cuisines;
+mod import;
 mod inspect;
+mod market;
 mod model;
 mod print;
 mod rank;
@@ -22,6 +26,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Read merchants and tables from elsewhere
+    #[command(subcommand)]
+    Import(import::Verb),
+    /// Simulate demand over real merchants
+    Market(market::Arguments),
+    /// Learn or show which cuisines are alike
+    #[command(subcommand)]
+    Cuisines(cuisines::Verb),
+    /// Write area bundles and profiles as of a time
+    Build(build::Arguments),
     /// Answer a request (JSON on stdin or in a file), or a batch of them
     Rank(rank::Arguments),
     /// Decide logged decisions again and compare every byte
@@ -41,6 +55,10 @@ type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
+        Verb::Import(verb) => import::run(&verb),
+        Verb::Market(arguments) => market::run(&arguments),
+        Verb::Cuisines(verb) => cuisines::run(&verb),
+        Verb::Build(arguments) => build::run(&arguments),
         Verb::Rank(arguments) => rank::run(&arguments),
         Verb::Replay(arguments) => replay::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),

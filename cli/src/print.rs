@@ -7,7 +7,7 @@ use serde::Serialize;
 /// A table for a person: the first column to the left, numbers to the right.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
     let is_number = |text: &str| text.parse::<f64>().is_ok() || text.is_empty();

@@ -106,7 +106,7 @@ impl Hours {
 }
 
 /// Why a text gives no hours. The merchant stays; its hours are unknown.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum HoursError {
     /// Not in the syntax of <https://wiki.openstreetmap.org/wiki/Key:opening_hours/specification>.
     #[error("opening hours {text:?}: {why}")]
@@ -210,7 +210,7 @@ impl Schedule {
             Coordinates::new(latitude, longitude).ok_or(HoursError::Nowhere { latitude, longitude })?;
         let parsed: OpeningHours = text.parse().map_err(|err| HoursError::Syntax {
             text: line(text),
-            why: said(&err),
+            why: said(&err, text),
         })?;
         let country = at
             .country
@@ -227,16 +227,15 @@ impl Schedule {
         })
     }
 
-    /// The library's own answer for one local minute: the reference that [`Hours`] is tested against.
+    /// The library's own answer for one calendar day: ascending, disjoint `[open, close)` within its 1440 minutes.
+    /// [`Hours`] is tested against it.
     #[must_use]
-    pub fn is_open(&self, date: Date, minute: u16) -> bool {
-        let minute = u32::from(minute);
-        chrono_date(date).is_some_and(|date| {
-            self.day(date)
-                .open
-                .iter()
-                .any(|(opens, closes)| (*opens..*closes).contains(&minute))
-        })
+    pub fn open_on(&self, date: Date) -> Vec<(u16, u16)> {
+        let day = chrono_date(date).map(|date| self.day(date)).unwrap_or_default();
+        day.open
+            .iter()
+            .map(|(opens, closes)| (*opens as u16, *closes as u16))
+            .collect()
     }
 
     fn day(&self, date: NaiveDate) -> Day {
@@ -411,7 +410,7 @@ pub fn transitions(
 }
 
 /// From the database in the program: results must not depend on what the machine has installed.
-fn zone(name: &str) -> Result<TimeZone, HoursError> {
+pub(crate) fn zone(name: &str) -> Result<TimeZone, HoursError> {
     static BUNDLED: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
     if name == "UTC" {
         return Ok(TimeZone::UTC);
@@ -428,16 +427,22 @@ fn overlong_number(text: &str) -> Option<&str> {
 }
 
 /// The library draws a picture of the place of an error over several lines; one line is enough.
-fn said(err: &opening_hours_syntax::Error) -> String {
+fn said(err: &opening_hours_syntax::Error, text: &str) -> String {
     use opening_hours_syntax::Error;
-    let text = err.to_string();
+    let picture = err.to_string();
     let Error::Syntax(_) = err else {
-        return text.lines().next().unwrap_or_default().to_lowercase();
+        return picture.lines().next().unwrap_or_default().to_lowercase();
     };
-    let after = |mark: &str| text.lines().find_map(|line| line.trim_start().strip_prefix(mark));
-    let character = after("--> 1:").unwrap_or("1");
-    let expected = after("= ").unwrap_or("expected something else");
-    format!("{expected} at character {character}")
+    let place = picture
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("--> 1:"));
+    let before = place
+        .and_then(|column| column.parse::<usize>().ok())
+        .map_or(0, |column| column.saturating_sub(1));
+    match text.chars().skip(before).take(24).collect::<String>() {
+        rest if rest.is_empty() => format!("ends too early, after {before} characters"),
+        rest => format!("not understood after {before} characters, from {rest:?} on"),
+    }
 }
 
 fn line(text: &str) -> String {

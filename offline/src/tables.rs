@@ -10,6 +10,8 @@ use std::path::PathBuf;
 pub use read::{ReadOptions, read};
 pub use write::{write, write_csv};
 
+pub(crate) use column::labels;
+
 mod column;
 mod records;
 pub mod read;

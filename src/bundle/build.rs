@@ -1,8 +1,8 @@
 //! Writing an area bundle. The offline half fills a draft; what does not fit a column is clamped, never wrapped.
 
 use super::{
-    Audience, CHECKSUM_AT, HEADER_BYTES, Kind, MAGIC, MAX_BYTES, MAX_LAYER, MAX_MERCHANTS, OfferKind, PART, Schedule,
-    VERSION,
+    Audience, CHECKSUM_AT, HEADER_BYTES, Kind, MAGIC, MAX_BYTES, MAX_EXCEPTIONS, MAX_LAYER, MAX_MERCHANTS, MAX_WEEKLY,
+    OfferKind, PART, Schedule, VERSION,
 };
 use crate::geo::{Cell, Point};
 use crate::id::{ChainId, MerchantId};
@@ -155,6 +155,8 @@ impl AreaDraft {
         let (mut schedules, mut exceptions) = (Vec::new(), Vec::new());
         let mut n_exceptions = 0_usize;
         for schedule in &self.schedules {
+            limit("openings a week", schedule.weekly.len(), MAX_WEEKLY)?;
+            limit("exceptions of one schedule", schedule.exceptions.len(), MAX_EXCEPTIONS)?;
             schedules.extend((intervals.len() as u32).to_le_bytes());
             schedules.extend((schedule.weekly.len() as u16).to_le_bytes());
             schedules.extend((n_exceptions as u16).to_le_bytes());

@@ -85,6 +85,9 @@ impl Dense {
         let fingerprint = Hash(r.array("the fingerprint")?);
         let model = Hash(r.array("the model's hash")?);
         let clamp = f32::from_le_bytes(r.array("the clamp")?);
+        if !(clamp > 0.0 && clamp.is_finite()) {
+            return Err(DecodeError::Value { part: PART, what: "clamp", at: 0, found: clamp as i64, expected: "a finite number above 0" });
+        }
         let n_layers = usize::from(r.u16("the number of layers")?);
         let n_layers = r.limit("layers", n_layers, MAX_LAYERS)?;
         let mut widths = Vec::with_capacity(n_layers + 1);

@@ -131,8 +131,9 @@ impl<'a> Words<'a> {
             None => self.decision.scorer.into(),
             Some(error) => {
                 let words = format!("{}: {error}", self.decision.scorer);
-                // The fingerprint changes with every change to the columns, which is not what a case is about.
-                words.replace(&freshrank::feature::fingerprint_hex(), "this release's")
+                // Fingerprint and checksum change with every change to the columns, which is not what a case is about.
+                let words = words.replace(&freshrank::feature::fingerprint_hex(), "this release's");
+                words.split_once(" has checksum ").map_or(words.clone(), |(part, _)| format!("{part} has a wrong checksum"))
             }
         }
     }

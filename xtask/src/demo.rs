@@ -1,5 +1,209 @@
-//! The whole flow on real merchants.
-use crate::sh::Outcome;
-pub fn run(_: &[String]) -> Outcome {
-    Err("not yet".to_owned())
+//! The whole flow on real merchants: import, simulated demand, bundles, the Worker under workerd, messages.
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::time::Instant;
+
+use crate::sh::{self, Outcome, program, root, target};
+use crate::wasm::Weight;
+use crate::{setup, test, wasm};
+
+/// A Friday before lunch, near the end of the simulated window: the demo is the same on every day.
+const AS_OF: &str = "2026-10-23T05:00:00Z";
+const MARKET: &str = "fi/helsinki";
+/// Asked for first, so that the line to try next is usually the same.
+const PORT: u16 = 8787;
+const RANK_KEY: &str = "demo-rank-key";
+const PUBLISH_KEY: &str = "demo-publish-key";
+
+/// `cargo xtask demo [--once]`.
+pub fn run(arguments: &[String]) -> Outcome {
+    let once = match arguments {
+        [] => false,
+        [flag] if flag == "--once" => true,
+        _ => return Err("`cargo xtask demo` takes `--once` or nothing".to_owned()),
+    };
+    let started = Instant::now();
+    let extract = setup::helsinki()?;
+    setup::node()?;
+    println!("building the command line and the Worker ...");
+    let cli = test::cli()?;
+    let worker = wasm::worker(Weight::Full)?;
+
+    let demo = target("demo");
+    sh::fresh_dir(&demo)?;
+    let freshrank = |step: &str, arguments: &[&str]| -> Outcome {
+        println!("\n> freshrank {}", arguments.join(" "));
+        let words = sh::logged(&format!("demo-{step}"), program(&cli).args(arguments))?;
+        print!("{words}");
+        Ok(())
+    };
+    let extract = extract
+        .strip_prefix(root())
+        .unwrap_or(&extract)
+        .to_string_lossy()
+        .into_owned();
+    let merchants = [
+        "import",
+        "osm",
+        &extract,
+        "--country",
+        "FI",
+        "--as-of",
+        &AS_OF[..10],
+    ];
+    freshrank(
+        "import",
+        &[&merchants[..], &["--out", "target/demo/merchants"]].concat(),
+    )?;
+    let market = [
+        "market",
+        "--merchants",
+        "target/demo/merchants",
+        "--market",
+        MARKET,
+        "--seed",
+        "7",
+    ];
+    freshrank(
+        "market",
+        &[&market[..], &["--out", "target/demo/tables"]].concat(),
+    )?;
+    let build = [
+        "build",
+        "--tables",
+        "target/demo/tables",
+        "--as-of",
+        AS_OF,
+        "--market",
+        MARKET,
+    ];
+    freshrank("build", &[&build[..], &["--out", "target/demo/out"]].concat())?;
+    freshrank(
+        "campaign",
+        &[
+            "campaign",
+            "publish",
+            "campaigns/lunch",
+            "--out",
+            "target/demo/out/lunch.json",
+        ],
+    )?;
+
+    // The configuration that ships, but for its build, which has just run.
+    let config = sh::read(&root().join("wrangler.toml"))?;
+    let module = worker.join("index.js");
+    let shipped = config.split("\n[env.").next().unwrap_or(&config);
+    let lines = shipped
+        .lines()
+        .filter(|line| !line.starts_with("command = ") && *line != "[build]");
+    let lines = lines.map(|line| {
+        if line.starts_with("main = ") {
+            format!("main = {:?}\n", module.to_string_lossy())
+        } else {
+            format!("{line}\n")
+        }
+    });
+    let config = demo.join("wrangler.toml");
+    sh::write(&config, lines.collect::<String>())?;
+
+    let port = free_port()?;
+    let mut wrangler = program("node");
+    wrangler.arg(root().join("wasm/node_modules/wrangler/wrangler-dist/cli.js"));
+    wrangler.args([
+        "dev",
+        "--local",
+        "--ip",
+        "127.0.0.1",
+        "--port",
+        &port.to_string(),
+        "--log-level",
+        "warn",
+    ]);
+    wrangler
+        .arg("--show-interactive-dev-session=false")
+        .arg("--config")
+        .arg(config);
+    wrangler.arg("--persist-to").arg(demo.join("kv"));
+    wrangler.args([
+        "--var",
+        &format!("RANK_KEY:{RANK_KEY}"),
+        "--var",
+        &format!("PUBLISH_KEY:{PUBLISH_KEY}"),
+    ]);
+    wrangler
+        .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
+        .env("WRANGLER_SEND_METRICS", "false")
+        .env("CI", "1");
+    println!("\n> wrangler dev --local, port {port}");
+    let mut server = Server::start(wrangler, once)?;
+
+    let mut ask = program("node");
+    ask.arg("xtask/demo.mjs")
+        .arg(format!("http://127.0.0.1:{port}"))
+        .args(["target/demo/out", AS_OF]);
+    let asked = ask
+        .env("RANK_KEY", RANK_KEY)
+        .env("PUBLISH_KEY", PUBLISH_KEY)
+        .status();
+    if !asked.is_ok_and(|status| status.success()) {
+        let log = target("logs/wrangler.log");
+        return Err(format!(
+            "the Worker did not answer as it should; what it said is in {}",
+            log.display()
+        ));
+    }
+    println!(
+        "\nthe demand is simulated, the merchants are real; all of it took {:.0} s",
+        started.elapsed().as_secs_f64()
+    );
+    if !once {
+        println!("the Worker goes on until ctrl-c");
+        server.wait();
+    }
+    Ok(())
+}
+
+fn free_port() -> Outcome<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", PORT)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
+    let address = listener.and_then(|listener| listener.local_addr());
+    address
+        .map(|address| address.port())
+        .map_err(|err| format!("no port on the loopback: {err}"))
+}
+
+/// wrangler with the workerd it starts; both end with this.
+struct Server {
+    child: Child,
+    /// What ends all of it, for `kill`.
+    whom: String,
+}
+
+impl Server {
+    /// Apart from the terminal's group none of it can be left behind; within, ctrl-c reaches all of it.
+    fn start(mut wrangler: Command, apart: bool) -> Outcome<Self> {
+        let log = target("logs/wrangler.log");
+        let file =
+            std::fs::File::create(&log).map_err(|err| format!("cannot write {}: {err}", log.display()))?;
+        let both = file.try_clone().map_err(|err| err.to_string())?;
+        if apart {
+            wrangler.process_group(0);
+        }
+        let child = wrangler.stdout(file).stderr(both).spawn();
+        let child = child.map_err(|err| format!("cannot run wrangler: {err}"))?;
+        let whom = format!("{}{}", if apart { "-" } else { "" }, child.id());
+        Ok(Self { child, whom })
+    }
+
+    fn wait(&mut self) {
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = program("kill").args(["-TERM", "--", &self.whom]).output();
+        let _ = self.child.wait();
+    }
 }

@@ -97,6 +97,7 @@ pub fn web(weight: Weight) -> Outcome<PathBuf> {
         quietly("wasm-bindgen", &mut command)?;
         optimize(&dir.join("freshrank_bg.wasm"), &named("web", weight))?;
     }
+    sh::copy_dir(&root().join("wasm/web/npm"), &to)?;
     Ok(to)
 }
 

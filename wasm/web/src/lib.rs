@@ -1,1 +1,211 @@
-//! Room.
+//! The engine in browsers and Node: bytes and JSON in, the reply's JSON out.
+//!
+//! What is wrong with bytes or JSON is thrown as an `Error` with the engine's own words; what is right is answered with
+//! the same bytes as in every other shell.
+
+#[path = "../../model.rs"]
+mod model;
+
+use freshrank::bundle::{Bundle, Display};
+use freshrank::feature::FEATURES;
+use freshrank::geo::Cell;
+use freshrank::request::Question;
+use freshrank::score::NoModel;
+use freshrank::score::dense::Dense;
+use freshrank::{Areas, Campaign, Hash, Scorer, rerank};
+use serde_json::json;
+use std::collections::BTreeMap;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = include_str!("../types.d.ts");
+
+#[wasm_bindgen]
+extern "C" {
+    /// Milliseconds since 1970, for a request that brings no time of its own.
+    #[wasm_bindgen(js_namespace = Date)]
+    fn now() -> f64;
+}
+
+/// The engine with what it was given: a model, areas with their cards, campaigns.
+#[wasm_bindgen]
+pub struct Engine {
+    scorer: Box<dyn Scorer>,
+    areas: BTreeMap<Cell, Bundle>,
+    displays: BTreeMap<Hash, Display>,
+    campaigns: BTreeMap<String, Campaign>,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// An engine with the model it was built with, or with the plan given. Where the former cannot be used, the prior
+    /// ranks, and replies say so.
+    ///
+    /// # Errors
+    /// Why the plan given cannot be used.
+    #[wasm_bindgen(constructor)]
+    pub fn new(plan: Option<Vec<u8>>) -> Result<Self, JsError> {
+        let scorer: Box<dyn Scorer> = match plan {
+            Some(plan) => Box::new(Dense::load(&plan)?),
+            None => model::choose(model::PLAN),
+        };
+        Ok(Self::with(scorer))
+    }
+
+    /// An engine without a model: the prior ranks, and replies say so.
+    #[wasm_bindgen(js_name = withoutModel)]
+    #[must_use]
+    pub fn without_model() -> Self {
+        Self::with(Box::new(NoModel))
+    }
+
+    fn with(scorer: Box<dyn Scorer>) -> Self {
+        Self { scorer, areas: BTreeMap::new(), displays: BTreeMap::new(), campaigns: BTreeMap::new() }
+    }
+
+    /// Adds an area bundle, in place of the last one of its cell; returns the cell.
+    ///
+    /// # Errors
+    /// Names the section that is cut off, over a limit, or damaged.
+    #[wasm_bindgen(js_name = addArea)]
+    pub fn add_area(&mut self, bytes: Vec<u8>) -> Result<String, JsError> {
+        let area = Bundle::decode(bytes)?;
+        let cell = area.cell;
+        if let Some(replaced) = self.areas.insert(cell, area) {
+            self.displays.remove(&replaced.hash);
+        }
+        Ok(cell.to_string())
+    }
+
+    /// Adds the display block of an area; returns the hash of the bundle it belongs to.
+    ///
+    /// # Errors
+    /// As [`Engine::add_area`].
+    #[wasm_bindgen(js_name = addDisplay)]
+    pub fn add_display(&mut self, bytes: Vec<u8>) -> Result<String, JsError> {
+        let display = Display::decode(bytes)?;
+        let bundle = display.bundle;
+        self.displays.insert(bundle, display);
+        Ok(bundle.to_string())
+    }
+
+    /// Adds a campaign, `{"id": ..., "layers": {...}}`, in place of the last one of its name; returns the name.
+    ///
+    /// # Errors
+    /// Names the layer and the key, what was found and what was expected.
+    #[wasm_bindgen(js_name = setCampaign)]
+    pub fn set_campaign(&mut self, json: &str) -> Result<String, JsError> {
+        let campaign = Campaign::parse(json.as_bytes())?;
+        let id = campaign.id.clone();
+        self.campaigns.insert(id.clone(), campaign);
+        Ok(id)
+    }
+
+    /// Answers a request (the JSON of a `Request`) with the JSON of a `Reply`.
+    ///
+    /// # Errors
+    /// Names the field, what was found and what was expected; and a campaign that was not set.
+    pub fn rank(&self, request: &str) -> Result<String, JsError> {
+        let asked = self.ask(request)?;
+        let display = asked.area.and_then(|area| self.displays.get(&area.hash));
+        Ok(asked.question.answer(asked.area, display, &asked.campaign, self.scorer.as_ref()).to_json())
+    }
+
+    /// What the model saw of every candidate that could be placed, and how it judged.
+    ///
+    /// # Errors
+    /// As [`Engine::rank`].
+    pub fn rows(&self, request: &str) -> Result<Rows, JsError> {
+        let asked = self.ask(request)?;
+        let question = &asked.question;
+        let areas = Areas::new(question.areas.iter().chain(asked.area), question.overlay.clone());
+        let decision = rerank(&areas, &question.profile, &question.context, &asked.campaign, self.scorer.as_ref());
+        Ok(Rows {
+            ids: decision.kept.iter().map(|candidate| candidate.merchant.id.to_string()).collect(),
+            scores: decision.scores.iter().map(|score| score.total()).collect(),
+            values: decision.rows.values,
+        })
+    }
+
+    /// The model's columns in their order: the JSON of a `Feature[]`.
+    #[must_use]
+    pub fn features() -> String {
+        let column = |feature: &freshrank::feature::Feature| {
+            json!({ "name": feature.name, "group": feature.group.name(), "about": feature.about, "missing": feature.missing })
+        };
+        serde_json::Value::from_iter(FEATURES.iter().map(column)).to_string()
+    }
+
+    /// Version, module, scorer and model: the JSON of an `About`.
+    #[must_use]
+    pub fn about(&self) -> String {
+        let about = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "module": model::MODULE,
+            "scorer": self.scorer.name(),
+            "model": self.scorer.model(),
+            "model_error": model::refusal(self.scorer.as_ref()),
+            "features": freshrank::feature::fingerprint_hex(),
+        });
+        about.to_string()
+    }
+
+    fn ask(&self, request: &str) -> Result<Asked<'_>, JsError> {
+        let question = Question::parse(request.as_bytes(), (now() / 1000.0) as i64)?;
+        let id = question.campaign.as_deref().unwrap_or("default");
+        let campaign = match self.campaigns.get(id) {
+            Some(campaign) => campaign.clone(),
+            None if id == "default" => Campaign::default(),
+            None => return Err(JsError::new(&format!("no campaign {id:?} was set"))),
+        };
+        let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
+        let area = cell.and_then(|cell| self.areas.get(&cell));
+        Ok(Asked { question, campaign, area })
+    }
+}
+
+/// A question with what answers it.
+struct Asked<'a> {
+    question: Question,
+    campaign: Campaign,
+    area: Option<&'a Bundle>,
+}
+
+/// Candidates as the model saw them, ascending by id.
+#[wasm_bindgen]
+pub struct Rows {
+    ids: Vec<String>,
+    scores: Vec<i32>,
+    values: Vec<f32>,
+}
+
+#[wasm_bindgen]
+impl Rows {
+    /// The columns' names.
+    #[wasm_bindgen(getter)]
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        FEATURES.iter().map(|feature| feature.name.to_owned()).collect()
+    }
+
+    /// Row by row, a column after the other.
+    #[wasm_bindgen(getter)]
+    #[must_use]
+    pub fn rows(&self) -> Vec<f32> {
+        self.values.clone()
+    }
+
+    /// One a row, score x 65536, boosts included.
+    #[wasm_bindgen(getter)]
+    #[must_use]
+    pub fn scores(&self) -> Vec<i32> {
+        self.scores.clone()
+    }
+
+    /// One a row, 16 hexadecimal digits.
+    #[wasm_bindgen(getter)]
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.ids.clone()
+    }
+}

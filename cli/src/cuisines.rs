@@ -1,0 +1,61 @@
+//! `freshrank cuisines`: the map of which cuisines are alike.
+
+use crate::{Outcome, print};
+use clap::Subcommand;
+use freshrank_offline::cuisines::{CuisineMap, FitOptions, fit};
+use freshrank_offline::tables::{self, ReadOptions};
+use std::path::PathBuf;
+
+/// What to do with a map.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Learn a map from the cuisines that merchants combine
+    Fit {
+        /// A tables directory
+        #[arg(long, value_name = "DIR")]
+        tables: PathBuf,
+        /// Of the k-means starts
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where the map goes
+        #[arg(long, value_name = "FILE", default_value = "models/cuisine-map.json")]
+        out: PathBuf,
+    },
+    /// Show a map's clusters
+    Show {
+        /// The map
+        #[arg(default_value = "models/cuisine-map.json")]
+        map: PathBuf,
+        /// For a program
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub fn run(verb: &Verb) -> Outcome {
+    match verb {
+        Verb::Fit { tables, seed, out } => {
+            let (tables, _) = tables::read(tables, &ReadOptions::default())?;
+            // Demand is made up, merchants are not: a map of real merchants is real.
+            let options = FitOptions { seed: *seed, ..FitOptions::default() };
+            let map = fit(&tables.merchants, &options)?;
+            map.write(out)?;
+            println!("{}: {} cuisines in {} clusters", out.display(), map.labels.len(), map.n_clusters);
+        }
+        Verb::Show { map, json } => {
+            let map = CuisineMap::read(map)?;
+            let clusters = map.show();
+            if *json {
+                return Ok(print::json(&clusters)?);
+            }
+            let rows = clusters.iter().map(|cluster| {
+                let labels: Vec<&str> = cluster.labels.iter().take(10).map(|(label, _)| label.as_str()).collect();
+                vec![cluster.cluster.to_string(), format!("{:.0}", cluster.merchants), labels.join(", ")]
+            });
+            print::table(&["cluster", "merchants", "cuisines"], rows);
+            println!("unplaced: {}", if map.unplaced.is_empty() { "none".into() } else { map.unplaced.join(", ") });
+            println!("not in the reviewed table: {}", map.unknown.keys().cloned().collect::<Vec<_>>().join(", "));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! `freshrank market`: made-up demand over real merchants, and labelled so.
+
+use crate::{Outcome, print};
+use clap::Args;
+use freshrank_offline::market::{Parameters, USERS, simulate};
+use freshrank_offline::tables::{self, ReadOptions};
+use std::path::PathBuf;
+
+/// What to simulate.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A tables directory, or a file of merchants
+    #[arg(long, value_name = "PATH")]
+    merchants: PathBuf,
+    /// Of everything that is drawn
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// How many readers
+    #[arg(long, default_value_t = USERS)]
+    users: usize,
+    /// The readers' home city, as `fi/helsinki`
+    #[arg(long, value_name = "PATH")]
+    market: String,
+    /// Other parameters than the frozen ones
+    #[arg(long, value_name = "FILE")]
+    parameters: Option<PathBuf>,
+    /// Where the tables go
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// For a program
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    let (merchants, _) = tables::read(&arguments.merchants, &ReadOptions::default())?;
+    let parameters = match &arguments.parameters {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            Parameters::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?
+        }
+        None => Parameters::frozen()?,
+    };
+    let market = simulate(&merchants.merchants, &parameters, arguments.seed, arguments.users, &arguments.market)?;
+    tables::write(&market.tables, &arguments.out)?;
+    market.oracle.write(&arguments.out)?;
+    let m = &market.moments;
+    if arguments.json {
+        return Ok(print::json(&serde_json::json!({ "simulated": market.tables.simulated, "moments": m }))?);
+    }
+    println!("{}", market.tables.simulated.unwrap_or_default());
+    let row = |name: &str, found: String, fitted: &str| vec![name.to_string(), found, fitted.to_string()];
+    let share = |value: f64| format!("{value:.3}");
+    print::table(
+        &["moment (simulated)", "found", "fitted to"],
+        [
+            row("readers with an order", m.readers.to_string(), ""),
+            row("orders", m.orders.to_string(), ""),
+            row("median orders of a reader", share(m.median_orders), "1"),
+            row("median gap of those who return, days", share(m.median_gap_days), "7"),
+            row("later orders that repeat a merchant", share(m.repeat_share), "0.5"),
+            row("later orders to a new place", share(m.new_place_share), "0.125"),
+            row("merchants whose hours are not known", market.unknown_hours.to_string(), ""),
+        ],
+    );
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! `types.d.ts` says what the engine's own types say.
+//!
+//! `FRESHRANK_BLESS=1 cargo test --release -p freshrank-web --features types` rewrites it.
+#![cfg(all(feature = "types", not(target_family = "wasm")))]
+
+use freshrank::campaign::Layer;
+use freshrank::request::{Reply, Request};
+use std::any::TypeId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use ts_rs::{Config, TS, TypeVisitor};
+
+const HEAD: &str = "\
+// Made from the engine's types by wasm/web/tests/types.rs: change those, not this.
+";
+
+/// What has no type of its own in Rust.
+const TAIL: &str = "\
+/** One column of the model's input. */
+export type Feature = { name: string, group: string, about: string, missing: number };
+
+/** What an `Engine` runs. `model_error` tells why the prior ranks. */
+export type About = { version: string, module: \"full\" | \"lite\", scorer: string, model: string, model_error: string | null, features: string };
+
+/** A campaign as it is published: layers by path, `global`, `fi`, `fi/helsinki`. */
+export type Campaign = { id: string, layers: Record<string, Layer> };
+";
+
+/// Declarations by name, of a type and all it stands on.
+#[derive(Default)]
+struct Declared {
+    seen: BTreeSet<TypeId>,
+    by_name: BTreeMap<String, String>,
+}
+
+impl TypeVisitor for Declared {
+    fn visit<T: TS + 'static + ?Sized>(&mut self) {
+        if !self.seen.insert(TypeId::of::<T>()) {
+            return;
+        }
+        // Only what is exported has a declaration; numbers and lists have none.
+        if T::output_path().is_some() {
+            let config = Config::new();
+            let docs = T::docs().map(|docs| format!("{}\n", docs.trim_end())).unwrap_or_default();
+            self.by_name.insert(T::ident(&config), format!("{docs}export {}\n", T::decl(&config)));
+        }
+        T::visit_dependencies(self);
+        T::visit_generics(self);
+    }
+}
+
+#[test]
+fn the_declarations_are_current() {
+    let mut declared = Declared::default();
+    declared.visit::<Request>();
+    declared.visit::<Reply>();
+    declared.visit::<Layer>();
+    let types: Vec<String> = declared.by_name.into_values().collect();
+    let expected = format!("{HEAD}\n{}\n{TAIL}", types.join("\n"));
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("types.d.ts");
+    if std::env::var_os("FRESHRANK_BLESS").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{} is behind the engine's types: FRESHRANK_BLESS=1 cargo test --release -p freshrank-web --features types",
+        path.display()
+    );
+}

@@ -1,0 +1,78 @@
+// Area bundles and display blocks as src/bundle.rs and src/bundle/display.rs describe their bytes, written a second
+// time from that description alone, so that a test can damage what it likes.
+
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+
+/** The middle of Helsinki: its cell at resolution 7, and a position in it. */
+export const HELSINKI = { cell: "871126d33ffffff", latitude: 60.1699, longitude: 24.9384 };
+
+const UNTRACKED = 0xfffe;
+
+/** The first 8 bytes of SHA-256, as the engine's fingerprint of a `merchant_id`. */
+export const fingerprint = (id) => createHash("sha256").update(id).digest().readBigUInt64LE(0);
+export const fingerprintHex = (id) => fingerprint(id).toString(16).padStart(16, "0");
+/** The hash a decision names a bundle by. */
+export const hash = (bytes) => createHash("sha256").update(bytes).digest().subarray(0, 16);
+
+function seal(parts) {
+  const bytes = Buffer.concat(parts);
+  const sum = crc32(bytes.subarray(10), crc32(bytes.subarray(0, 6)));
+  bytes.writeUInt32LE(sum, 6);
+  return bytes;
+}
+
+/** A bundle of always-open merchants: `{ id, north_km, popularity }`, north of the middle of Helsinki. */
+export function area(merchants, { cell = HELSINKI.cell, asOf = 1_780_000_000 } = {}) {
+  const layer = Buffer.from("fi/helsinki");
+  const header = Buffer.alloc(64);
+  header.write("FRAB");
+  header.writeUInt16LE(1, 4);
+  header.writeUInt8(layer.length, 10);
+  header.writeUInt32LE(merchants.length, 12);
+  header.writeBigUInt64LE(BigInt(`0x${cell}`), 28);
+  header.writeBigInt64LE(BigInt(asOf), 36);
+  header.writeInt16LE(120, 44);
+  header.write("FI", 46);
+  const ordered = [...merchants].sort((a, b) => (fingerprint(a.id) < fingerprint(b.id) ? -1 : 1));
+  const records = ordered.map(({ id, north_km, popularity = 1 }) => {
+    const record = Buffer.alloc(48);
+    record.writeBigUInt64LE(fingerprint(id), 0);
+    record.writeInt32LE(Math.round((HELSINKI.latitude + north_km / 111.195) * 1e7), 12);
+    record.writeInt32LE(Math.round(HELSINKI.longitude * 1e7), 16);
+    record.fill(0xff, 20, 26);
+    record.writeUInt16LE(Math.round(popularity * 1000), 32);
+    record.fill(0xff, 37, 38);
+    record.fill(0xff, 39, 43);
+    record.writeUInt16LE(UNTRACKED, 44);
+    return record;
+  });
+  return seal([header, layer, ...records]);
+}
+
+/** The cards of a bundle: `{ id, name }`. */
+export function display(bundle, cards) {
+  const ordered = [...cards].sort((a, b) => (fingerprint(a.id) < fingerprint(b.id) ? -1 : 1));
+  const entries = [];
+  const texts = [];
+  let end = 0;
+  for (const { id, name } of ordered) {
+    for (const text of [id, name, "pizza", "", "", "", ""]) {
+      const bytes = Buffer.from(text);
+      const length = Buffer.alloc(2);
+      length.writeUInt16LE(bytes.length);
+      texts.push(length, bytes);
+      end += 2 + bytes.length;
+    }
+    const entry = Buffer.alloc(12);
+    entry.writeBigUInt64LE(fingerprint(id), 0);
+    entry.writeUInt32LE(end, 8);
+    entries.push(entry);
+  }
+  const header = Buffer.alloc(30);
+  header.write("FRAD");
+  header.writeUInt16LE(1, 4);
+  hash(bundle).copy(header, 10);
+  header.writeUInt32LE(cards.length, 26);
+  return seal([header, ...entries, ...texts]);
+}
