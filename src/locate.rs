@@ -89,7 +89,8 @@ struct Sight {
 impl Sight {
     fn of(grade: Grade) -> Option<Self> {
         match grade {
-            Grade::Exact => Some(Self { scale_km: 0.3, blind_km: 0.0, elsewhere: 0.05, outlier: 0.0005, merges_cities: false }),
+            // Whoever is elsewhere is where the evidence is: nearly as likely as at a known address that is right there.
+            Grade::Exact => Some(Self { scale_km: 0.3, blind_km: 0.0, elsewhere: 0.8, outlier: 0.0005, merges_cities: false }),
             Grade::Network => Some(Self { scale_km: 25.0, blind_km: 10.0, elsewhere: 0.2, outlier: 0.002, merges_cities: false }),
             // Where a relay stands is chosen by its operator: it moves a reader to another city, hardly to another country.
             Grade::Coarse => Some(Self { scale_km: 60.0, blind_km: 50.0, elsewhere: 0.05, outlier: 0.02, merges_cities: true }),
@@ -122,14 +123,17 @@ impl Sight {
 #[must_use]
 pub fn locate(profile: &Profile, context: &Context, policy: PlacePolicy) -> Place {
     let event = context.last_event.as_ref().filter(|event| (0..=STALE_SECONDS).contains(&(context.at - event.at)));
-    let (posterior, elsewhere) = fuse(profile, context, event);
     let exact = context.request.filter(|fix| fix.grade == Grade::Exact).map(|fix| fix.point);
+    // An exact position is newer than any event, which then tells nothing more.
+    let (posterior, elsewhere) = fuse(profile, context, event.filter(|_| exact.is_none()));
     let fresh = event.filter(|event| context.at - event.at <= FRESH_SECONDS).map(|event| event.point);
     let likeliest = posterior.iter().enumerate().fold(None, |best: Option<(usize, f64)>, (i, &p)| match best {
         Some((_, q)) if q >= p => best,
         _ => Some((i, p)),
     });
-    let travelling = elsewhere > TRAVELLING && (context.request.is_some_and(|fix| fix.grade != Grade::None) || event.is_some());
+    let seen = context.request.is_some_and(|fix| fix.grade != Grade::None) || event.is_some();
+    // Nobody travels who has no place to be away from.
+    let travelling = seen && !profile.places.is_empty() && elsewhere > TRAVELLING;
 
     let predicted = likeliest.map(|(i, p)| (profile.places[i].point, p, Source::Predicted));
     // What is where a likely place is, is that place: its address is better than the fix.

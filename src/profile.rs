@@ -242,7 +242,7 @@ impl Profile {
         profile.cuisine_map = r.u32("the cuisine map")?;
         let n_clusters = usize::from(r.u8("the number of clusters")?);
         let n_clusters = r.limit("clusters", n_clusters, MAX_CLUSTERS)?;
-        let taste = |bytes: &[u8]| bytes.iter().map(|b| f32::from(*b as i8) / TASTE_STEPS).collect();
+        let taste = |bytes: &[u8]| bytes.iter().map(|b| f32::from((*b as i8).max(-127)) / TASTE_STEPS).collect();
         profile.lifelong.clusters = taste(r.take("the lifelong taste", n_clusters)?);
         profile.recent.clusters = taste(r.take("the recent taste", n_clusters)?);
         let n_raw = r.u8("the number of raw cuisines")?;

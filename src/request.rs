@@ -48,11 +48,11 @@ pub struct Request {
     /// The open or the send.
     pub context: RequestContext,
     /// Area bundles in base64url, for a sender that has them at hand; the shell's own are not asked then.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<_, _, MAX_AREAS>")]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub areas: Vec<String>,
     /// Merchants that are not available.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<_, _, MAX_CLOSURES>")]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub availability: Vec<RequestClosure>,
     /// Adds the explanation of every placement, and every drop with its reason.

@@ -1,6 +1,5 @@
 //! Reading and writing little-endian bytes, with limits known before anything is allocated.
 
-use alloc::vec::Vec;
 use thiserror::Error;
 
 /// Why bytes are not what they claim to be.
@@ -182,7 +181,7 @@ pub(crate) fn checksum(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// Puts the checksum where [`Reader::checksum`] looks for it.
-pub(crate) fn seal(bytes: &mut Vec<u8>, at: usize) {
+pub(crate) fn seal(bytes: &mut [u8], at: usize) {
     let crc = checksum(bytes, at);
     if let Some(stored) = bytes.get_mut(at..at + 4) {
         stored.copy_from_slice(&crc.to_le_bytes());

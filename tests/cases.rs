@@ -43,7 +43,9 @@ fn library() -> Library {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "toml") {
                 let name = path.file_stem().unwrap().to_str().unwrap();
-                library.0.insert(format!("{prefix}{name}"), fs::read_to_string(&path).unwrap());
+                library
+                    .0
+                    .insert(format!("{prefix}{name}"), fs::read_to_string(&path).unwrap());
             }
         }
     }
@@ -53,18 +55,46 @@ fn library() -> Library {
 /// What must hold of every decision, whatever the case is about.
 fn check_invariants(case: &Case<'_>, asked: &support::Asked, answer: &Answer, decision: &Decision) {
     let name = &case.name;
-    let ids: BTreeSet<_> = decision.kept.iter().map(|c| c.merchant.id).chain(decision.dropped.iter().map(|d| d.id)).collect();
+    let ids: BTreeSet<_> = decision
+        .kept
+        .iter()
+        .map(|c| c.merchant.id)
+        .chain(decision.dropped.iter().map(|d| d.id))
+        .collect();
     let n = decision.kept.len() + decision.dropped.len();
-    assert_eq!((n, ids.len()), (asked.candidates(decision), n), "{name}: kept and dropped are all merchants, each once");
-    let shown: Vec<_> = decision.placements.iter().filter_map(|placement| placement.candidate).collect();
-    assert_eq!(shown.iter().collect::<BTreeSet<_>>().len(), shown.len(), "{name}: no merchant twice");
-    assert_eq!(decision.placements.len(), usize::from(decision.policy.slots), "{name}: every slot shows something");
-    assert!(decision.rows.values.iter().all(|value| value.is_finite()), "{name}: a row is finite");
+    assert_eq!(
+        (n, ids.len()),
+        (asked.candidates(decision), n),
+        "{name}: kept and dropped are all merchants, each once"
+    );
+    let shown: Vec<_> = decision
+        .placements
+        .iter()
+        .filter_map(|placement| placement.candidate)
+        .collect();
+    assert_eq!(
+        shown.iter().collect::<BTreeSet<_>>().len(),
+        shown.len(),
+        "{name}: no merchant twice"
+    );
+    assert_eq!(
+        decision.placements.len(),
+        usize::from(decision.policy.slots),
+        "{name}: every slot shows something"
+    );
+    assert!(
+        decision.rows.values.iter().all(|value| value.is_finite()),
+        "{name}: a row is finite"
+    );
 
     let reply: serde_json::Value = serde_json::from_str(&answer.reply).unwrap();
     for slot in reply["slots"].as_array().unwrap() {
         if slot["explanation"].is_object() {
-            assert_eq!(sum(&slot["explanation"]), slot["score"].as_i64().unwrap(), "{name}: an explanation adds up");
+            assert_eq!(
+                sum(&slot["explanation"]),
+                slot["score"].as_i64().unwrap(),
+                "{name}: an explanation adds up"
+            );
         }
     }
 }
@@ -88,7 +118,9 @@ fn every_case_holds() {
         let asked = case.ask();
         let (answer, decision) = asked.answer(&*case.scorer());
         check_invariants(&case, &asked, &answer, &decision);
-        let Some(found) = case.differences(&asked, &decision) else { continue };
+        let Some(found) = case.differences(&asked, &decision) else {
+            continue;
+        };
         if bless {
             // Moved into place at once: the other tests here read the same folder.
             let path = root().join("tests/cases").join(format!("{name}.toml"));
@@ -96,10 +128,17 @@ fn every_case_holds() {
             fs::rename(path.with_extension("new"), path).unwrap();
         } else {
             let expected = case.text.split("[expect]").nth(1).unwrap_or_default().trim();
-            let _ = writeln!(failures, "\n{name}: expected\n{expected}\n  found\n{}", found.trim_start_matches("[expect]").trim());
+            let _ = writeln!(
+                failures,
+                "\n{name}: expected\n{expected}\n  found\n{}",
+                found.trim_start_matches("[expect]").trim()
+            );
         }
     }
-    assert!(failures.is_empty(), "{failures}\n\nif the new answers are right: FRESHRANK_BLESS=1 cargo test --release -p freshrank --test cases");
+    assert!(
+        failures.is_empty(),
+        "{failures}\n\nif the new answers are right: FRESHRANK_BLESS=1 cargo test --release -p freshrank --test cases"
+    );
 }
 
 #[test]
@@ -111,7 +150,11 @@ fn every_drop_reason_has_a_case() {
         let (_, decision) = case.ask().answer(&*case.scorer());
         seen.extend(decision.dropped.iter().map(|drop| drop.reason.code()));
     }
-    assert_eq!(seen, BTreeSet::from(REASONS), "write a case for what is missing, and add what is new to REASONS");
+    assert_eq!(
+        seen,
+        BTreeSet::from(REASONS),
+        "write a case for what is missing, and add what is new to REASONS"
+    );
 }
 
 #[test]
@@ -133,7 +176,11 @@ fn the_answers_are_exported_for_the_other_shells() {
         let asked = case.ask();
         let answer = |scorer: &dyn Scorer| {
             let (first, _) = asked.answer(scorer);
-            assert_eq!(first, asked.answer(scorer).0, "{name}: the same question has the same answer");
+            assert_eq!(
+                first,
+                asked.answer(scorer).0,
+                "{name}: the same question has the same answer"
+            );
             json(&first)
         };
         let mut answers = BTreeMap::from([("prior", answer(&NoModel))]);
@@ -163,10 +210,18 @@ fn the_answers_are_exported_for_the_other_shells() {
 
 fn shipped(path: &Path) -> Option<Dense> {
     let bytes = fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
-    Some(Dense::load(&bytes).unwrap_or_else(|error| panic!("{}: {error}; train and compile it again", path.display())))
+    Some(
+        Dense::load(&bytes)
+            .unwrap_or_else(|error| panic!("{}: {error}; train and compile it again", path.display())),
+    )
 }
 
 fn json(answer: &Answer) -> serde_json::Value {
-    let Answer { reply, rows, scores, totals } = answer;
+    let Answer {
+        reply,
+        rows,
+        scores,
+        totals,
+    } = answer;
     serde_json::json!({ "reply": reply, "rows": rows, "scores": scores, "totals": totals })
 }

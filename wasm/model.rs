@@ -60,5 +60,33 @@ fn beyond_dense(error: ModelError) -> Box<dyn Scorer> {
 /// Why the prior ranks, if it does.
 #[must_use]
 pub fn refusal(scorer: &dyn Scorer) -> Option<String> {
-    scorer.score(&Rows { values: Vec::new() }).err().map(|error| error.to_string())
+    scorer
+        .score(&Rows { values: Vec::new() })
+        .err()
+        .map(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_that_ships_is_read_and_a_damaged_one_does_not_stop_the_module() {
+        assert_eq!(choose(PLAN).name(), "dense", "compile models/ltr.plan anew");
+        let mut damaged = PLAN.to_vec();
+        damaged[40] ^= 1;
+        let scorer = choose(&damaged);
+        if cfg!(feature = "full") {
+            assert_eq!((scorer.name(), refusal(scorer.as_ref())), ("tract", None));
+            assert_eq!(
+                scorer.model(),
+                choose(PLAN).model(),
+                "the plan was compiled from the ranker beside it"
+            );
+        } else {
+            assert_eq!(scorer.name(), "prior");
+            let why = refusal(scorer.as_ref()).unwrap_or_default();
+            assert!(why.starts_with("model plan has checksum"), "{why}");
+        }
+    }
 }

@@ -72,7 +72,7 @@ function asked(request) {
   return { campaign: "lunch", display: true, explain: true, ...request };
 }
 
-/** Readers whose profiles alone tell different served areas, the surest first. */
+/** The reader whose place is surest from the profile alone, and one elsewhere whose message differs the most. */
 async function readersOfTwoPlaces(time) {
   const lines = readFileSync(join(out, "profiles.ndjson"), "utf8").trim().split("\n").slice(0, N_ASKED);
   const readers = lines.map((line) => JSON.parse(line));
@@ -85,8 +85,13 @@ async function readersOfTwoPlaces(time) {
     .map((reply, i) => ({ reply, profile: readers[i].profile }))
     .filter(({ reply }) => reply.place?.served && reply.slots.every((slot) => slot.merchant))
     .sort((a, b) => b.reply.place.certainty - a.reply.place.certainty);
-  const first = known[0];
-  const second = known.find(({ reply }) => reply.place.cell !== first.reply.place.cell);
+  const [first, ...others] = known;
+  const shown = new Set(first?.reply.slots.map((slot) => slot.merchant));
+  const different = ({ reply }) => reply.slots.filter((slot) => !shown.has(slot.merchant)).length;
+  // The sort is stable: among those whose messages differ as much, the surest place comes first.
+  const [second] = others
+    .filter(({ reply }) => reply.place.cell !== first.reply.place.cell)
+    .sort((a, b) => different(b) - different(a));
   if (!second) throw new Error(`${known.length} of ${replies.length} readers have a served place, and all the same one`);
   return [first, second];
 }
@@ -113,7 +118,7 @@ async function show(title, request, holds) {
   const reply = JSON.parse(text);
   const { place } = reply;
   const where = place.cell ? `area ${place.cell}, ${Math.round(100 * place.certainty)} % sure${place.travelling ? ", travelling" : ""}` : "place unknown";
-  console.log(`\n${title}\n  "${reply.title}"  ${reply.local}, ${where}, ranked by ${reply.scorer}`);
+  console.log(`\n${title}\n  ${reply.title ? `"${reply.title}"` : "(no headline)"}  ${reply.local}, ${where}, ranked by ${reply.scorer}`);
   const rows = reply.slots.map((slot, i) => row(slot, i));
   const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => cells[column].length)));
   for (const cells of rows) console.log(`  ${cells.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd()}`);

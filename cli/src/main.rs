@@ -7,6 +7,8 @@ use std::process::ExitCode;
 mod build;
 mod campaign;
 mod cuisines;
+mod evaluate;
+mod examples;
 mod import;
 mod inspect;
 mod market;
@@ -36,6 +38,10 @@ enum Verb {
     Cuisines(cuisines::Verb),
     /// Write area bundles and profiles as of a time
     Build(build::Arguments),
+    /// Make training rows by the engine's own featurizer
+    Examples(examples::Arguments),
+    /// Rank later orders by every scorer, under both protocols, with intervals
+    Evaluate(evaluate::Arguments),
     /// Answer a request (JSON on stdin or in a file), or a batch of them
     Rank(rank::Arguments),
     /// Decide logged decisions again and compare every byte
@@ -59,6 +65,8 @@ fn main() -> ExitCode {
         Verb::Market(arguments) => market::run(&arguments),
         Verb::Cuisines(verb) => cuisines::run(&verb),
         Verb::Build(arguments) => build::run(&arguments),
+        Verb::Examples(arguments) => examples::run(&arguments),
+        Verb::Evaluate(arguments) => evaluate::run(&arguments),
         Verb::Rank(arguments) => rank::run(&arguments),
         Verb::Replay(arguments) => replay::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),

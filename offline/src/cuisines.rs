@@ -147,8 +147,9 @@ impl CuisineMap {
     /// Up to 3 clusters of a merchant with these labels, each label alike; shares as in [`CuisineMap::weights`].
     #[must_use]
     pub fn blend(&self, ids: &[u16]) -> Vec<(u8, u8)> {
-        let by_label: Vec<f64> =
-            (0..self.labels.len()).map(|id| f64::from(u8::from(ids.contains(&(id as u16))))).collect();
+        let by_label: Vec<f64> = (0..self.labels.len())
+            .map(|id| f64::from(u8::from(ids.contains(&(id as u16)))))
+            .collect();
         quantized(&self.project(&by_label))
     }
 

@@ -164,7 +164,7 @@ pub fn make(
 ) -> Result<ExamplesReport, ExamplesError> {
     let catalog = Catalog::new(tables, map, &options.timeline.areas);
     let timeline = Timeline::new(tables, map, &catalog, &options.timeline);
-    let (mut queries, left_out) = timeline.queries(Protocol::SendTime);
+    let (mut queries, left_out) = timeline.queries(Protocol::SendTime, Timestamp::MIN);
     sample(&mut queries, options);
     if queries.is_empty() {
         return Err(ExamplesError::NoQueries { orders: tables.orders.len() });

@@ -57,8 +57,8 @@ pub struct Hours {
     pub weekly: Vec<(u16, u16)>,
     /// Ascending by date.
     pub exceptions: Vec<Exception>,
-    /// Minutes of the window whose state is *unknown* in the source (`unknown`, `"by appointment"`, a holiday of
-    /// only a part of the country). They count as not open.
+    /// Minutes of the window of which the source does not say that they are open: `unknown`, `"by appointment"`, a
+    /// holiday of only a part of the country. They count as not open.
     pub uncertain_minutes: u32,
 }
 
@@ -242,13 +242,11 @@ impl Schedule {
         let mut day = Day::default();
         for range in self.hours.schedule_at(date) {
             let minutes = |time: opening_hours_syntax::ExtendedTime| u32::from(time.mins_from_midnight());
-            let (opens, closes) = (
-                minutes(range.range.start),
-                minutes(range.range.end).min(DAY_MINUTES),
-            );
+            let opens = minutes(range.range.start).min(DAY_MINUTES);
+            let closes = minutes(range.range.end).clamp(opens, DAY_MINUTES);
             match range.kind {
-                RuleKind::Open => day.open.push((opens, closes)),
-                RuleKind::Unknown => day.uncertain += closes.saturating_sub(opens),
+                RuleKind::Open if !arranged(&range.comment, closes - opens) => day.open.push((opens, closes)),
+                RuleKind::Open | RuleKind::Unknown => day.uncertain += closes - opens,
                 RuleKind::Closed => {}
             }
         }
@@ -418,6 +416,32 @@ pub(crate) fn zone(name: &str) -> Result<TimeZone, HoursError> {
     BUNDLED.get(name).map_err(|_| HoursError::Zone {
         name: name.to_owned(),
     })
+}
+
+/// Whether a comment takes the door away again. The library calls `"by appointment"` open, with a comment; by the
+/// syntax's own rules a comment in place of times means *unknown*, and one beside times may say anything.
+fn arranged(comment: &str, minutes: u32) -> bool {
+    const WORDS: [&str; 17] = [
+        "appointment",
+        "by arrangement",
+        "by request",
+        "on request",
+        "by reservation",
+        "reservation only",
+        "reservations only",
+        "auf anfrage",
+        "vereinbarung",
+        "efter aftale",
+        "överenskommelse",
+        "tilauksesta",
+        "varauksesta",
+        "rendez-vous",
+        "cita previa",
+        "appuntamento",
+        "op afspraak",
+    ];
+    let comment = comment.to_lowercase();
+    !comment.is_empty() && (minutes == DAY_MINUTES || WORDS.iter().any(|word| comment.contains(word)))
 }
 
 /// Offsets in days go unchecked into the library's calendar, and would overflow it.

@@ -15,3 +15,4 @@ pub mod areas;
 pub mod profiles;
 pub mod timeline;
 pub mod examples;
+pub mod evaluate;

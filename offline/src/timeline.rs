@@ -164,11 +164,12 @@ impl<'t> Timeline<'t> {
         self.readers.get(user_id)
     }
 
-    /// The queries of a protocol, ascending by time, then reader; and the orders that are none.
+    /// The queries of a protocol about orders from a time on, ascending by time, then reader; and the orders that are
+    /// none.
     #[must_use]
-    pub fn queries(&self, protocol: Protocol) -> (Vec<Query<'t>>, LeftOut) {
+    pub fn queries(&self, protocol: Protocol, from: Timestamp) -> (Vec<Query<'t>>, LeftOut) {
         let asked: Vec<(Vec<Query<'t>>, LeftOut)> =
-            self.readers.par_iter().map(|(user_id, rows)| self.ask(protocol, user_id, rows)).collect();
+            self.readers.par_iter().map(|(user_id, rows)| self.ask(protocol, from, user_id, rows)).collect();
         let (mut queries, mut left_out) = (Vec::new(), LeftOut::new());
         for (more, out) in asked {
             queries.extend(more);
@@ -178,10 +179,16 @@ impl<'t> Timeline<'t> {
         (queries, left_out)
     }
 
-    fn ask(&self, protocol: Protocol, user_id: &'t str, rows: &ReaderRows<'t>) -> (Vec<Query<'t>>, LeftOut) {
+    fn ask(
+        &self,
+        protocol: Protocol,
+        from: Timestamp,
+        user_id: &'t str,
+        rows: &ReaderRows<'t>,
+    ) -> (Vec<Query<'t>>, LeftOut) {
         let (mut queries, mut left_out) = (Vec::new(), LeftOut::new());
         let orders: Vec<&'t Order> = rows.orders.iter().copied().filter(|o| is_evidence(o, Timestamp::MAX)).collect();
-        for (i, order) in orders.iter().enumerate() {
+        for (i, order) in orders.iter().enumerate().filter(|(_, order)| order.ordered_at >= from) {
             let at = match protocol {
                 Protocol::KnownPlace => order.ordered_at,
                 Protocol::SendTime => self.message_before(user_id, rows, order.ordered_at),

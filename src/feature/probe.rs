@@ -57,7 +57,7 @@ fn reader() -> Profile {
 }
 
 fn candidate(i: u32) -> Candidate {
-    let known = i % 3 != 0;
+    let known = !i.is_multiple_of(3);
     let x = i as f32;
     Candidate {
         index: i,
@@ -88,7 +88,7 @@ fn candidate(i: u32) -> Candidate {
         offer: known.then_some(Offer {
             id: i,
             merchant: i,
-            kind: if i % 2 == 0 { OfferKind::Percent } else { OfferKind::FreeDelivery },
+            kind: if i.is_multiple_of(2) { OfferKind::Percent } else { OfferKind::FreeDelivery },
             audience: Audience::All,
             value: 20,
             starts_minute: 0,

@@ -54,6 +54,26 @@ const CHECKS: &[Check] = &[
         name: "native",
         work: Work::Cargo(&["test", "--release", "--locked", "--no-fail-fast"], &[]),
     },
+    // What of the shells can be tested without a runtime, and that types.d.ts is current.
+    Check {
+        name: "shells",
+        work: Work::Cargo(
+            &[
+                "test",
+                "--release",
+                "--locked",
+                "--no-fail-fast",
+                "--package",
+                "freshrank-worker",
+                "--package",
+                "freshrank-web",
+                "--no-default-features",
+                "--features",
+                "freshrank-web/types,freshrank-web/full",
+            ],
+            &[],
+        ),
+    },
     Check {
         name: "clippy",
         work: Work::Cargo(

@@ -259,7 +259,10 @@ mod tests {
             let partition = k_means(&points, 4, 32, 7).unwrap();
             let cluster = partition.cluster;
             let together = |a: usize, b: usize| (cluster[a] == cluster[b]) == (a / 12 == b / 12);
-            assert!((0..48).all(|a| (0..48).all(|b| together(a, b))), "seed {seed}: {cluster:?}");
+            assert!(
+                (0..48).all(|a| (0..48).all(|b| together(a, b))),
+                "seed {seed}: {cluster:?}"
+            );
         }
     }
 

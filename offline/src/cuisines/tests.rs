@@ -170,7 +170,10 @@ fn ottawa() -> Option<Vec<Merchant>> {
 }
 
 #[test]
-#[allow(clippy::print_stderr, reason = "a skip must be visible, and the map is there to be looked at")]
+#[allow(
+    clippy::print_stderr,
+    reason = "a skip must be visible, and the map is there to be looked at"
+)]
 fn real_cuisines_of_ottawa_keep_their_company() {
     let Some(merchants) = ottawa() else {
         eprintln!("skipped: ../shared/data/osm/ottawa.csv is not here");

@@ -49,12 +49,13 @@ pub fn matters(key: &str) -> bool {
 /// The tag that makes an element a merchant (`("amenity", "restaurant")`), if one does.
 #[must_use]
 pub fn food<'t>(get: impl Fn(&str) -> Option<&'t str>) -> Option<(&'static str, &'t str)> {
-    let amenity = get("amenity").filter(|amenity| AMENITIES.contains(amenity));
-    let shop =
-        || get("shop").filter(|shop| Kind::from_word(shop) == Some(Kind::Grocery) && *shop != "grocery");
+    // A place may be two things at once: `nightclub;restaurant`.
+    let sold = |key, sells: fn(&str) -> bool| get(key)?.split(';').map(str::trim).find(|word| sells(word));
+    let shop = |word: &str| Kind::from_word(word) == Some(Kind::Grocery) && word != "grocery";
+    let amenity = sold("amenity", |word| AMENITIES.contains(&word));
     amenity
-        .map(|amenity| ("amenity", amenity))
-        .or_else(|| shop().map(|shop| ("shop", shop)))
+        .map(|word| ("amenity", word))
+        .or_else(|| sold("shop", shop).map(|word| ("shop", word)))
 }
 
 /// An element that sells food, and where it is.

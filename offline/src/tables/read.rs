@@ -681,11 +681,15 @@ fn parse<'c, R>(column: &Column<R>, cell: Cell<'c>) -> Result<Value<'c>, Wrong> 
         },
         Cell::Value(value) => value,
     };
-    if column.allows(&value) {
-        Ok(value)
-    } else {
-        wrong("out of range", said(&value))
+    if !column.allows(&value) {
+        return wrong("out of range", said(&value));
     }
+    Ok(match value {
+        Value::Text(code) if matches!(column.limits, Limits::Country) => {
+            Value::Text(Cow::Owned(code.to_ascii_uppercase()))
+        }
+        value => value,
+    })
 }
 
 fn said(value: &Value<'_>) -> String {

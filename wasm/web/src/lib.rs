@@ -52,6 +52,16 @@ impl Engine {
         Ok(Self::with(scorer))
     }
 
+    /// An engine with an ONNX ranker, run by tract: any graph, but not to the bit what another target computes.
+    ///
+    /// # Errors
+    /// What is wrong with the file, its columns or its graph.
+    #[cfg(feature = "full")]
+    #[wasm_bindgen(js_name = fromOnnx)]
+    pub fn from_onnx(onnx: &[u8]) -> Result<Self, JsError> {
+        Ok(Self::with(Box::new(freshrank::score::tract::Tract::load(onnx)?)))
+    }
+
     /// An engine without a model: the prior ranks, and replies say so.
     #[wasm_bindgen(js_name = withoutModel)]
     #[must_use]
@@ -60,7 +70,12 @@ impl Engine {
     }
 
     fn with(scorer: Box<dyn Scorer>) -> Self {
-        Self { scorer, areas: BTreeMap::new(), displays: BTreeMap::new(), campaigns: BTreeMap::new() }
+        Self {
+            scorer,
+            areas: BTreeMap::new(),
+            displays: BTreeMap::new(),
+            campaigns: BTreeMap::new(),
+        }
     }
 
     /// Adds an area bundle, in place of the last one of its cell; returns the cell.
@@ -108,7 +123,10 @@ impl Engine {
     pub fn rank(&self, request: &str) -> Result<String, JsError> {
         let asked = self.ask(request)?;
         let display = asked.area.and_then(|area| self.displays.get(&area.hash));
-        Ok(asked.question.answer(asked.area, display, &asked.campaign, self.scorer.as_ref()).to_json())
+        Ok(asked
+            .question
+            .answer(asked.area, display, &asked.campaign, self.scorer.as_ref())
+            .to_json())
     }
 
     /// What the model saw of every candidate that could be placed, and how it judged.
@@ -119,9 +137,19 @@ impl Engine {
         let asked = self.ask(request)?;
         let question = &asked.question;
         let areas = Areas::new(question.areas.iter().chain(asked.area), question.overlay.clone());
-        let decision = rerank(&areas, &question.profile, &question.context, &asked.campaign, self.scorer.as_ref());
+        let decision = rerank(
+            &areas,
+            &question.profile,
+            &question.context,
+            &asked.campaign,
+            self.scorer.as_ref(),
+        );
         Ok(Rows {
-            ids: decision.kept.iter().map(|candidate| candidate.merchant.id.to_string()).collect(),
+            ids: decision
+                .kept
+                .iter()
+                .map(|candidate| candidate.merchant.id.to_string())
+                .collect(),
             scores: decision.scores.iter().map(|score| score.total()).collect(),
             values: decision.rows.values,
         })
@@ -130,9 +158,7 @@ impl Engine {
     /// The model's columns in their order: the JSON of a `Feature[]`.
     #[must_use]
     pub fn features() -> String {
-        let column = |feature: &freshrank::feature::Feature| {
-            json!({ "name": feature.name, "group": feature.group.name(), "about": feature.about, "missing": feature.missing })
-        };
+        let column = |feature: &freshrank::feature::Feature| json!({ "name": feature.name, "group": feature.group.name(), "about": feature.about, "missing": feature.missing });
         serde_json::Value::from_iter(FEATURES.iter().map(column)).to_string()
     }
 
@@ -160,7 +186,11 @@ impl Engine {
         };
         let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
         let area = cell.and_then(|cell| self.areas.get(&cell));
-        Ok(Asked { question, campaign, area })
+        Ok(Asked {
+            question,
+            campaign,
+            area,
+        })
     }
 }
 

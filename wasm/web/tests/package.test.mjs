@@ -93,6 +93,18 @@ it("ranks by the prior where there is no model, and says so", () => {
   assert.equal(reply.slots.filter((slot) => slot.merchant).length, 2);
 });
 
+it("runs an ONNX ranker by tract, which agrees with dense", { skip: Engine.fromOnnx ? false : "the lite module has no tract" }, () => {
+  const [dense, tract] = [new Engine(), Engine.fromOnnx(readFileSync(join(HERE, "../../../models/ltr.onnx")))];
+  for (const engine of [dense, tract]) engine.addArea(AREA);
+  assert.deepEqual([rank(dense).scorer, rank(tract).scorer], ["dense", "tract"]);
+  const scores = (engine) => [...engine.rows(JSON.stringify(ASKED)).scores].map((score) => score / 65536);
+  scores(dense).forEach((score, i) => {
+    const difference = Math.abs(score - scores(tract)[i]);
+    assert.ok(difference <= 1e-5 * Math.max(1, Math.abs(score)) + 1 / 65536, `${difference} apart at row ${i}`);
+  });
+  assert.throws(() => Engine.fromOnnx(new Uint8Array(100)), /model/);
+});
+
 it("asks its surroundings for the clock and nothing else", () => {
   const module = new WebAssembly.Module(readFileSync(join(PACKAGE, "nodejs/freshrank_bg.wasm")));
   const names = WebAssembly.Module.imports(module).map(({ name }) => name.replace(/^__wbg_|_[0-9a-f]{16}$/g, ""));

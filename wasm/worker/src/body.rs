@@ -16,7 +16,9 @@ pub async fn read(request: &mut Request, limit: usize) -> Result<Vec<u8>, Proble
         return Err(Problem::too_large(&format!("body has {length} bytes"), limit));
     }
     // A request without a body has no stream either.
-    let Ok(stream) = request.stream() else { return Ok(Vec::new()) };
+    let Ok(stream) = request.stream() else {
+        return Ok(Vec::new());
+    };
     let mut stream = pin!(stream);
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
@@ -43,7 +45,12 @@ pub struct Lines {
 impl Lines {
     /// Lines longer than `limit` are not kept.
     pub const fn new(limit: usize) -> Self {
-        Self { limit, number: 1, line: Vec::new(), length: 0 }
+        Self {
+            limit,
+            number: 1,
+            line: Vec::new(),
+            length: 0,
+        }
     }
 
     /// Takes bytes off the front of a chunk, up to a line's end if there is one.
@@ -66,7 +73,14 @@ impl Lines {
     fn end(&mut self) -> Line {
         let (line, length) = (std::mem::take(&mut self.line), std::mem::take(&mut self.length));
         self.number += 1;
-        (self.number - 1, if length <= self.limit { Ok(line) } else { Err(length) })
+        (
+            self.number - 1,
+            if length <= self.limit {
+                Ok(line)
+            } else {
+                Err(length)
+            },
+        )
     }
 }
 
@@ -81,7 +95,12 @@ pub struct BodyLines {
 impl BodyLines {
     /// The lines of this request.
     pub fn new(request: &mut Request, limit: usize) -> Self {
-        Self { body: request.stream().ok().map(Box::pin), chunk: Vec::new(), at: 0, lines: Lines::new(limit) }
+        Self {
+            body: request.stream().ok().map(Box::pin),
+            chunk: Vec::new(),
+            at: 0,
+            lines: Lines::new(limit),
+        }
     }
 
     /// The next line that is not blank.
@@ -136,7 +155,12 @@ mod tests {
     #[test]
     fn lines_are_the_same_however_the_body_is_cut() {
         let body = b"one\n\nthree is too long\nfour";
-        let expected = [(1, Ok(b"one".to_vec())), (2, Ok(vec![])), (3, Err(17)), (4, Ok(b"four".to_vec()))];
+        let expected = [
+            (1, Ok(b"one".to_vec())),
+            (2, Ok(vec![])),
+            (3, Err(17)),
+            (4, Ok(b"four".to_vec())),
+        ];
         assert_eq!(lines(&[body], 5), expected);
         for cut in 0..body.len() {
             assert_eq!(lines(&[&body[..cut], &body[cut..]], 5), expected, "cut at {cut}");

@@ -1,10 +1,11 @@
 // The Worker over HTTP, under workerd: what every route answers, and that nothing a client sends brings it down.
 
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
 import { request as open } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { HELSINKI, area, display, fingerprintHex, hash } from "./bytes.mjs";
-import { PUBLISH_KEY, RANK_KEY, startWorker } from "./workerd.mjs";
+import { PUBLISH_KEY, RANK_KEY, directory, startWorker } from "./workerd.mjs";
 
 const MERCHANTS = [
   { id: "near", north_km: 0.2, popularity: 3 },
@@ -269,6 +270,34 @@ describe("a worker whose surroundings fail", () => {
       await worker.stop();
     }
   });
+
+  for (const [module, scorer, reason] of [
+    ["full", "tract", null],
+    ["lite", "prior", /^model plan has checksum/],
+  ]) {
+    it(`ranks by ${scorer} where the plan in the ${module} module is damaged`, { skip: existsSync(directory(module)) ? false : `no ${module} module` }, async () => {
+      const plan = readFileSync(new URL("../../../models/ltr.plan", import.meta.url));
+      const patch = (wasm) => {
+        const at = wasm.indexOf(plan.subarray(0, 42));
+        assert.ok(at > 0, "the module was built with another models/ltr.plan");
+        wasm[at + 40] ^= 1;
+        return wasm;
+      };
+      const worker = await startWorker({ module, patch });
+      try {
+        const health = await json(await worker.fetch("/healthz"));
+        assert.equal(health.scorer, scorer);
+        if (reason) assert.match(health.model_error, reason);
+        await json(await worker.put(`/v1/areas/${cell}`, AREA));
+        const reply = await json(await worker.rank(ASKED));
+        assert.equal(reply.scorer, scorer);
+        assert.equal(reply.model_error ?? null, health.model_error);
+        assert.deepEqual(shown(reply).toSorted(), ids("near", "far", "-", "-").toSorted());
+      } finally {
+        await worker.stop();
+      }
+    });
+  }
 
   it("finds in KV what another isolate published", async () => {
     const worker = await startWorker();

@@ -2,7 +2,7 @@
 //
 // `FRESHRANK_WORKER` names the directory of the full module; else it is where `cargo xtask build worker` puts it.
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Miniflare } from "miniflare";
@@ -18,11 +18,12 @@ export function directory(module = "full") {
 }
 
 /**
- * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound.
+ * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound; `patch` may
+ * change the module's bytes.
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY }, kv = true } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY }, kv = true, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
@@ -33,7 +34,7 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     modulesRoot: root,
     modules: [
       { type: "ESModule", path: join(root, "index.js") },
-      { type: "CompiledWasm", path: join(root, "index_bg.wasm") },
+      { type: "CompiledWasm", path: join(root, "index_bg.wasm"), contents: patch(readFileSync(join(root, "index_bg.wasm"))) },
     ],
     compatibilityDate: "2026-04-01",
     host: "127.0.0.1",

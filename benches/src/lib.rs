@@ -1,0 +1,180 @@
+//! How long does each stage of a decision take, against the most one core could do?
+//!
+//! The same code runs natively (`src/main.rs` holds the clock) and in V8 (Node holds it), and each run asserts its answer.
+
+pub mod kernel;
+pub mod scene;
+
+use freshrank::feature::{N_FEATURES, Rows, featurize};
+use freshrank::score::{Scorer, dense::Dense, prior, tract::Tract};
+use freshrank::{Areas, Bundle, blend, locate, rerank, retrieve};
+use kernel::Kernel;
+use scene::Scene;
+use std::error::Error;
+use std::hint::black_box;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+const PLAN: &[u8] = include_bytes!("../../models/ltr.plan");
+const ONNX: &[u8] = include_bytes!("../../models/ltr.onnx");
+
+/// Candidates of each size that is measured.
+pub const SIZES: [usize; 3] = [50, 200, 1000];
+/// Rows that scorers are compared on.
+pub const ROWS: usize = 300;
+
+/// What is timed, each with the rows the reference kernel is scaled to.
+#[must_use]
+pub fn questions() -> Vec<(String, usize)> {
+    let stages = ["decode", "retrieve", "featurize", "blend", "whole"];
+    let mut questions = vec![("kernel/300".to_string(), ROWS), ("dense/300".into(), ROWS), ("tract/300".into(), ROWS)];
+    questions.extend([("area bundle/1000".to_string(), 1000), ("wincode/1000".into(), 1000), ("locate".into(), ROWS)]);
+    for n in SIZES {
+        questions.extend(stages.iter().map(|stage| (format!("{stage}/{n}"), n)));
+    }
+    questions
+}
+
+/// A question with its inputs ready; each run asserts its answer.
+#[wasm_bindgen]
+pub struct Bench {
+    run: Box<dyn Fn()>,
+}
+
+#[wasm_bindgen]
+impl Bench {
+    /// Prepares a question of [`questions`].
+    ///
+    /// # Errors
+    /// An unknown name, or inputs that cannot be made.
+    #[wasm_bindgen(constructor)]
+    pub fn new(question: &str) -> Result<Self, String> {
+        prepare(question).map(|run| Self { run }).map_err(|error| error.to_string())
+    }
+
+    /// Asks it so many times.
+    pub fn run(&self, times: u32) {
+        for _ in 0..times {
+            (self.run)();
+        }
+    }
+
+    /// All questions as JSON: `[[name, rows], ...]`.
+    #[must_use]
+    pub fn questions() -> String {
+        serde_json::to_string(&questions()).unwrap_or_default()
+    }
+}
+
+type Run = Box<dyn Fn()>;
+
+fn prepare(question: &str) -> Result<Run, Box<dyn Error>> {
+    let (stage, n) = question.split_once('/').unwrap_or((question, "300"));
+    let n: usize = n.parse()?;
+    match stage {
+        "kernel" => Ok(reference(n)),
+        "dense" => scorer(Box::new(Dense::load(PLAN)?), n),
+        "tract" => scorer(Box::new(Tract::load(ONNX)?), n),
+        "wincode" => wire(n),
+        _ => stages(stage, n),
+    }
+}
+
+fn reference(n: usize) -> Run {
+    let kernel = Kernel::new();
+    let rows: Vec<[f32; 64]> = (0..n).map(|i| std::array::from_fn(|j| ((i * 31 + j * 17) % 101) as f32 / 50.0 - 1.0)).collect();
+    let mut expected = vec![0.0; n];
+    kernel.run(&rows, &mut expected);
+    let scores = std::cell::RefCell::new(vec![0.0; n]);
+    Box::new(move || {
+        let mut scores = scores.borrow_mut();
+        kernel.run(black_box(&rows), &mut scores);
+        assert!(scores[n - 1] == expected[n - 1] && scores[0].is_finite());
+    })
+}
+
+fn scorer(scorer: Box<dyn Scorer>, n: usize) -> Result<Run, Box<dyn Error>> {
+    let rows = Rows { values: (0..n * N_FEATURES).map(|i| ((i * 7919) % 1009) as f32 / 252.0 - 2.0).collect() };
+    let expected = scorer.score(&rows)?;
+    Ok(Box::new(move || assert!(scorer.score(black_box(&rows)).as_ref() == Ok(&expected))))
+}
+
+/// The merchants of an area in bincode's wire form, by a maintained crate.
+#[derive(wincode::SchemaRead, wincode::SchemaWrite)]
+struct Wire {
+    id: u64,
+    chain: u32,
+    position: (i32, i32),
+    cuisines: [u16; 3],
+    clusters: [(u8, u8); 3],
+    popularity: (u16, u16),
+    bytes: [u8; 8],
+    schedule: u16,
+    listed_day: u16,
+}
+
+fn wire(n: usize) -> Result<Run, Box<dyn Error>> {
+    let merchants: Vec<Wire> = (0..n as u64)
+        .map(|id| Wire {
+            id,
+            chain: 0,
+            position: (601_699_000, 249_384_000),
+            cuisines: [1, 2, 3],
+            clusters: [(1, 200), (2, 55), (0, 0)],
+            popularity: (1, 2),
+            bytes: [3; 8],
+            schedule: 0,
+            listed_day: 20_000,
+        })
+        .collect();
+    let bytes = wincode::serialize(&merchants)?;
+    Ok(Box::new(move || {
+        let merchants: Vec<Wire> = wincode::deserialize(black_box(&bytes)).unwrap_or_default();
+        assert!(merchants.len() == n && merchants[n - 1].id == n as u64 - 1);
+    }))
+}
+
+fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
+    let scene = Scene::new(n)?;
+    let model = Dense::load(PLAN)?;
+    let whole = |scene: &Scene| {
+        let areas = Areas::new([&scene.bundle], vec![]);
+        rerank(&areas, &scene.profile, &scene.context, &scene.campaign, &model)
+    };
+    let expected = whole(&scene);
+    if expected.kept.len() != n || expected.model_error.is_some() {
+        return Err(format!("{} of {n} kept, {:?}", expected.kept.len(), expected.model_error).into());
+    }
+    let policy = scene.campaign.policy("fi/helsinki");
+    let place = expected.place.clone();
+    let local = scene.bundle.local(scene.context.at);
+    match stage {
+        "area bundle" | "decode" => Ok(Box::new(move || {
+            let decoded = Bundle::decode(black_box(scene.bytes.clone()));
+            assert!(decoded.is_ok_and(|bundle| bundle.hash == scene.bundle.hash));
+        })),
+        "locate" => Ok(Box::new(move || {
+            assert!(locate::locate(black_box(&scene.profile), &scene.context, policy.place) == place);
+        })),
+        "retrieve" => Ok(Box::new(move || {
+            let areas = Areas::new([&scene.bundle], vec![]);
+            let area = place.cell().and_then(|cell| areas.get(cell));
+            let (kept, dropped) = retrieve::retrieve(area.as_ref(), &scene.profile, &place, black_box(&scene.context), &policy);
+            assert!(kept.len() == n && dropped.is_empty());
+        })),
+        "featurize" => Ok(Box::new(move || {
+            let rows = featurize(black_box(&expected.kept), &scene.profile, &place, &scene.context, local);
+            assert!(rows == expected.rows);
+        })),
+        "blend" => Ok(Box::new(move || {
+            let judged = prior(&expected.rows);
+            let scores = blend::boost(&expected.kept, black_box(&judged), &policy);
+            assert!(blend::blend(&expected.kept, &scores, &policy).len() == usize::from(policy.slots));
+        })),
+        "whole" => Ok(Box::new(move || {
+            let areas = Areas::new([&scene.bundle], vec![]);
+            let decision = rerank(&areas, black_box(&scene.profile), &scene.context, &scene.campaign, &model);
+            assert!(decision.placements == expected.placements);
+        })),
+        _ => Err(format!("found the question {stage:?}, expected one of `questions`").into()),
+    }
+}
