@@ -81,7 +81,9 @@ pub fn blend(kept: &[Candidate], scores: &[Score], policy: &Policy) -> Vec<Place
     }
     for (pool, capped) in [(Pool::Ranked, true), (Pool::Relaxed, false)] {
         for &i in &order {
-            let Some(empty) = slate.slots.iter().position(Option::is_none) else { break };
+            let Some(empty) = slate.slots.iter().position(Option::is_none) else {
+                break;
+            };
             if slate.is_free(i) && slate.chain_has_room(i) && (!capped || slate.cuisine_has_room(i)) {
                 slate.slots[empty] = Some((i, pool));
             }
@@ -117,7 +119,9 @@ impl Slate<'_> {
 
     /// The cap speaks of meals; a message of groceries is of one "cuisine" by nature.
     fn cuisine_has_room(&self, i: usize) -> bool {
-        let Some(cluster) = main_cluster(&self.kept[i]) else { return true };
+        let Some(cluster) = main_cluster(&self.kept[i]) else {
+            return true;
+        };
         let same = self.shown().filter(|shown| main_cluster(shown) == Some(cluster)).count();
         same < usize::from(self.policy.cuisine_cap)
     }

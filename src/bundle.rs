@@ -265,9 +265,7 @@ impl Bundle {
         r.checksum()?;
 
         let value = |what, at, found, expected| DecodeError::Value { part: PART, what, at, found, expected };
-        let layer = core::str::from_utf8(layer)
-            .map_err(|_| value("layer", 0, layer_len as i64, "UTF-8"))?
-            .into();
+        let layer = core::str::from_utf8(layer).map_err(|_| value("layer", 0, layer_len as i64, "UTF-8"))?.into();
         let cell = Cell::new(cell).ok_or(value("cell", 0, cell as i64, "an H3 cell at resolution 7"))?;
         let hash = Hash::of(&bytes);
         let bundle = Self {
@@ -328,7 +326,12 @@ impl Bundle {
             let (n_weekly, n_exceptions) = (usize::from(self.u16(start + 4)), usize::from(self.u16(start + 8)));
             // Every decision goes through a schedule's entries: a long one would cost each of them time.
             if n_weekly > MAX_WEEKLY || n_exceptions > MAX_EXCEPTIONS {
-                return Err(value("schedule's length", s, (n_weekly + n_exceptions) as i64, "at most 128 openings a week and 1000 exceptions"));
+                return Err(value(
+                    "schedule's length",
+                    s,
+                    (n_weekly + n_exceptions) as i64,
+                    "at most 128 openings a week and 1000 exceptions",
+                ));
             }
             let weekly = self.u32(start) as usize + n_weekly;
             let exceptions = usize::from(self.u16(start + 6)) + n_exceptions;
@@ -346,7 +349,12 @@ impl Bundle {
         for i in 0..self.n_intervals {
             let (opens, closes) = self.interval(i);
             if opens > closes || closes - opens > MAX_OPENING_MINUTES {
-                return Err(value("interval", i, i64::from(closes), "a closing time at most two days after the opening time"));
+                return Err(value(
+                    "interval",
+                    i,
+                    i64::from(closes),
+                    "a closing time at most two days after the opening time",
+                ));
             }
         }
         let mut last = 0;

@@ -197,7 +197,8 @@ impl Campaign {
     /// # Errors
     /// Names the layer and the key, what was found and what was expected.
     pub fn parse(json: &[u8]) -> Result<Self, CampaignError> {
-        let mut campaign: Self = serde_json::from_slice(json).map_err(|error| CampaignError::Json(error.to_string()))?;
+        let mut campaign: Self =
+            serde_json::from_slice(json).map_err(|error| CampaignError::Json(error.to_string()))?;
         campaign.hash = Hash::of(json);
         campaign.check()?;
         Ok(campaign)
@@ -316,7 +317,10 @@ mod tests {
         for (layer, message) in [
             (r#"{"slots": 0}"#, "campaign c, layer fi, slots: found 0, expected 1 to 24"),
             (r#"{"radius_km": -1}"#, "campaign c, layer fi, radius_km: found -1, expected above 0 and at most 100 km"),
-            (r#"{"boosts": [{"merchant": "m", "factor": 1e9}]}"#, "campaign c, layer fi, boosts: found 1000000000 for m, expected 0.01 to 100"),
+            (
+                r#"{"boosts": [{"merchant": "m", "factor": 1e9}]}"#,
+                "campaign c, layer fi, boosts: found 1000000000 for m, expected 0.01 to 100",
+            ),
             (r#"{"slotz": 1}"#, "campaign: unknown field `slotz`"),
         ] {
             let json = format!(r#"{{"id": "c", "layers": {{"fi": {layer}}}}}"#);

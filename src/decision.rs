@@ -1,7 +1,7 @@
 //! The whole answer.
 
-use crate::bundle::Bundle;
 use crate::blend::{Placement, Score};
+use crate::bundle::Bundle;
 use crate::campaign::Policy;
 use crate::feature::Rows;
 use crate::geo::Cell;

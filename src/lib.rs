@@ -70,7 +70,7 @@ pub fn rerank(
 
     let hashes = Hashes {
         model: scorer.model(),
-        features: feature::fingerprint(),
+        features: scorer.features(),
         area: bundle.map(|bundle| bundle.hash),
         campaign: campaign.hash,
         policy: policy.hash(),

@@ -90,10 +90,16 @@ impl Sight {
     fn of(grade: Grade) -> Option<Self> {
         match grade {
             // Whoever is elsewhere is where the evidence is: nearly as likely as at a known address that is right there.
-            Grade::Exact => Some(Self { scale_km: 0.3, blind_km: 0.0, elsewhere: 0.8, outlier: 0.0005, merges_cities: false }),
-            Grade::Network => Some(Self { scale_km: 25.0, blind_km: 10.0, elsewhere: 0.2, outlier: 0.002, merges_cities: false }),
+            Grade::Exact => {
+                Some(Self { scale_km: 0.3, blind_km: 0.0, elsewhere: 0.8, outlier: 0.0005, merges_cities: false })
+            }
+            Grade::Network => {
+                Some(Self { scale_km: 25.0, blind_km: 10.0, elsewhere: 0.2, outlier: 0.002, merges_cities: false })
+            }
             // Where a relay stands is chosen by its operator: it moves a reader to another city, hardly to another country.
-            Grade::Coarse => Some(Self { scale_km: 60.0, blind_km: 50.0, elsewhere: 0.05, outlier: 0.02, merges_cities: true }),
+            Grade::Coarse => {
+                Some(Self { scale_km: 60.0, blind_km: 50.0, elsewhere: 0.05, outlier: 0.02, merges_cities: true })
+            }
             Grade::None => None,
         }
     }
@@ -127,7 +133,8 @@ pub fn locate(profile: &Profile, context: &Context, policy: PlacePolicy) -> Plac
     // An exact position is newer than any event, which then tells nothing more.
     let (posterior, elsewhere) = fuse(profile, context, event.filter(|_| exact.is_none()));
     let fresh = event.filter(|event| context.at - event.at <= FRESH_SECONDS).map(|event| event.point);
-    let likeliest = posterior.iter().enumerate().fold(None, |best: Option<(usize, f64)>, (i, &p)| match best {
+    // A place nobody orders from at this part of the day is no prediction.
+    let likeliest = posterior.iter().enumerate().filter(|(_, p)| **p > 0.0).fold(None, |best, (i, &p)| match best {
         Some((_, q)) if q >= p => best,
         _ => Some((i, p)),
     });
@@ -183,7 +190,9 @@ fn fuse(profile: &Profile, context: &Context, event: Option<&LastEvent>) -> (Vec
     for (i, place) in profile.places.iter().enumerate() {
         let prior = if total > 0.0 { known * f64::from(place.at(daypart)) / total } else { 0.0 };
         let evidence = [&request, &event].into_iter().flatten();
-        posterior.push(evidence.fold(prior, |p, (distances, sight, trust)| p * weigh(sight.likelihood(distances[i]), *trust)));
+        posterior.push(
+            evidence.fold(prior, |p, (distances, sight, trust)| p * weigh(sight.likelihood(distances[i]), *trust)),
+        );
     }
     let evidence = [&request, &event].into_iter().flatten();
     let elsewhere = evidence.fold(1.0 - known, |p, (_, sight, trust)| p * weigh(sight.elsewhere, *trust));

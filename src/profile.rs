@@ -230,7 +230,8 @@ impl Profile {
             return Err(DecodeError::Magic { part: PART, found, expected: MAGIC });
         }
         r.take("the checksum", 4)?;
-        let mut profile = Self { reader: r.u64("the reader")?, as_of_minute: r.u32("the as-of time")?, ..Self::default() };
+        let mut profile =
+            Self { reader: r.u64("the reader")?, as_of_minute: r.u32("the as-of time")?, ..Self::default() };
         let flags = r.u8("the flags")?;
         profile.consent = flags & CONSENT != 0;
         profile.member = flags & MEMBER != 0;
@@ -347,7 +348,10 @@ mod tests {
         let decoded = Profile::decode(&bytes).unwrap();
         assert_eq!(decoded.encode().unwrap(), bytes, "a decoded profile is written as it was read");
         assert!(decoded.places[0].point.distance_km(full().places[0].point) < 0.003);
-        assert_eq!((decoded.merchants, decoded.market, decoded.offset_minutes), (full().merchants, full().market, -570));
+        assert_eq!(
+            (decoded.merchants, decoded.market, decoded.offset_minutes),
+            (full().merchants, full().market, -570)
+        );
     }
 
     #[test]

@@ -66,7 +66,9 @@ pub struct Request {
 }
 
 /// Reads a list of at most N entries: what comes after takes no memory.
-fn at_most<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>, const N: usize>(deserializer: D) -> Result<Vec<T>, D::Error> {
+fn at_most<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>, const N: usize>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     struct Entries<T, const N: usize>(core::marker::PhantomData<T>);
 
     impl<'de, T: Deserialize<'de>, const N: usize> serde::de::Visitor<'de> for Entries<T, N> {
@@ -262,7 +264,13 @@ impl Question {
 
     /// Decides, and words the answer.
     #[must_use]
-    pub fn answer(&self, area: Option<&Bundle>, display: Option<&Display>, campaign: &Campaign, scorer: &dyn Scorer) -> Reply {
+    pub fn answer(
+        &self,
+        area: Option<&Bundle>,
+        display: Option<&Display>,
+        campaign: &Campaign,
+        scorer: &dyn Scorer,
+    ) -> Reply {
         let areas = Areas::new(self.areas.iter().chain(area), self.overlay.clone());
         let decision = rerank(&areas, &self.profile, &self.context, campaign, scorer);
         let display = display.filter(|block| self.display && decision.hashes.area == Some(block.bundle));
@@ -274,7 +282,9 @@ impl Question {
 fn worded(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match (text.find('"'), text.rfind('"')) {
-        (Some(first), Some(last)) => format!("{}{}", &text[..first], text[last + 1..].trim_start_matches(',')),
+        (Some(first), Some(last)) => {
+            format!("{}{}", &text[..first], text[last + 1..].trim_start_matches(','))
+        }
         _ if text.len() > 400 => format!("{} ... at line {} column {}", time::cut(&text), error.line(), error.column()),
         _ => text,
     }
@@ -307,7 +317,9 @@ fn context(told: &RequestContext, now: i64) -> Result<Context, RequestError> {
 }
 
 fn bytes(field: &'static str, text: &str) -> Result<Vec<u8>, RequestError> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|error| RequestError::Value { field, problem: format!("not base64url: {error}") })
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|error| RequestError::Value { field, problem: format!("not base64url: {error}") })
 }
 
 /// Reads what [`base64url`] wrote.
@@ -331,7 +343,9 @@ fn instant(field: &'static str, text: &str) -> Result<i64, RequestError> {
 fn point(field: &'static str, latitude: f64, longitude: f64) -> Result<Point, RequestError> {
     Point::new(latitude, longitude).ok_or_else(|| RequestError::Value {
         field,
-        problem: format!("found {latitude}, {longitude}, expected degrees within 90 north or south and 180 east or west"),
+        problem: format!(
+            "found {latitude}, {longitude}, expected degrees within 90 north or south and 180 east or west"
+        ),
     })
 }
 
@@ -484,7 +498,9 @@ impl Reply {
                 source: decision.place.source,
                 travelling: decision.place.travelling,
             },
-            slots: (0..decision.placements.len()).map(|slot| reply_slot(question, decision, slot, display, scorer)).collect(),
+            slots: (0..decision.placements.len())
+                .map(|slot| reply_slot(question, decision, slot, display, scorer))
+                .collect(),
             kept: decision.kept.len(),
             dropped,
             scorer: decision.scorer.to_string(),
@@ -522,7 +538,9 @@ fn reply_slot(
         fallback: Some(decision.policy.fallback.clone()),
         explanation: None,
     };
-    let Some(i) = placement.candidate else { return empty };
+    let Some(i) = placement.candidate else {
+        return empty;
+    };
     let (candidate, score) = (&decision.kept[i], decision.scores[i]);
     let row = decision.rows.iter().nth(i).unwrap_or(&[]);
     ReplySlot {

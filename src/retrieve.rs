@@ -114,7 +114,9 @@ impl fmt::Display for Reason {
             Self::Kind => write!(f, "not of the kinds this campaign shows"),
             Self::NotListedYet => write!(f, "not listed yet"),
             Self::Unavailable(closure, None) => write!(f, "{closure}"),
-            Self::Unavailable(closure, Some(until)) => write!(f, "{closure} until {}", crate::time::format(*until)),
+            Self::Unavailable(closure, Some(until)) => {
+                write!(f, "{closure} until {}", crate::time::format(*until))
+            }
             Self::Excluded(layer) => write!(f, "excluded by layer {layer}"),
             Self::TooFar { distance_km, limit_km } => write!(f, "{distance_km:.1} km away, delivers {limit_km:.1} km"),
             Self::AcrossBorder => write!(f, "across the border"),
@@ -156,7 +158,9 @@ pub fn retrieve(
     policy: &Policy,
 ) -> (Vec<Candidate>, Vec<Dropped>) {
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
-    let (Some(area), Some(point)) = (area, place.point) else { return (kept, dropped) };
+    let (Some(area), Some(point)) = (area, place.point) else {
+        return (kept, dropped);
+    };
     let excluded = policy.exclude.iter().map(|name| Named::parse(name)).collect();
     let local = area.bundle.local(context.at);
     let mut gate = Gate { area, point, context, profile, policy, excluded, local, doors: BTreeMap::new() };
@@ -289,9 +293,7 @@ fn best(
             (pinned.iter().any(|named| named.matches(&candidate.merchant)), likely, candidate)
         })
         .collect();
-    ranked.sort_by(|a, b| {
-        b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.merchant.id.cmp(&b.2.merchant.id))
-    });
+    ranked.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.merchant.id.cmp(&b.2.merchant.id)));
 
     let mut outlets: BTreeMap<u32, (MerchantId, u8)> = BTreeMap::new();
     let mut beyond = 0;

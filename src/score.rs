@@ -23,6 +23,11 @@ pub trait Scorer {
     /// Which model it runs, by the hash of the ONNX file.
     fn model(&self) -> Hash;
 
+    /// Which columns it was trained on; [`feature::fingerprint`], or it would have been refused.
+    fn features(&self) -> Hash {
+        feature::fingerprint()
+    }
+
     /// One score a row.
     ///
     /// # Errors

@@ -103,9 +103,9 @@ pub fn clock(minute_of_day: i64) -> String {
 /// # Errors
 /// A sentence with what was found and what was expected.
 pub fn parse(text: &str) -> Result<i64, String> {
-    parse_fields(text)
-        .filter(|at| (0..LATEST).contains(at))
-        .ok_or_else(|| format!("found {:?}, expected an RFC 3339 time from 1970 to 2099, as 2026-11-20T12:00:00+02:00", cut(text)))
+    parse_fields(text).filter(|at| (0..LATEST).contains(at)).ok_or_else(|| {
+        format!("found {:?}, expected an RFC 3339 time from 1970 to 2099, as 2026-11-20T12:00:00+02:00", cut(text))
+    })
 }
 
 /// Writes seconds since 1970 as RFC 3339 in UTC.
@@ -195,8 +195,17 @@ mod tests {
             assert_eq!(parse(text), Ok(at), "{text}");
             assert_eq!(parse(&format(at)), Ok(at), "{text}");
         }
-        for text in ["", "2026-11-20", "2026-02-29T00:00:00Z", "2026-11-20T12:00:00", "2026-11-20T12:00:00.Z",
-            "2026-11-20T24:00:00Z", "2026-11-20T12:00:00+2:00", "2526-11-20T12:00:00Z", "2026-11-20T12:00:00Zulu"] {
+        for text in [
+            "",
+            "2026-11-20",
+            "2026-02-29T00:00:00Z",
+            "2026-11-20T12:00:00",
+            "2026-11-20T12:00:00.Z",
+            "2026-11-20T24:00:00Z",
+            "2026-11-20T12:00:00+2:00",
+            "2526-11-20T12:00:00Z",
+            "2026-11-20T12:00:00Zulu",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

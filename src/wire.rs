@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// Something else than this format.
-    #[error("not a {part}: starts with {found:02x?}, expected {expected:02x?}")]
+    #[error("{part} starts with {found:02x?}, expected {expected:02x?}")]
     Magic {
         /// `area bundle`, `profile`, ...
         part: &'static str,
@@ -148,19 +148,11 @@ impl<'a> Reader<'a> {
         let at = self.at;
         let expected = self.u32("the checksum")?;
         let found = checksum(self.bytes, at);
-        if found == expected {
-            Ok(())
-        } else {
-            Err(DecodeError::Checksum { part: self.part, found, expected })
-        }
+        if found == expected { Ok(()) } else { Err(DecodeError::Checksum { part: self.part, found, expected }) }
     }
 
     pub fn limit(&self, what: &'static str, found: usize, limit: usize) -> Result<usize, DecodeError> {
-        if found <= limit {
-            Ok(found)
-        } else {
-            Err(DecodeError::Limit { part: self.part, what, found, limit })
-        }
+        if found <= limit { Ok(found) } else { Err(DecodeError::Limit { part: self.part, what, found, limit }) }
     }
 
     pub fn end(&self) -> Result<(), DecodeError> {

@@ -43,9 +43,7 @@ fn library() -> Library {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "toml") {
                 let name = path.file_stem().unwrap().to_str().unwrap();
-                library
-                    .0
-                    .insert(format!("{prefix}{name}"), fs::read_to_string(&path).unwrap());
+                library.0.insert(format!("{prefix}{name}"), fs::read_to_string(&path).unwrap());
             }
         }
     }
@@ -55,46 +53,23 @@ fn library() -> Library {
 /// What must hold of every decision, whatever the case is about.
 fn check_invariants(case: &Case<'_>, asked: &support::Asked, answer: &Answer, decision: &Decision) {
     let name = &case.name;
-    let ids: BTreeSet<_> = decision
-        .kept
-        .iter()
-        .map(|c| c.merchant.id)
-        .chain(decision.dropped.iter().map(|d| d.id))
-        .collect();
+    let ids: BTreeSet<_> =
+        decision.kept.iter().map(|c| c.merchant.id).chain(decision.dropped.iter().map(|d| d.id)).collect();
     let n = decision.kept.len() + decision.dropped.len();
     assert_eq!(
         (n, ids.len()),
         (asked.candidates(decision), n),
         "{name}: kept and dropped are all merchants, each once"
     );
-    let shown: Vec<_> = decision
-        .placements
-        .iter()
-        .filter_map(|placement| placement.candidate)
-        .collect();
-    assert_eq!(
-        shown.iter().collect::<BTreeSet<_>>().len(),
-        shown.len(),
-        "{name}: no merchant twice"
-    );
-    assert_eq!(
-        decision.placements.len(),
-        usize::from(decision.policy.slots),
-        "{name}: every slot shows something"
-    );
-    assert!(
-        decision.rows.values.iter().all(|value| value.is_finite()),
-        "{name}: a row is finite"
-    );
+    let shown: Vec<_> = decision.placements.iter().filter_map(|placement| placement.candidate).collect();
+    assert_eq!(shown.iter().collect::<BTreeSet<_>>().len(), shown.len(), "{name}: no merchant twice");
+    assert_eq!(decision.placements.len(), usize::from(decision.policy.slots), "{name}: every slot shows something");
+    assert!(decision.rows.values.iter().all(|value| value.is_finite()), "{name}: a row is finite");
 
     let reply: serde_json::Value = serde_json::from_str(&answer.reply).unwrap();
     for slot in reply["slots"].as_array().unwrap() {
         if slot["explanation"].is_object() {
-            assert_eq!(
-                sum(&slot["explanation"]),
-                slot["score"].as_i64().unwrap(),
-                "{name}: an explanation adds up"
-            );
+            assert_eq!(sum(&slot["explanation"]), slot["score"].as_i64().unwrap(), "{name}: an explanation adds up");
         }
     }
 }
@@ -150,11 +125,7 @@ fn every_drop_reason_has_a_case() {
         let (_, decision) = case.ask().answer(&*case.scorer());
         seen.extend(decision.dropped.iter().map(|drop| drop.reason.code()));
     }
-    assert_eq!(
-        seen,
-        BTreeSet::from(REASONS),
-        "write a case for what is missing, and add what is new to REASONS"
-    );
+    assert_eq!(seen, BTreeSet::from(REASONS), "write a case for what is missing, and add what is new to REASONS");
 }
 
 #[test]
@@ -176,11 +147,7 @@ fn the_answers_are_exported_for_the_other_shells() {
         let asked = case.ask();
         let answer = |scorer: &dyn Scorer| {
             let (first, _) = asked.answer(scorer);
-            assert_eq!(
-                first,
-                asked.answer(scorer).0,
-                "{name}: the same question has the same answer"
-            );
+            assert_eq!(first, asked.answer(scorer).0, "{name}: the same question has the same answer");
             json(&first)
         };
         let mut answers = BTreeMap::from([("prior", answer(&NoModel))]);
@@ -210,18 +177,10 @@ fn the_answers_are_exported_for_the_other_shells() {
 
 fn shipped(path: &Path) -> Option<Dense> {
     let bytes = fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
-    Some(
-        Dense::load(&bytes)
-            .unwrap_or_else(|error| panic!("{}: {error}; train and compile it again", path.display())),
-    )
+    Some(Dense::load(&bytes).unwrap_or_else(|error| panic!("{}: {error}; train and compile it again", path.display())))
 }
 
 fn json(answer: &Answer) -> serde_json::Value {
-    let Answer {
-        reply,
-        rows,
-        scores,
-        totals,
-    } = answer;
+    let Answer { reply, rows, scores, totals } = answer;
     serde_json::json!({ "reply": reply, "rows": rows, "scores": scores, "totals": totals })
 }

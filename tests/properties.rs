@@ -3,8 +3,8 @@
 use freshrank::areas::{Availability, Closure};
 use freshrank::blend::Score;
 use freshrank::bundle::{
-    AreaDraft, Audience, Bundle, Card, Display, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind,
-    Schedule, ScheduleDraft,
+    AreaDraft, Audience, Bundle, Card, Display, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule,
+    ScheduleDraft,
 };
 use freshrank::campaign::{Boost, Campaign, Layer, Pin, PlacePolicy, UnknownHours};
 use freshrank::context::{Context, Fix, Grade, LastEvent};
@@ -26,15 +26,9 @@ const NOON: i64 = 1_795_168_800;
 
 /// Runs a property over `n` inputs from a fixed seed: a failure here is a failure everywhere.
 fn holds<S: Strategy>(n: u32, inputs: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let config = Config {
-        cases: n,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: n, failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    TestRunner::new_with_rng(config, rng)
-        .run(&inputs, property)
-        .unwrap_or_else(|error| panic!("{error}"));
+    TestRunner::new_with_rng(config, rng).run(&inputs, property).unwrap_or_else(|error| panic!("{error}"));
 }
 
 fn point() -> impl Strategy<Value = Point> {
@@ -53,31 +47,16 @@ fn merchant() -> impl Strategy<Value = MerchantDraft> {
         proptest::option::of(0.5..6.0_f32),
         proptest::option::of(20_000..20_800_u16),
     );
-    let labels = (
-        vec(0..40_u16, 0..=3),
-        vec((0..20_u8, 1..=255_u8), 0..=3),
-        0.0..8.0_f32,
-        0.0..9.0_f32,
-    );
-    let rest = (
-        0..12_u32,
-        point(),
-        prop_oneof![8 => Just(Kind::Restaurant), 1 => Just(Kind::Grocery)],
-        any::<u8>(),
-        0..6_u16,
-    );
+    let labels = (vec(0..40_u16, 0..=3), vec((0..20_u8, 1..=255_u8), 0..=3), 0.0..8.0_f32, 0.0..9.0_f32);
+    let rest =
+        (0..12_u32, point(), prop_oneof![8 => Just(Kind::Restaurant), 1 => Just(Kind::Grocery)], any::<u8>(), 0..6_u16);
     (facts, labels, rest).prop_map(|(facts, labels, rest)| {
-        let (price_band, rating, rating_count, reliability, prep_minutes, quality, radius_km, listed_day) =
-            facts;
+        let (price_band, rating, rating_count, reliability, prep_minutes, quality, radius_km, listed_day) = facts;
         let (cuisines, clusters, log_popularity_cell, log_popularity_city) = labels;
         let (chain, position, kind, border, schedule) = rest;
         MerchantDraft {
             // Few chains, most of them none.
-            chain: if chain < 3 {
-                ChainId(chain + 1)
-            } else {
-                ChainId::NONE
-            },
+            chain: if chain < 3 { ChainId(chain + 1) } else { ChainId::NONE },
             cuisines,
             clusters,
             log_popularity_cell,
@@ -110,52 +89,38 @@ fn schedule() -> impl Strategy<Value = ScheduleDraft> {
     let exception = (20_700..20_800_u16, vec(span(0), 0..2), any::<bool>());
     (weekly, vec(exception, 0..3)).prop_map(|(weekly, exceptions)| ScheduleDraft {
         weekly,
-        exceptions: exceptions
-            .into_iter()
-            .map(|(day, open, holiday)| ExceptionDraft { day, open, holiday })
-            .collect(),
+        exceptions: exceptions.into_iter().map(|(day, open, holiday)| ExceptionDraft { day, open, holiday }).collect(),
     })
 }
 
 fn area() -> impl Strategy<Value = AreaDraft> {
     let offer = (0..60_usize, 0..4_u8, 0..4_u8, 0..3000_i32);
-    (vec(merchant(), 0..60), vec(schedule(), 4), vec(offer, 0..10)).prop_map(
-        |(mut merchants, schedules, offers)| {
-            for (i, merchant) in merchants.iter_mut().enumerate() {
-                merchant.id = MerchantId::of(&format!("m{i}"));
-            }
-            let offers = offers
-                .into_iter()
-                .enumerate()
-                .map(|(i, (merchant, kind, audience, value))| OfferDraft {
-                    id: i as u32,
-                    merchant: MerchantId::of(&format!("m{merchant}")),
-                    kind: [
-                        OfferKind::Percent,
-                        OfferKind::Amount,
-                        OfferKind::FreeDelivery,
-                        OfferKind::Other,
-                    ][usize::from(kind)],
-                    audience: [Audience::All, Audience::New, Audience::Member, Audience::Unknown]
-                        [usize::from(audience)],
-                    value,
-                    starts_minute: 0,
-                    ends_minute: u32::MAX,
-                });
-            AreaDraft {
-                cell: Point::new(CENTRE.0, CENTRE.1).unwrap().cell(),
-                as_of: NOON - 86_400,
-                country: *b"FI",
-                layer: "fi/helsinki".into(),
-                cuisine_map: 7,
-                offset_minutes: 120,
-                transitions: vec![(1_806_195_600, 180)],
-                offers: offers.collect(),
-                merchants,
-                schedules,
-            }
-        },
-    )
+    (vec(merchant(), 0..60), vec(schedule(), 4), vec(offer, 0..10)).prop_map(|(mut merchants, schedules, offers)| {
+        for (i, merchant) in merchants.iter_mut().enumerate() {
+            merchant.id = MerchantId::of(&format!("m{i}"));
+        }
+        let offers = offers.into_iter().enumerate().map(|(i, (merchant, kind, audience, value))| OfferDraft {
+            id: i as u32,
+            merchant: MerchantId::of(&format!("m{merchant}")),
+            kind: [OfferKind::Percent, OfferKind::Amount, OfferKind::FreeDelivery, OfferKind::Other][usize::from(kind)],
+            audience: [Audience::All, Audience::New, Audience::Member, Audience::Unknown][usize::from(audience)],
+            value,
+            starts_minute: 0,
+            ends_minute: u32::MAX,
+        });
+        AreaDraft {
+            cell: Point::new(CENTRE.0, CENTRE.1).unwrap().cell(),
+            as_of: NOON - 86_400,
+            country: *b"FI",
+            layer: "fi/helsinki".into(),
+            cuisine_map: 7,
+            offset_minutes: 120,
+            transitions: vec![(1_806_195_600, 180)],
+            offers: offers.collect(),
+            merchants,
+            schedules,
+        }
+    })
 }
 
 /// A profile whose numbers are those its bytes can hold, so that it survives them.
@@ -164,30 +129,20 @@ fn profile() -> impl Strategy<Value = Profile> {
     let share = move || any::<u8>().prop_map(steps(255.0));
     let rate = || proptest::option::of((0..=254_u8).prop_map(|byte| f32::from(byte) / 254.0));
     let taste = move |k: usize| {
-        let clusters = vec(
-            (-127..=127_i8).prop_map(|step| f32::from(step) / (127.0 / 4.0)),
-            k,
-        );
+        let clusters = vec((-127..=127_i8).prop_map(|step| f32::from(step) / (127.0 / 4.0)), k);
         (clusters, vec((0..40_u16, share()), 0..=6)).prop_map(|(clusters, raw)| Taste { clusters, raw })
     };
     let place = (point(), [share(), share(), share(), share()])
         .prop_map(|(point, probability)| LikelyPlace { point, probability });
-    let known =
-        (0..80_u32, 0..4_u16, any::<u8>(), any::<u8>()).prop_map(|(i, chain, count, days)| KnownMerchant {
-            id: MerchantId::of(&format!("m{i}")).short(),
-            chain,
-            count: f32::from(count) / 16.0,
-            days,
-        });
+    let known = (0..80_u32, 0..4_u16, any::<u8>(), any::<u8>()).prop_map(|(i, chain, count, days)| KnownMerchant {
+        id: MerchantId::of(&format!("m{i}")).short(),
+        chain,
+        count: f32::from(count) / 16.0,
+        days,
+    });
     let places = (vec(place, 0..=4), share(), vec(known, 0..=10));
     let tastes = (0..=20_usize).prop_flat_map(move |k| (taste(k), taste(k)));
-    let counts = (
-        any::<u16>(),
-        any::<u16>(),
-        proptest::option::of((1..=255_u8).prop_map(steps(50.0))),
-        rate(),
-        rate(),
-    );
+    let counts = (any::<u16>(), any::<u16>(), proptest::option::of((1..=255_u8).prop_map(steps(50.0))), rate(), rate());
     let rest = (
         [share(), share(), share(), share()],
         proptest::option::of(0..=254_u8),
@@ -225,41 +180,21 @@ fn profile() -> impl Strategy<Value = Profile> {
 
 fn context() -> impl Strategy<Value = Context> {
     let grade = prop_oneof![3 => Just(Grade::Exact), 1 => Just(Grade::Network), 1 => Just(Grade::Coarse), 1 => Just(Grade::None)];
-    let request = proptest::option::weighted(
-        0.9,
-        (point(), grade).prop_map(|(point, grade)| Fix { point, grade }),
-    );
+    let request = proptest::option::weighted(0.9, (point(), grade).prop_map(|(point, grade)| Fix { point, grade }));
     let event = (point(), -3600..200_000_i64);
     (0..14 * 86_400_i64, request, proptest::option::of(event)).prop_map(|(after, request, event)| {
         let at = NOON + after;
-        let last_event = event.map(|(point, ago)| LastEvent {
-            kind: "trip_end".into(),
-            point,
-            at: at - ago,
-        });
-        Context {
-            at,
-            request,
-            last_event,
-            ..Context::default()
-        }
+        let last_event = event.map(|(point, ago)| LastEvent { kind: "trip_end".into(), point, at: at - ago });
+        Context { at, request, last_event, ..Context::default() }
     })
 }
 
 fn layer() -> impl Strategy<Value = Layer> {
-    let lists = (
-        vec((0..60_u8, 0.02..50.0_f32), 0..4),
-        vec(0..60_u8, 0..4),
-        vec((0..8_u8, 0..60_u8), 0..3),
-    );
+    let lists = (vec((0..60_u8, 0.02..50.0_f32), 0..4), vec(0..60_u8, 0..4), vec((0..8_u8, 0..60_u8), 0..3));
     (1..10_u8, 1..80_u16, 1..3_u8, 0..4_u8, any::<bool>(), lists).prop_map(
         |(slots, first_pass, chains, cuisines, keep, lists)| {
             let name = |i: u8| {
-                if i < 3 {
-                    format!("chain:{i}")
-                } else {
-                    format!("m{i}")
-                }
+                if i < 3 { format!("chain:{i}") } else { format!("m{i}") }
             };
             Layer {
                 slots: Some(slots),
@@ -268,27 +203,9 @@ fn layer() -> impl Strategy<Value = Layer> {
                 chain_cap: Some(chains),
                 cuisine_cap: Some(cuisines),
                 unknown_hours: keep.then_some(UnknownHours::Keep),
-                boosts: Some(
-                    lists
-                        .0
-                        .into_iter()
-                        .map(|(i, factor)| Boost {
-                            merchant: name(i),
-                            factor,
-                        })
-                        .collect(),
-                ),
+                boosts: Some(lists.0.into_iter().map(|(i, factor)| Boost { merchant: name(i), factor }).collect()),
                 exclude: Some(lists.1.into_iter().map(name).collect()),
-                pins: Some(
-                    lists
-                        .2
-                        .into_iter()
-                        .map(|(slot, i)| Pin {
-                            slot,
-                            merchant: name(i),
-                        })
-                        .collect(),
-                ),
+                pins: Some(lists.2.into_iter().map(|(slot, i)| Pin { slot, merchant: name(i) }).collect()),
                 ..Layer::default()
             }
         },
@@ -311,39 +228,22 @@ fn world() -> impl Strategy<Value = World> {
         closure: Closure::Paused,
         until: until.map(|until| NOON + until),
     });
-    (area(), profile(), context(), layer(), vec(closed, 0..5)).prop_map(
-        |(area, profile, context, layer, overlay)| World {
-            area,
-            profile,
-            context,
-            layer,
-            overlay,
-        },
-    )
+    (area(), profile(), context(), layer(), vec(closed, 0..5))
+        .prop_map(|(area, profile, context, layer, overlay)| World { area, profile, context, layer, overlay })
 }
 
 impl World {
     fn decide(&self, scorer: &dyn Scorer) -> Decision {
         let bundle = Bundle::decode(self.area.encode().unwrap()).unwrap();
-        let campaign =
-            Campaign::new("world", BTreeMap::from([("global".into(), self.layer.clone())])).unwrap();
+        let campaign = Campaign::new("world", BTreeMap::from([("global".into(), self.layer.clone())])).unwrap();
         let mut overlay = self.overlay.clone();
         overlay.dedup();
-        rerank(
-            &Areas::new([&bundle], overlay),
-            &self.profile,
-            &self.context,
-            &campaign,
-            scorer,
-        )
+        rerank(&Areas::new([&bundle], overlay), &self.profile, &self.context, &campaign, scorer)
     }
 
     /// Asked at the city's centre, so that there is always an area.
     fn at_the_centre(mut self) -> Self {
-        self.context.request = Some(Fix {
-            point: Point::new(CENTRE.0, CENTRE.1).unwrap(),
-            grade: Grade::Exact,
-        });
+        self.context.request = Some(Fix { point: Point::new(CENTRE.0, CENTRE.1).unwrap(), grade: Grade::Exact });
         self.profile.places.clear();
         self
     }
@@ -379,10 +279,7 @@ fn network(seed: u32) -> Dense {
     let widths = [N_FEATURES, 8, 1];
     let layers = widths
         .windows(2)
-        .map(|w| freshrank::score::dense::Layer {
-            weights: values(w[0] * w[1]),
-            biases: values(w[1]),
-        })
+        .map(|w| freshrank::score::dense::Layer { weights: values(w[0] * w[1]), biases: values(w[1]) })
         .collect();
     Dense {
         fingerprint: fingerprint(),
@@ -396,23 +293,16 @@ fn network(seed: u32) -> Dense {
 
 #[test]
 fn the_order_of_merchants_and_offers_changes_nothing() {
-    holds(
-        128,
-        (world(), any::<u64>(), any::<u32>()),
-        |(world, seed, model)| {
-            let world = world.at_the_centre();
-            let mut shuffled = world.clone();
-            shuffled
-                .area
-                .merchants
-                .sort_by_key(|m| Hash::of(&(m.id.0 ^ seed).to_le_bytes()));
-            shuffled.area.offers.reverse();
-            shuffled.overlay.reverse();
-            prop_assert_eq!(world.area.encode(), shuffled.area.encode());
-            prop_assert_eq!(world.decide(&network(model)), shuffled.decide(&network(model)));
-            Ok(())
-        },
-    );
+    holds(128, (world(), any::<u64>(), any::<u32>()), |(world, seed, model)| {
+        let world = world.at_the_centre();
+        let mut shuffled = world.clone();
+        shuffled.area.merchants.sort_by_key(|m| Hash::of(&(m.id.0 ^ seed).to_le_bytes()));
+        shuffled.area.offers.reverse();
+        shuffled.overlay.reverse();
+        prop_assert_eq!(world.area.encode(), shuffled.area.encode());
+        prop_assert_eq!(world.decide(&network(model)), shuffled.decide(&network(model)));
+        Ok(())
+    });
 }
 
 #[test]
@@ -421,11 +311,7 @@ fn kept_and_dropped_are_all_merchants_each_once() {
         let n = world.area.merchants.len();
         let world = world.at_the_centre();
         let decision = world.decide(&NoModel);
-        let kept: Vec<_> = decision
-            .kept
-            .iter()
-            .map(|candidate| candidate.merchant.id)
-            .collect();
+        let kept: Vec<_> = decision.kept.iter().map(|candidate| candidate.merchant.id).collect();
         let dropped: Vec<_> = decision.dropped.iter().map(|drop| drop.id).collect();
         prop_assert!(kept.is_sorted() && dropped.is_sorted());
         prop_assert_eq!(kept.len() + dropped.len(), n);
@@ -443,11 +329,7 @@ fn a_slot_is_empty_only_when_no_merchant_is_left() {
         let n_slots = usize::from(decision.policy.slots);
         prop_assert_eq!(decision.placements.len(), n_slots);
         prop_assert_eq!(
-            decision
-                .placements
-                .iter()
-                .filter(|p| p.candidate.is_some())
-                .count(),
+            decision.placements.iter().filter(|p| p.candidate.is_some()).count(),
             shown.len(),
             "no merchant twice"
         );
@@ -455,10 +337,7 @@ fn a_slot_is_empty_only_when_no_merchant_is_left() {
             let cap = usize::from(decision.policy.chain_cap);
             for i in (0..decision.kept.len()).filter(|i| !shown.contains(i)) {
                 let chain = decision.kept[i].merchant.chain;
-                let same = shown
-                    .iter()
-                    .filter(|shown| decision.kept[**shown].merchant.chain == chain)
-                    .count();
+                let same = shown.iter().filter(|shown| decision.kept[**shown].merchant.chain == chain).count();
                 prop_assert!(
                     chain.is_some() && same >= cap,
                     "{} could have filled a slot",
@@ -472,23 +351,14 @@ fn a_slot_is_empty_only_when_no_merchant_is_left() {
 
 /// Slot of a kept candidate; the number of slots where it is not shown.
 fn rank(decision: &Decision, i: usize) -> usize {
-    decision
-        .placements
-        .iter()
-        .position(|p| p.candidate == Some(i))
-        .unwrap_or(decision.placements.len())
+    decision.placements.iter().position(|p| p.candidate == Some(i)).unwrap_or(decision.placements.len())
 }
 
 #[test]
 fn raising_one_score_never_lowers_its_rank() {
     holds(
         256,
-        (
-            world(),
-            vec(-5.0..5.0_f32, 60),
-            any::<prop::sample::Index>(),
-            0.0..9.0_f32,
-        ),
+        (world(), vec(-5.0..5.0_f32, 60), any::<prop::sample::Index>(), 0.0..9.0_f32),
         |(world, scores, pick, more)| {
             let world = world.at_the_centre();
             let before = world.decide(&Fixed(scores.clone()));
@@ -500,12 +370,7 @@ fn raising_one_score_never_lowers_its_rank() {
             raised[i] += more;
             let after = world.decide(&Fixed(raised));
             prop_assert_eq!(before.kept.len(), after.kept.len(), "scores come after retrieval");
-            prop_assert!(
-                rank(&after, i) <= rank(&before, i),
-                "from slot {} to {}",
-                rank(&before, i),
-                rank(&after, i)
-            );
+            prop_assert!(rank(&after, i) <= rank(&before, i), "from slot {} to {}", rank(&before, i), rank(&after, i));
             Ok(())
         },
     );
@@ -515,12 +380,7 @@ fn raising_one_score_never_lowers_its_rank() {
 fn adding_a_boost_never_lowers_a_rank() {
     holds(
         256,
-        (
-            world(),
-            any::<u32>(),
-            any::<prop::sample::Index>(),
-            1.0..100.0_f32,
-        ),
+        (world(), any::<u32>(), any::<prop::sample::Index>(), 1.0..100.0_f32),
         |(world, model, pick, factor)| {
             let world = world.at_the_centre();
             let before = world.decide(&network(model));
@@ -533,10 +393,7 @@ fn adding_a_boost_never_lowers_a_rank() {
                 .find(|name| MerchantId::of(name) == before.kept[i].merchant.id)
                 .unwrap();
             let mut boosted = world;
-            boosted.layer.boosts.get_or_insert_default().push(Boost {
-                merchant: name,
-                factor,
-            });
+            boosted.layer.boosts.get_or_insert_default().push(Boost { merchant: name, factor });
             let after = boosted.decide(&network(model));
             prop_assert!(rank(&after, i) <= rank(&before, i));
             Ok(())
@@ -555,15 +412,11 @@ fn an_explanation_adds_up_to_the_score() {
         }
         Ok(())
     };
-    holds(64, (world(), any::<u32>()), |(world, model)| {
-        check(world, &network(model))
-    });
+    holds(64, (world(), any::<u32>()), |(world, model)| check(world, &network(model)));
     holds(64, world(), |world| check(world, &NoModel));
     // A scorer that judges a row by its neighbours, and without measure.
     let scores = vec(prop_oneof![-1e9..1e9_f32, -9.0..9.0_f32], 1..9);
-    holds(64, (world(), scores), |(world, scores)| {
-        check(world, &Fixed(scores))
-    });
+    holds(64, (world(), scores), |(world, scores)| check(world, &Fixed(scores)));
 }
 
 #[test]
@@ -576,28 +429,15 @@ fn the_same_question_has_the_same_answer() {
 
 #[test]
 fn a_place_is_one_of_them_or_elsewhere() {
-    let policies = [
-        PlacePolicy::Fused,
-        PlacePolicy::Predicted,
-        PlacePolicy::LastEvent,
-        PlacePolicy::Freshest,
-    ];
+    let policies = [PlacePolicy::Fused, PlacePolicy::Predicted, PlacePolicy::LastEvent, PlacePolicy::Freshest];
     holds(512, (profile(), context()), |(profile, context)| {
         for policy in policies {
             let place = locate(&profile, &context, policy);
-            let sum: f64 = place
-                .posterior
-                .iter()
-                .chain([&place.elsewhere])
-                .map(|p| f64::from(*p))
-                .sum();
+            let sum: f64 = place.posterior.iter().chain([&place.elsewhere]).map(|p| f64::from(*p)).sum();
             prop_assert!((sum - 1.0).abs() < 1e-6, "{sum}");
             prop_assert!((0.0..=1.0).contains(&place.certainty));
             prop_assert_eq!(place.posterior.len(), profile.places.len());
-            prop_assert_eq!(
-                place.point.is_none(),
-                place.source == freshrank::locate::Source::Unknown
-            );
+            prop_assert_eq!(place.point.is_none(), place.source == freshrank::locate::Source::Unknown);
         }
         Ok(())
     });
@@ -606,62 +446,31 @@ fn a_place_is_one_of_them_or_elsewhere() {
 #[test]
 fn coarse_evidence_never_separates_places_of_one_city() {
     let evidence = (-80.0..80.0_f64, -180.0..180.0_f64);
-    holds(
-        512,
-        (profile(), 0..86_400_i64, evidence),
-        |(profile, after, (latitude, longitude))| {
-            let blind = Context {
-                at: NOON + after,
-                ..Context::default()
-            };
-            let fix = Fix {
-                point: Point::new(latitude, longitude).unwrap(),
-                grade: Grade::Coarse,
-            };
-            let seen = Context {
-                request: Some(fix),
-                ..blind.clone()
-            };
-            let (blind, seen) = (
-                locate(&profile, &blind, PlacePolicy::Fused),
-                locate(&profile, &seen, PlacePolicy::Fused),
-            );
-            for (i, j) in (0..profile.places.len()).flat_map(|i| (0..i).map(move |j| (i, j))) {
-                let (before, after) = (
-                    blind.posterior[i] * seen.posterior[j],
-                    blind.posterior[j] * seen.posterior[i],
-                );
-                prop_assert!(
-                    (before - after).abs() <= 1e-6 * before.abs().max(1e-6),
-                    "{before} {after}"
-                );
-            }
-            Ok(())
-        },
-    );
+    holds(512, (profile(), 0..86_400_i64, evidence), |(profile, after, (latitude, longitude))| {
+        let blind = Context { at: NOON + after, ..Context::default() };
+        let fix = Fix { point: Point::new(latitude, longitude).unwrap(), grade: Grade::Coarse };
+        let seen = Context { request: Some(fix), ..blind.clone() };
+        let (blind, seen) = (locate(&profile, &blind, PlacePolicy::Fused), locate(&profile, &seen, PlacePolicy::Fused));
+        for (i, j) in (0..profile.places.len()).flat_map(|i| (0..i).map(move |j| (i, j))) {
+            let (before, after) = (blind.posterior[i] * seen.posterior[j], blind.posterior[j] * seen.posterior[i]);
+            prop_assert!((before - after).abs() <= 1e-6 * before.abs().max(1e-6), "{before} {after}");
+        }
+        Ok(())
+    });
 }
 
 #[test]
 fn what_a_bundle_is_written_from_is_read_back() {
     holds(128, area(), |draft| {
         let bundle = Bundle::decode(draft.encode().unwrap()).unwrap();
-        prop_assert_eq!(
-            (bundle.len(), bundle.cell, bundle.as_of),
-            (draft.merchants.len(), draft.cell, draft.as_of)
-        );
-        prop_assert_eq!(
-            (bundle.layer(), bundle.country, bundle.cuisine_map),
-            ("fi/helsinki", *b"FI", 7)
-        );
+        prop_assert_eq!((bundle.len(), bundle.cell, bundle.as_of), (draft.merchants.len(), draft.cell, draft.as_of));
+        prop_assert_eq!((bundle.layer(), bundle.country, bundle.cuisine_map), ("fi/helsinki", *b"FI", 7));
         let mut n_offers = 0;
         for i in 0..bundle.len() {
             let read = bundle.merchant(i);
             let written = draft.merchants.iter().find(|m| m.id == read.id).unwrap();
             prop_assert!(read.position.distance_km(written.position) < 0.0001);
-            prop_assert_eq!(
-                (read.chain, read.kind, read.schedule),
-                (written.chain, written.kind, written.schedule)
-            );
+            prop_assert_eq!((read.chain, read.kind, read.schedule), (written.chain, written.kind, written.schedule));
             prop_assert_eq!(
                 (read.price_band, read.across_border, read.listed_day),
                 (written.price_band, written.across_border, written.listed_day)
@@ -672,35 +481,15 @@ fn what_a_bundle_is_written_from_is_read_back() {
             };
             prop_assert!(near(read.rating, written.rating, 0.02), "{read:?}");
             prop_assert!(near(read.quality, written.quality, 1.0 / 254.0), "{read:?}");
-            prop_assert!(
-                near(read.reliability, written.reliability, 1.0 / 254.0),
-                "{read:?}"
-            );
-            prop_assert!(
-                near(read.prep_minutes.map(f32::from), written.prep_minutes, 1.0),
-                "{read:?}"
-            );
-            prop_assert!(
-                near(read.radius_km.map(|r| r as f32), written.radius_km, 0.1),
-                "{read:?}"
-            );
-            prop_assert!(near(
-                Some(read.log_popularity_cell),
-                Some(written.log_popularity_cell),
-                1.0 / 4096.0
-            ));
+            prop_assert!(near(read.reliability, written.reliability, 1.0 / 254.0), "{read:?}");
+            prop_assert!(near(read.prep_minutes.map(f32::from), written.prep_minutes, 1.0), "{read:?}");
+            prop_assert!(near(read.radius_km.map(|r| r as f32), written.radius_km, 0.1), "{read:?}");
+            prop_assert!(near(Some(read.log_popularity_cell), Some(written.log_popularity_cell), 1.0 / 4096.0));
             let count = (1.0 + f64::from(written.rating_count)).log2();
             prop_assert!((f64::from(read.log2_rating_count) - count).abs() < 0.05);
-            n_offers += bundle
-                .offers_of(i)
-                .filter(|offer| offer.merchant as usize == i)
-                .count();
+            n_offers += bundle.offers_of(i).filter(|offer| offer.merchant as usize == i).count();
         }
-        let with_merchant = draft
-            .offers
-            .iter()
-            .filter(|o| draft.merchants.iter().any(|m| m.id == o.merchant))
-            .count();
+        let with_merchant = draft.offers.iter().filter(|o| draft.merchants.iter().any(|m| m.id == o.merchant)).count();
         prop_assert_eq!(n_offers, with_merchant);
         Ok(())
     });
@@ -762,10 +551,7 @@ fn doors_agree_with_a_plain_walk_through_the_minutes() {
         let mut open = vec![false; 130 * 1440];
         for day in first..first + 128 {
             let weekday = (day + 3).rem_euclid(7) as u16;
-            let exception = schedule
-                .exceptions
-                .iter()
-                .find(|exception| i64::from(exception.day) == day);
+            let exception = schedule.exceptions.iter().find(|exception| i64::from(exception.day) == day);
             let spans: Vec<(u16, u16)> = match exception {
                 Some(exception) => exception.open.clone(),
                 None => schedule
@@ -794,13 +580,8 @@ fn doors_agree_with_a_plain_walk_through_the_minutes() {
         };
         let bundle = Bundle::decode(draft.encode().unwrap()).unwrap();
         for minute in (3 * 1440..110 * 1440).step_by(97) {
-            let local = freshrank::time::Local {
-                minutes: first * 1440 + minute as i64,
-            };
-            let closes = open[minute..minute + 2880]
-                .iter()
-                .position(|open| !open)
-                .unwrap_or(2880);
+            let local = freshrank::time::Local { minutes: first * 1440 + minute as i64 };
+            let closes = open[minute..minute + 2880].iter().position(|open| !open).unwrap_or(2880);
             match bundle.hours(0).at(local) {
                 freshrank::bundle::Opening::Open { closes: found } => {
                     prop_assert!(open[minute]);
@@ -808,17 +589,11 @@ fn doors_agree_with_a_plain_walk_through_the_minutes() {
                 }
                 freshrank::bundle::Opening::Closed { since, opens } => {
                     prop_assert!(!open[minute]);
-                    let back = (1..=1440)
-                        .find(|back| open[minute - back])
-                        .map(|back| local.minutes - back as i64 + 1);
+                    let back = (1..=1440).find(|back| open[minute - back]).map(|back| local.minutes - back as i64 + 1);
                     prop_assert_eq!(since, back);
                     if let Some(opens) = opens {
                         prop_assert!(open[(opens - first * 1440) as usize]);
-                        prop_assert!(
-                            open[minute..(opens - first * 1440) as usize]
-                                .iter()
-                                .all(|open| !open)
-                        );
+                        prop_assert!(open[minute..(opens - first * 1440) as usize].iter().all(|open| !open));
                     }
                 }
             }
@@ -833,14 +608,7 @@ fn a_score_is_the_models_and_the_boosts() {
         let world = world.at_the_centre();
         let decision = world.decide(&network(model));
         let judged = freshrank::score::score(&network(model), &decision.rows).unwrap();
-        prop_assert_eq!(
-            decision
-                .scores
-                .iter()
-                .map(|Score { model, .. }| *model)
-                .collect::<Vec<_>>(),
-            judged
-        );
+        prop_assert_eq!(decision.scores.iter().map(|Score { model, .. }| *model).collect::<Vec<_>>(), judged);
         Ok(())
     });
 }

@@ -86,16 +86,9 @@ fn library() -> Library {
         "a-taste-moves-a-message",
     ]
     .into_iter()
-    .chain([
-        "fixtures/helsinki",
-        "fixtures/two-pizzerias",
-        "fixtures/lunch-street",
-        "fixtures/homebody",
-    ]) {
-        library.0.insert(
-            name.into(),
-            fs::read_to_string(dir.join(format!("{name}.toml"))).unwrap(),
-        );
+    .chain(["fixtures/helsinki", "fixtures/two-pizzerias", "fixtures/lunch-street", "fixtures/homebody"])
+    {
+        library.0.insert(name.into(), fs::read_to_string(dir.join(format!("{name}.toml"))).unwrap());
     }
     library
 }
@@ -129,9 +122,7 @@ fn display() -> Vec<u8> {
 
 fn reader() -> Vec<u8> {
     let library = library();
-    let mut profile = library
-        .fixture::<support::reader::ProfileFile>("homebody")
-        .profile(&library);
+    let mut profile = library.fixture::<support::reader::ProfileFile>("homebody").profile(&library);
     profile.lifelong.clusters = vec![1.0, -1.0];
     profile.recent.clusters = vec![0.5, -0.5];
     profile.lifelong.raw = vec![(1, 0.5), (2, 0.25)];
@@ -192,11 +183,7 @@ impl Format {
     /// The error that reading must give.
     fn refuse(&self, bytes: &[u8], what: impl Debug) -> String {
         let error = (self.read)(bytes).expect_err(&format!("{} with {what:?} is read", self.part));
-        assert!(
-            error.contains(self.part),
-            "{what:?}: {error:?} does not name the {}",
-            self.part
-        );
+        assert!(error.contains(self.part), "{what:?}: {error:?} does not name the {}", self.part);
         error
     }
 
@@ -218,11 +205,7 @@ fn whole_bytes_are_read() {
         assert_eq!((format.read)(&format.bytes), Ok(()), "{}", format.part);
         let mut sealed = format.bytes.clone();
         format.seal(&mut sealed);
-        assert_eq!(
-            sealed, format.bytes,
-            "{}: the checksum stands where these tests think",
-            format.part
-        );
+        assert_eq!(sealed, format.bytes, "{}: the checksum stands where these tests think", format.part);
     }
 }
 
@@ -281,25 +264,14 @@ fn random_bytes_are_an_error() {
 #[test]
 fn a_sealed_lie_is_an_error_or_can_be_decided_upon() {
     let mut random = Random(2);
-    let context = freshrank::Context {
-        at: 1_795_168_800,
-        ..Default::default()
-    };
+    let context = freshrank::Context { at: 1_795_168_800, ..Default::default() };
     let point = freshrank::geo::Point::new(60.1699, 24.9384).unwrap();
-    let fix = freshrank::context::Fix {
-        point,
-        grade: freshrank::context::Grade::Exact,
-    };
-    let context = freshrank::Context {
-        request: Some(fix),
-        ..context
-    };
+    let fix = freshrank::context::Fix { point, grade: freshrank::context::Grade::Exact };
+    let context = freshrank::Context { request: Some(fix), ..context };
     let mut n_read = 0;
     for format in formats() {
         let n = format.bytes.len();
-        let lies = (0..8 * n)
-            .map(|bit| vec![bit])
-            .chain((0..4000).map(|i| vec![i; 1 + i % 5]));
+        let lies = (0..8 * n).map(|bit| vec![bit]).chain((0..4000).map(|i| vec![i; 1 + i % 5]));
         for lie in lies {
             let mut bytes = format.bytes.clone();
             match lie[..] {
@@ -310,69 +282,31 @@ fn a_sealed_lie_is_an_error_or_can_be_decided_upon() {
             }
             format.seal(&mut bytes);
             let (result, peak) = peak_of(|| (format.read)(&bytes));
-            assert!(
-                peak < 64 * n + 4096,
-                "{}: {peak} bytes for {n}, {lie:?}",
-                format.part
-            );
+            assert!(peak < 64 * n + 4096, "{}: {peak} bytes for {n}, {lie:?}", format.part);
             if let Err(error) = result {
-                assert!(
-                    error.contains(format.part) || error.starts_with("model "),
-                    "{error}"
-                );
+                assert!(error.contains(format.part) || error.starts_with("model "), "{error}");
                 continue;
             }
             n_read += 1;
-            let bundle = Bundle::decode(if format.part == "area bundle" {
-                bytes.clone()
-            } else {
-                area()
-            })
-            .unwrap();
-            let profile = Profile::decode(&if format.part == "profile" {
-                bytes.clone()
-            } else {
-                reader()
-            })
-            .unwrap();
-            assert_eq!(
-                Profile::decode(&profile.encode().unwrap()),
-                Ok(profile.clone()),
-                "{lie:?}"
-            );
-            let plan = Dense::load(&if format.part == "model plan" {
-                bytes.clone()
-            } else {
-                plan()
-            })
-            .unwrap();
+            let bundle = Bundle::decode(if format.part == "area bundle" { bytes.clone() } else { area() }).unwrap();
+            let profile = Profile::decode(&if format.part == "profile" { bytes.clone() } else { reader() }).unwrap();
+            assert_eq!(Profile::decode(&profile.encode().unwrap()), Ok(profile.clone()), "{lie:?}");
+            let plan = Dense::load(&if format.part == "model plan" { bytes.clone() } else { plan() }).unwrap();
             if format.part == "display block" {
                 let display = Display::decode(bytes).unwrap();
                 for name in ["da-vinci", "forno", "trattoria"] {
                     let _ = display.card(freshrank::MerchantId::of(name));
                 }
             }
-            let decision = rerank(
-                &Areas::new([&bundle], Vec::new()),
-                &profile,
-                &context,
-                &Campaign::default(),
-                &plan,
-            );
+            let decision = rerank(&Areas::new([&bundle], Vec::new()), &profile, &context, &Campaign::default(), &plan);
             assert_eq!(decision.placements.len(), 4);
-            assert!(
-                decision.rows.values.iter().all(|value| value.is_finite()),
-                "{lie:?}"
-            );
+            assert!(decision.rows.values.iter().all(|value| value.is_finite()), "{lie:?}");
             if decision.cell.is_some() {
                 assert_eq!(decision.kept.len() + decision.dropped.len(), bundle.len());
             }
         }
     }
-    assert!(
-        n_read > 1000,
-        "{n_read} lies were read: these tests reach behind the checksum"
-    );
+    assert!(n_read > 1000, "{n_read} lies were read: these tests reach behind the checksum");
 }
 
 #[test]
@@ -380,21 +314,14 @@ fn four_billion_merchants_take_no_memory() {
     for format in formats() {
         // Every count of every header at its largest, one at a time and all at once; far beyond what there is.
         let n = format.bytes.len().min(96);
-        let lies = (format.checksum_at + 4..n)
-            .map(|at| (at, 4))
-            .chain([(format.checksum_at + 4, n)]);
+        let lies = (format.checksum_at + 4..n).map(|at| (at, 4)).chain([(format.checksum_at + 4, n)]);
         for (at, width) in lies {
             let mut bytes = format.bytes.clone();
             let end = (at + width).min(bytes.len());
             bytes[at..end].fill(0xFF);
             format.seal(&mut bytes);
             let (_, peak) = peak_of(|| (format.read)(&bytes));
-            assert!(
-                peak < 64 * bytes.len() + 4096,
-                "{}, byte {at}: {peak} bytes for {}",
-                format.part,
-                bytes.len()
-            );
+            assert!(peak < 64 * bytes.len() + 4096, "{}, byte {at}: {peak} bytes for {}", format.part, bytes.len());
         }
     }
 }
@@ -405,17 +332,11 @@ fn too_many_bytes_are_refused_before_they_are_read() {
         let mut bytes = format.bytes.clone();
         bytes.resize(format.limit + 1, 0);
         let error = format.refuse(&bytes, format.limit);
-        assert!(
-            error.contains(&format!("at most {} are allowed", format.limit)),
-            "{error}"
-        );
+        assert!(error.contains(&format!("at most {} are allowed", format.limit)), "{error}");
     }
     let body = vec![b' '; MAX_BODY + 1];
     let (error, peak) = peak_of(|| Question::parse(&body, 0).unwrap_err().to_string());
-    assert!(
-        error.contains("at most 8388608 are read") && peak < 4096,
-        "{error}, {peak} bytes"
-    );
+    assert!(error.contains("at most 8388608 are read") && peak < 4096, "{error}, {peak} bytes");
 }
 
 /// Asks, and checks that what comes is an error of this request or a decision with every slot.
@@ -424,11 +345,7 @@ fn ask(json: &[u8], campaign: &Campaign) {
         Err(error) => {
             let words = error.to_string();
             assert!(words.starts_with("request"), "{words}");
-            assert!(
-                words.len() < 600,
-                "an error is read by people: {} bytes",
-                words.len()
-            );
+            assert!(words.len() < 600, "an error is read by people: {} bytes", words.len());
         }
         Ok(question) => {
             let reply = question.answer(None, None, campaign, &NoModel);
@@ -542,45 +459,29 @@ fn an_error_does_not_repeat_what_a_reader_said() {
 
 #[test]
 fn a_long_request_takes_a_few_times_its_own_bytes() {
-    let lists = |key: &str, entry: &str, n: usize| {
-        format!("{{\"context\":{{}},\"{key}\":[{}]}}", vec![entry; n].join(","))
-    };
+    let lists =
+        |key: &str, entry: &str, n: usize| format!("{{\"context\":{{}},\"{key}\":[{}]}}", vec![entry; n].join(","));
     let areas = base64url(&area());
     for json in [
         lists("areas", "\"\"", 1_000_000),
-        lists(
-            "availability",
-            r#"{"merchant_id":"","closure":"paused"}"#,
-            100_000,
-        ),
+        lists("availability", r#"{"merchant_id":"","closure":"paused"}"#, 100_000),
         lists("areas", &format!("\"{areas}\""), 16),
         lists("areas", &format!("\"{areas}\""), 17),
         format!("{{\"context\":{{}},\"id\":\"{}\"}}", "x".repeat(4 << 20)),
         format!("{{\"context\":{{}},\"profile\":\"{}\"}}", "A".repeat(4 << 20)),
     ] {
         let (_, peak) = peak_of(|| drop(Question::parse(json.as_bytes(), 0)));
-        assert!(
-            peak < 3 * json.len() + (1 << 20),
-            "{} ...: {peak} bytes for {}",
-            &json[..40],
-            json.len()
-        );
+        assert!(peak < 3 * json.len() + (1 << 20), "{} ...: {peak} bytes for {}", &json[..40], json.len());
     }
 }
 
 #[test]
 fn a_mangled_campaign_gives_an_error_or_a_policy() {
-    let whole =
-        br#"{"id": "lunch", "layers": {"global": {"slots": 6, "boosts": [{"merchant": "a", "factor": 2.0}]},
+    let whole = br#"{"id": "lunch", "layers": {"global": {"slots": 6, "boosts": [{"merchant": "a", "factor": 2.0}]},
         "fi": {"pins": [{"slot": 0, "merchant": "chain:b"}], "kinds": ["grocery"], "place": "freshest"}}}"#;
     let mut random = Random(4);
     for n in 0..whole.len() {
-        assert!(
-            Campaign::parse(&whole[..n])
-                .unwrap_err()
-                .to_string()
-                .starts_with("campaign")
-        );
+        assert!(Campaign::parse(&whole[..n]).unwrap_err().to_string().starts_with("campaign"));
     }
     for _ in 0..5000 {
         let mut bytes = whole.to_vec();
@@ -604,20 +505,12 @@ fn the_shipped_plan_bears_no_damage() {
     };
     assert_eq!(words(Dense::load(&bytes)), Ok(()));
     for n in (0..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
-        assert!(
-            words(Dense::load(&bytes[..n]))
-                .unwrap_err()
-                .contains("model plan"),
-            "prefix {n}"
-        );
+        assert!(words(Dense::load(&bytes[..n])).unwrap_err().contains("model plan"), "prefix {n}");
     }
     for bit in (0..8 * bytes.len()).step_by(331) {
         let mut bytes = bytes.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        assert!(
-            words(Dense::load(&bytes)).unwrap_err().contains("model plan"),
-            "bit {bit}"
-        );
+        assert!(words(Dense::load(&bytes)).unwrap_err().contains("model plan"), "bit {bit}");
     }
 }
 
@@ -628,19 +521,11 @@ fn the_shipped_onnx_bears_no_damage() {
     use freshrank::score::tract::Tract;
 
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    let files = (
-        fs::read(dir.join("ltr.onnx")).ok(),
-        fs::read(dir.join("ltr.plan"))
-            .ok()
-            .filter(|bytes| !bytes.is_empty()),
-    );
+    let files =
+        (fs::read(dir.join("ltr.onnx")).ok(), fs::read(dir.join("ltr.plan")).ok().filter(|bytes| !bytes.is_empty()));
     let (Some(onnx), Some(plan)) = files else { return };
     let pinned = Dense::load(&plan).unwrap().model;
-    assert_eq!(
-        Hash::of(&onnx),
-        pinned,
-        "models/ltr.plan was compiled from another models/ltr.onnx: compile it again"
-    );
+    assert_eq!(Hash::of(&onnx), pinned, "models/ltr.plan was compiled from another models/ltr.onnx: compile it again");
     let refuse = |bytes: &[u8], what: usize| {
         let error = Tract::load_pinned(bytes, pinned).unwrap_err().to_string();
         assert!(error.starts_with("model file's hash"), "{what}: {error}");

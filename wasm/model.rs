@@ -60,10 +60,7 @@ fn beyond_dense(error: ModelError) -> Box<dyn Scorer> {
 /// Why the prior ranks, if it does.
 #[must_use]
 pub fn refusal(scorer: &dyn Scorer) -> Option<String> {
-    scorer
-        .score(&Rows { values: Vec::new() })
-        .err()
-        .map(|error| error.to_string())
+    scorer.score(&Rows { values: Vec::new() }).err().map(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -78,11 +75,7 @@ mod tests {
         let scorer = choose(&damaged);
         if cfg!(feature = "full") {
             assert_eq!((scorer.name(), refusal(scorer.as_ref())), ("tract", None));
-            assert_eq!(
-                scorer.model(),
-                choose(PLAN).model(),
-                "the plan was compiled from the ranker beside it"
-            );
+            assert_eq!(scorer.model(), choose(PLAN).model(), "the plan was compiled from the ranker beside it");
         } else {
             assert_eq!(scorer.name(), "prior");
             let why = refusal(scorer.as_ref()).unwrap_or_default();

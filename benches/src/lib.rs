@@ -81,7 +81,8 @@ fn prepare(question: &str) -> Result<Run, Box<dyn Error>> {
 
 fn reference(n: usize) -> Run {
     let kernel = Kernel::new();
-    let rows: Vec<[f32; 64]> = (0..n).map(|i| std::array::from_fn(|j| ((i * 31 + j * 17) % 101) as f32 / 50.0 - 1.0)).collect();
+    let rows: Vec<[f32; 64]> =
+        (0..n).map(|i| std::array::from_fn(|j| ((i * 31 + j * 17) % 101) as f32 / 50.0 - 1.0)).collect();
     let mut expected = vec![0.0; n];
     kernel.run(&rows, &mut expected);
     let scores = std::cell::RefCell::new(vec![0.0; n]);
@@ -158,7 +159,8 @@ fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
         "retrieve" => Ok(Box::new(move || {
             let areas = Areas::new([&scene.bundle], vec![]);
             let area = place.cell().and_then(|cell| areas.get(cell));
-            let (kept, dropped) = retrieve::retrieve(area.as_ref(), &scene.profile, &place, black_box(&scene.context), &policy);
+            let (kept, dropped) =
+                retrieve::retrieve(area.as_ref(), &scene.profile, &place, black_box(&scene.context), &policy);
             assert!(kept.len() == n && dropped.is_empty());
         })),
         "featurize" => Ok(Box::new(move || {

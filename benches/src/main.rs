@@ -11,8 +11,10 @@ const ROUNDS: usize = 9;
 const ROUND_MICROSECONDS: f64 = 20_000.0;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let benches = questions().into_iter().map(|(name, _)| Ok((Bench::new(&name)?, name))).collect::<Result<Vec<_>, String>>()?;
-    let times: Vec<u32> = benches.iter().map(|(bench, _)| (ROUND_MICROSECONDS / per_run(bench, 3)).clamp(1.0, 1e6) as u32).collect();
+    let benches =
+        questions().into_iter().map(|(name, _)| Ok((Bench::new(&name)?, name))).collect::<Result<Vec<_>, String>>()?;
+    let times: Vec<u32> =
+        benches.iter().map(|(bench, _)| (ROUND_MICROSECONDS / per_run(bench, 3)).clamp(1.0, 1e6) as u32).collect();
     // Round by round over all questions, so that a slow moment of a shared machine falls on all of them.
     let mut found: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for _ in 0..ROUNDS {

@@ -27,7 +27,8 @@ impl Scene {
     /// An area of `n` merchants within 2 km.
     pub fn new(n: usize) -> Result<Self, Box<dyn std::error::Error>> {
         let home = Point::new(60.1699, 24.9384).ok_or("home is on Earth")?;
-        let merchants = (0..n).map(|i| merchant(i, home)).collect::<Option<Vec<_>>>().ok_or("merchants are on Earth")?;
+        let merchants =
+            (0..n).map(|i| merchant(i, home)).collect::<Option<Vec<_>>>().ok_or("merchants are on Earth")?;
         let weekly = |from: u16| (0..7).map(|day| (day * 1440 + 480 + from, day * 1440 + 1320 + from)).collect();
         let draft = AreaDraft {
             cell: home.cell(),
@@ -80,7 +81,8 @@ fn profile(home: Point) -> Profile {
         clusters: (0..12).map(|k| sign * (k as f32 / 6.0 - 1.0)).collect(),
         raw: (0..6).map(|label| (label * 3, 0.2)).collect(),
     };
-    let known = |i: usize| KnownMerchant { id: MerchantId::of(&format!("m{i}")).short(), chain: 0, count: 1.5, days: 9 };
+    let known =
+        |i: usize| KnownMerchant { id: MerchantId::of(&format!("m{i}")).short(), chain: 0, count: 1.5, days: 9 };
     Profile {
         reader: 7,
         as_of_minute: (AT / 60 - 720) as u32,

@@ -54,7 +54,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let secret = match std::env::var(SECRET) {
         Ok(secret) => secret.into_bytes(),
         Err(_) if tables.simulated.is_some() || tables.readers.is_empty() => SIMULATED_SECRET.to_vec(),
-        Err(_) => return Err(format!("{SECRET} is not set: readers are known by HMAC(secret, user_id) only").into()),
+        Err(_) => {
+            return Err(format!("{SECRET} is not set: readers are known by HMAC(secret, user_id) only").into());
+        }
     };
     let options = BuildOptions {
         market: arguments.market.clone(),

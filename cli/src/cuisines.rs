@@ -2,7 +2,8 @@
 
 use crate::{Outcome, print};
 use clap::Subcommand;
-use freshrank_offline::cuisines::{CuisineMap, FitOptions, fit};
+use freshrank_offline::cuisines::{CuisineError, CuisineMap, FitOptions, Vocabulary, fit};
+use freshrank_offline::import;
 use freshrank_offline::tables::{self, ReadOptions};
 use std::path::PathBuf;
 
@@ -14,6 +15,9 @@ pub enum Verb {
         /// A tables directory
         #[arg(long, value_name = "DIR")]
         tables: PathBuf,
+        /// A name-suggestion-index (nsi.json): what its chains combine counts too
+        #[arg(long, value_name = "FILE")]
+        chains: Option<PathBuf>,
         /// Of the k-means starts
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -34,8 +38,22 @@ pub enum Verb {
 
 pub fn run(verb: &Verb) -> Outcome {
     match verb {
-        Verb::Fit { tables, seed, out } => {
-            let (tables, _) = tables::read(tables, &ReadOptions::default())?;
+        Verb::Fit {
+            tables,
+            chains,
+            seed,
+            out,
+        } => {
+            let (mut tables, _) = tables::read(tables, &ReadOptions::default())?;
+            if let Some(path) = chains {
+                let vocabulary = Vocabulary::reviewed().map_err(CuisineError::from)?;
+                let (chains, report) = import::nsi(path, &vocabulary)?;
+                println!(
+                    "{}: {} chains, {} with several cuisines",
+                    report.source, report.merchants, report.facts["several cuisines"]
+                );
+                tables.merchants.extend(chains);
+            }
             // Demand is made up, merchants are not: a map of real merchants is real.
             let options = FitOptions { seed: *seed, ..FitOptions::default() };
             let map = fit(&tables.merchants, &options)?;

@@ -90,7 +90,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let queries: Vec<String> = report.queries.iter().map(|(split, n)| format!("{n} {split}")).collect();
     println!("{}: {} rows of {} queries", arguments.out.display(), report.rows, queries.join(", "));
     let filtered: Vec<String> = report.filtered.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
-    println!("queries whose order was no candidate: {}", if filtered.is_empty() { "none".into() } else { filtered.join(", ") });
+    println!(
+        "queries whose order was no candidate: {}",
+        if filtered.is_empty() { "none".into() } else { filtered.join(", ") }
+    );
     println!("orders that are no queries: {}", serde_json::to_string(&report.left_out)?);
     println!("evaluate a model of these rows with --split {}", freshrank::time::format(report.test_from));
     Ok(())

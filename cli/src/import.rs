@@ -79,7 +79,8 @@ fn merchants(arguments: &Merchants, import: Importer) -> Outcome {
 }
 
 fn csv(arguments: &Rows) -> Outcome {
-    let (tables, report): (Tables, Report) = import::csv(&arguments.path, &read_options(&arguments.map, arguments.max_bad_share)?)?;
+    let (tables, report): (Tables, Report) =
+        import::csv(&arguments.path, &read_options(&arguments.map, arguments.max_bad_share)?)?;
     tables::write(&tables, &arguments.out)?;
     if arguments.json {
         return Ok(print::json(&report)?);

@@ -88,7 +88,8 @@ fn profile(profile: &Profile, bytes: usize) -> Value {
         taste.clusters.iter().map(|v| format!("{v:+.2}")).collect::<Vec<_>>().join(" ")
     };
     let places = profile.places.iter().map(|p| format!("{} {:.2?}", p.point.cell(), p.probability));
-    let merchants = profile.merchants.iter().map(|m| format!("{:08x}: {:.1} orders, last {} days ago", m.id, m.count, m.days));
+    let merchants =
+        profile.merchants.iter().map(|m| format!("{:08x}: {:.1} orders, last {} days ago", m.id, m.count, m.days));
     json!({
         "format": "profile",
         "bytes": bytes,

@@ -178,7 +178,8 @@ fn message(reply: &Reply) {
         };
         let why = slot.explanation.as_ref().map(|node| {
             let reasons = freshrank::explain::reasons(node);
-            let named: Vec<_> = reasons.iter().take(2).map(|(name, value)| format!("{name} {:+.2}", points(*value))).collect();
+            let named: Vec<_> =
+                reasons.iter().take(2).map(|(name, value)| format!("{name} {:+.2}", points(*value))).collect();
             named.join(", ")
         });
         vec![
@@ -193,7 +194,11 @@ fn message(reply: &Reply) {
     });
     print::table(&["", "merchant", "cuisines", "km", "open until", "score", "why"], rows);
     let dropped: Vec<_> = reply.dropped.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
-    println!("{} candidates; dropped: {}", reply.kept, if dropped.is_empty() { "none".into() } else { dropped.join(", ") });
+    println!(
+        "{} candidates; dropped: {}",
+        reply.kept,
+        if dropped.is_empty() { "none".into() } else { dropped.join(", ") }
+    );
 }
 
 fn points(fixed: i32) -> f32 {

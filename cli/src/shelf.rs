@@ -122,10 +122,7 @@ fn read_area(path: &Path) -> Result<Area, Box<dyn Error + Send + Sync>> {
     let named = |path: &Path, error| format!("{}: {error}", path.display());
     let bundle = Bundle::decode(read(path)?).map_err(|error| named(path, error))?;
     let path = path.with_extension("display");
-    let display = if path.exists() {
-        Some(Display::decode(read(&path)?).map_err(|error| named(&path, error))?)
-    } else {
-        None
-    };
+    let display =
+        if path.exists() { Some(Display::decode(read(&path)?).map_err(|error| named(&path, error))?) } else { None };
     Ok(Area { bundle, display })
 }

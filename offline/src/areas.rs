@@ -254,7 +254,8 @@ impl<'t> Catalog<'t> {
         // A night two days ago may still run, and the last bundle looks a week and a closing time ahead.
         let from = date(first_day - 3);
         let days = (last_day - first_day + LIFE_DAYS + 8).clamp(1, i64::from(hours::MAX_DAYS)) as u16;
-        let over = |schedule: &Option<hours::Schedule>| Some(draft_schedule(&schedule.as_ref()?.over(from?, days).ok()?));
+        let over =
+            |schedule: &Option<hours::Schedule>| Some(draft_schedule(&schedule.as_ref()?.over(from?, days).ok()?));
         Doors { of: self.schedules.par_iter().map(over).collect() }
     }
 
@@ -269,7 +270,9 @@ impl<'t> Catalog<'t> {
         popularity: &Popularity,
         doors: &Doors,
     ) -> Result<Option<AreaDraft>, AreaError> {
-        let Some(ground) = self.grounds.get(&cell) else { return Ok(None) };
+        let Some(ground) = self.grounds.get(&cell) else {
+            return Ok(None);
+        };
         let (offset_minutes, transitions) = hours::transitions(ground.zone, as_of, TRANSITIONS)?;
         let mut schedules: BTreeMap<&ScheduleDraft, u16> = BTreeMap::new();
         let mut draft = AreaDraft {
@@ -310,7 +313,10 @@ impl<'t> Catalog<'t> {
                 reliability: popularity.reliability(i),
                 across_border: fixed.country.is_some_and(|country| country != ground.country),
                 schedule,
-                listed_day: fixed.row.listed_from.and_then(|from| u16::try_from(Local::new(from, offset_minutes).day()).ok()),
+                listed_day: fixed
+                    .row
+                    .listed_from
+                    .and_then(|from| u16::try_from(Local::new(from, offset_minutes).day()).ok()),
                 ..fixed.draft.clone()
             });
             draft.offers.extend(fixed.offers(as_of).cloned());
@@ -320,7 +326,9 @@ impl<'t> Catalog<'t> {
 
     /// The cards of a cell's merchants, in the draft's order.
     fn cards(&self, draft: &AreaDraft) -> Vec<Card> {
-        let Some(ground) = self.grounds.get(&draft.cell) else { return Vec::new() };
+        let Some(ground) = self.grounds.get(&draft.cell) else {
+            return Vec::new();
+        };
         let rows = ground.merchants.iter().map(|i| &self.merchants[*i as usize]).filter(|m| m.is_listed(draft.as_of));
         rows.map(|fixed| card(fixed.row)).collect()
     }
@@ -330,7 +338,8 @@ impl<'t> Fixed<'t> {
     fn new(row: &'t Merchant, map: &CuisineMap) -> Self {
         let position = Point::new(row.latitude, row.longitude).unwrap_or(Point::ORIGIN);
         let cuisines = map.ids(&row.cuisines);
-        let country = row.country.as_deref().or_else(|| hours::country(row.latitude, row.longitude)).and_then(two_letters);
+        let country =
+            row.country.as_deref().or_else(|| hours::country(row.latitude, row.longitude)).and_then(two_letters);
         let draft = MerchantDraft {
             chain: row.chain_id.as_deref().map_or(ChainId::NONE, ChainId::of),
             clusters: map.blend(&cuisines),
@@ -457,9 +466,7 @@ impl Popularity {
 /// Orders before a time, in order of time whatever the table's order.
 pub(crate) fn orders_before(orders: &[Order], as_of: Timestamp) -> Vec<&Order> {
     let mut before: Vec<&Order> = orders.iter().filter(|order| order.ordered_at < as_of).collect();
-    before.sort_by(|a, b| {
-        (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id))
-    });
+    before.sort_by(|a, b| (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id)));
     before
 }
 
@@ -467,12 +474,7 @@ pub(crate) fn orders_before(orders: &[Order], as_of: Timestamp) -> Vec<&Order> {
 ///
 /// # Errors
 /// An area that is too large for the format; its name and the limit are in the error.
-pub fn build(
-    tables: &Tables,
-    as_of: Timestamp,
-    map: &CuisineMap,
-    options: &BuildOptions,
-) -> Result<Built, AreaError> {
+pub fn build(tables: &Tables, as_of: Timestamp, map: &CuisineMap, options: &BuildOptions) -> Result<Built, AreaError> {
     let catalog = Catalog::new(tables, map, options);
     let mut popularity = Popularity::new(options);
     orders_before(&tables.orders, as_of).into_iter().for_each(|order| popularity.record(order, &catalog));
@@ -481,7 +483,9 @@ pub fn build(
 
     let cells: Vec<Cell> = catalog.cells().collect();
     let area = |cell: &Cell| {
-        let Some(draft) = catalog.draft(*cell, as_of, &popularity, &doors)? else { return Ok(None) };
+        let Some(draft) = catalog.draft(*cell, as_of, &popularity, &doors)? else {
+            return Ok(None);
+        };
         if draft.merchants.is_empty() {
             return Ok(None);
         }
@@ -496,7 +500,13 @@ pub fn build(
     Ok(Built { areas, report })
 }
 
-fn report(tables: &Tables, as_of: Timestamp, catalog: &Catalog<'_>, popularity: &Popularity, areas: &[Area]) -> BuildReport {
+fn report(
+    tables: &Tables,
+    as_of: Timestamp,
+    catalog: &Catalog<'_>,
+    popularity: &Popularity,
+    areas: &[Area],
+) -> BuildReport {
     let listed = || catalog.merchants.iter().filter(|merchant| merchant.is_listed(as_of));
     let rated = || listed().filter(|merchant| merchant.row.rating.is_some());
     let left_out = |dated: bool| {
@@ -578,7 +588,9 @@ fn grounds(merchants: &[Fixed<'_>], options: &BuildOptions) -> BTreeMap<Cell, Gr
 
 /// The cells of which some point may lie within a radius: the cell's middle is at most its circumradius further.
 fn delivered(from: Point, radius_km: f64) -> Vec<Cell> {
-    let Ok(at) = LatLng::new(from.latitude(), from.longitude()) else { return Vec::new() };
+    let Ok(at) = LatLng::new(from.latitude(), from.longitude()) else {
+        return Vec::new();
+    };
     let home = at.to_cell(AREA_RESOLUTION);
     // Neighbours' middles are at least 1.4 circumradii apart, however H3 distorts the hexagon.
     let rings = libm::ceil((radius_km + 2.0 * circumradius_km(home)) / (1.4 * circumradius_km(home))) as u32;
@@ -689,3 +701,6 @@ impl Area {
         Bundle::decode(self.bundle.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,10 +132,7 @@ impl CuisineMap {
     #[must_use]
     pub fn ids(&self, cuisines: &[String]) -> Vec<u16> {
         let labels = self.vocabulary.labels(cuisines);
-        labels
-            .iter()
-            .filter_map(|label| self.labels.binary_search(label).ok().map(|id| id as u16))
-            .collect()
+        labels.iter().filter_map(|label| self.labels.binary_search(label).ok().map(|id| id as u16)).collect()
     }
 
     /// Up to 3 clusters of a label with shares that add up to 255; none where it is unplaced.
@@ -147,9 +144,8 @@ impl CuisineMap {
     /// Up to 3 clusters of a merchant with these labels, each label alike; shares as in [`CuisineMap::weights`].
     #[must_use]
     pub fn blend(&self, ids: &[u16]) -> Vec<(u8, u8)> {
-        let by_label: Vec<f64> = (0..self.labels.len())
-            .map(|id| f64::from(u8::from(ids.contains(&(id as u16)))))
-            .collect();
+        let by_label: Vec<f64> =
+            (0..self.labels.len()).map(|id| f64::from(u8::from(ids.contains(&(id as u16))))).collect();
         quantized(&self.project(&by_label))
     }
 
@@ -158,9 +154,9 @@ impl CuisineMap {
     pub fn project(&self, by_label: &[f64]) -> Vec<f64> {
         let mut clusters = vec![0.0; self.n_clusters];
         for (value, weights) in by_label.iter().zip(&self.weights) {
-            weights.iter().for_each(|(k, weight)| {
-                clusters[usize::from(*k)] += value * f64::from(*weight) / f64::from(WHOLE)
-            });
+            weights
+                .iter()
+                .for_each(|(k, weight)| clusters[usize::from(*k)] += value * f64::from(*weight) / f64::from(WHOLE));
         }
         clusters
     }
@@ -170,24 +166,16 @@ impl CuisineMap {
     pub fn show(&self) -> Vec<Cluster> {
         let cluster = |k: u8| {
             let share = |i: usize| {
-                self.weights[i]
-                    .iter()
-                    .find(|(own, _)| *own == k)
-                    .map(|(_, w)| f64::from(*w) / f64::from(WHOLE))
+                self.weights[i].iter().find(|(own, _)| *own == k).map(|(_, w)| f64::from(*w) / f64::from(WHOLE))
             };
-            let mut own: Vec<(usize, f64)> = (0..self.labels.len())
-                .filter_map(|i| Some((i, share(i)?)))
-                .collect();
+            let mut own: Vec<(usize, f64)> = (0..self.labels.len()).filter_map(|i| Some((i, share(i)?))).collect();
             let mass = |(i, share): &(usize, f64)| self.merchants[*i] * share;
             own.sort_by(|a, b| mass(b).total_cmp(&mass(a)).then(a.0.cmp(&b.0)));
             let merchants = round(own.iter().map(mass).sum(), 1e2);
             Cluster {
                 cluster: k,
                 merchants,
-                labels: own
-                    .into_iter()
-                    .map(|(i, share)| (self.labels[i].clone(), share))
-                    .collect(),
+                labels: own.into_iter().map(|(i, share)| (self.labels[i].clone(), share)).collect(),
             }
         };
         (0..self.n_clusters as u8).map(cluster).collect()
@@ -198,11 +186,7 @@ impl CuisineMap {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let digest = Sha256::digest(self.to_json().unwrap_or_default());
-        digest
-            .iter()
-            .take(8)
-            .rev()
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        digest.iter().take(8).rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 
     /// Reads `models/cuisine-map.json`.
@@ -210,21 +194,11 @@ impl CuisineMap {
     /// # Errors
     /// Names the file and the place that is no map.
     pub fn read(path: &Path) -> Result<Self, CuisineError> {
-        let text = std::fs::read_to_string(path).map_err(|source| CuisineError::Io {
-            path: path.into(),
-            source,
-        })?;
-        let map: Self = serde_json::from_str(&text).map_err(|source| CuisineError::Json {
-            path: path.into(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path).map_err(|source| CuisineError::Io { path: path.into(), source })?;
+        let map: Self =
+            serde_json::from_str(&text).map_err(|source| CuisineError::Json { path: path.into(), source })?;
         match map.contradiction() {
-            Some((what, found, expected)) => Err(CuisineError::Value {
-                path: path.into(),
-                what,
-                found,
-                expected,
-            }),
+            Some((what, found, expected)) => Err(CuisineError::Value { path: path.into(), what, found, expected }),
             None => Ok(map),
         }
     }
@@ -234,24 +208,15 @@ impl CuisineMap {
     /// # Errors
     /// Names the file that cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CuisineError> {
-        let text = self.to_json().map_err(|source| CuisineError::Json {
-            path: path.into(),
-            source,
-        })?;
-        std::fs::write(path, text).map_err(|source| CuisineError::Io {
-            path: path.into(),
-            source,
-        })
+        let text = self.to_json().map_err(|source| CuisineError::Json { path: path.into(), source })?;
+        std::fs::write(path, text).map_err(|source| CuisineError::Io { path: path.into(), source })
     }
 
     fn to_json(&self) -> Result<String, serde_json::Error> {
         let serde_json::Value::Object(fields) = serde_json::to_value(self)? else {
             return Ok(String::new());
         };
-        let lines: Vec<String> = fields
-            .iter()
-            .map(|(name, value)| format!("  {name:?}: {value}"))
-            .collect();
+        let lines: Vec<String> = fields.iter().map(|(name, value)| format!("  {name:?}: {value}")).collect();
         Ok(format!("{{\n{}\n}}\n", lines.join(",\n")))
     }
 
@@ -271,11 +236,7 @@ impl CuisineMap {
             return bad("labels", &n, &format!("at most {NO_LABEL}"));
         }
         if let Some(pair) = self.labels.windows(2).find(|pair| pair[0] >= pair[1]) {
-            return bad(
-                "labels",
-                &format!("{:?} before {:?}", pair[0], pair[1]),
-                &"sorted, each once",
-            );
+            return bad("labels", &format!("{:?} before {:?}", pair[0], pair[1]), &"sorted, each once");
         }
         let lengths = [
             ("weights", self.weights.len()),
@@ -285,13 +246,11 @@ impl CuisineMap {
         if let Some((what, found)) = lengths.into_iter().find(|(_, length)| *length != n) {
             return bad(what, &format!("{found} entries"), &n);
         }
-        let whole = |shares: &[(u8, u8)]| {
-            shares.iter().map(|(_, share)| u32::from(*share)).sum::<u32>() == u32::from(WHOLE)
-        };
+        let whole =
+            |shares: &[(u8, u8)]| shares.iter().map(|(_, share)| u32::from(*share)).sum::<u32>() == u32::from(WHOLE);
         let known = |shares: &[(u8, u8)]| shares.iter().all(|(k, _)| usize::from(*k) < self.n_clusters);
-        let fits = |shares: &[(u8, u8)]| {
-            shares.is_empty() || shares.len() <= MAX_SHARES && whole(shares) && known(shares)
-        };
+        let fits =
+            |shares: &[(u8, u8)]| shares.is_empty() || shares.len() <= MAX_SHARES && whole(shares) && known(shares);
         if let Some(shares) = self.weights.iter().find(|shares| !fits(shares)) {
             return bad(
                 "weights",
@@ -301,30 +260,17 @@ impl CuisineMap {
         }
         let alike = |(id, value): &(u16, f64)| usize::from(*id) < n && (0.0..=1.0).contains(value);
         let odd = self.similarity.iter().flatten().find(|pair| !alike(pair));
-        odd.and_then(|pair| {
-            bad(
-                "similarity",
-                &format!("{pair:?}"),
-                &format!("an id below {n} and 0 to 1"),
-            )
-        })
+        odd.and_then(|pair| bad("similarity", &format!("{pair:?}"), &format!("an id below {n} and 0 to 1")))
     }
 }
 
 /// The largest three of these shares, scaled so that they add up to 255; nothing where all are zero.
 fn quantized(shares: &[f64]) -> Vec<(u8, u8)> {
-    let mut largest: Vec<(usize, f64)> = shares
-        .iter()
-        .copied()
-        .enumerate()
-        .filter(|(_, share)| *share > 0.0)
-        .collect();
+    let mut largest: Vec<(usize, f64)> = shares.iter().copied().enumerate().filter(|(_, share)| *share > 0.0).collect();
     largest.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     largest.truncate(MAX_SHARES);
     let total: f64 = largest.iter().map(|(_, share)| share).sum();
-    let scaled = largest
-        .iter()
-        .map(|(k, share)| (*k as u8, libm::round(share / total * f64::from(WHOLE)) as u8));
+    let scaled = largest.iter().map(|(k, share)| (*k as u8, libm::round(share / total * f64::from(WHOLE)) as u8));
     let mut weights: Vec<(u8, u8)> = scaled.filter(|(_, weight)| *weight > 0).collect();
     // What rounding took or gave is the first one's, who feels it least.
     let rest = weights.iter().skip(1).map(|(_, weight)| weight).sum::<u8>();

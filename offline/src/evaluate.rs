@@ -286,8 +286,12 @@ fn protocol_figures(
     mut rankings: Option<&mut Rankings>,
     progress: &dyn Fn(usize, usize),
 ) -> Result<ProtocolFigures, EvaluateError> {
-    let (mut queries, left_out) = timeline.queries(protocol, options.split);
+    let (mut queries, mut left_out) = timeline.queries(protocol, options.split);
+    let all = queries.len();
     queries.retain(|query| query.at >= options.split);
+    if queries.len() < all {
+        left_out.insert("asked before the split", all - queries.len());
+    }
     if queries.is_empty() {
         return Err(EvaluateError::NoQueries { protocol: protocol.name(), split: options.split });
     }
@@ -389,14 +393,18 @@ struct OfReader {
 }
 
 /// The lines of one segment: every scorer, then the difference.
-fn figures(segment: &Segment, judged: &[Judged<'_>], scorers: &[&'static str], options: &EvaluateOptions) -> Vec<Figure> {
+fn figures(
+    segment: &Segment,
+    judged: &[Judged<'_>],
+    scorers: &[&'static str],
+    options: &EvaluateOptions,
+) -> Vec<Figure> {
     let mut readers: BTreeMap<&str, OfReader> = BTreeMap::new();
     let with_difference = scorers.starts_with(&["ltr", "prior"]);
     let n_lines = scorers.len() + usize::from(with_difference);
     for query in judged.iter().filter(|query| segment.1(query)) {
-        let reader = readers
-            .entry(query.user_id)
-            .or_insert_with(|| OfReader { n: 0.0, sums: vec![[0.0; N_MEASURES]; n_lines] });
+        let reader =
+            readers.entry(query.user_id).or_insert_with(|| OfReader { n: 0.0, sums: vec![[0.0; N_MEASURES]; n_lines] });
         reader.n += 1.0;
         let add = |sums: &mut Measures, value: &dyn Fn(usize) -> f64| {
             sums.iter_mut().enumerate().for_each(|(m, sum)| *sum += value(m));
@@ -414,8 +422,10 @@ fn figures(segment: &Segment, judged: &[Judged<'_>], scorers: &[&'static str], o
     }
     let once: Vec<f64> = vec![1.0; readers.len()];
     let all = means(&readers, &once);
-    let resampled: Vec<Vec<[Measures; 2]>> =
-        (0..options.resamples as u64).into_par_iter().map(|b| means(&readers, &drawn(readers.len(), options.seed, b))).collect();
+    let resampled: Vec<Vec<[Measures; 2]>> = (0..options.resamples as u64)
+        .into_par_iter()
+        .map(|b| means(&readers, &drawn(readers.len(), options.seed, b)))
+        .collect();
     let interval = |line: usize, kind: usize, measure: usize| {
         let mut values: Vec<f64> = resampled.iter().map(|means| means[line][kind][measure]).collect();
         values.sort_by(f64::total_cmp);
@@ -567,7 +577,9 @@ impl Rankings {
 
     fn flush(&mut self) -> Result<(), EvaluateError> {
         let rows = std::mem::take(&mut self.rows);
-        let text = |value: fn(&Ranked) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(value))) };
+        let text = |value: fn(&Ranked) -> &str| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(value)))
+        };
         let columns: Vec<ArrayRef> = vec![
             text(|row| row.protocol),
             Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| row.query_id))),

@@ -239,7 +239,9 @@ pub fn write(
 
 /// Draws queries evenly, and leaves them in order of time.
 fn sample(queries: &mut Vec<Query<'_>>, options: &ExampleOptions) {
-    let Some(n) = options.queries.filter(|n| *n < queries.len()) else { return };
+    let Some(n) = options.queries.filter(|n| *n < queries.len()) else {
+        return;
+    };
     let key = |query: &Query<'_>| mix(options.seed ^ query_key(query));
     let mut keys: Vec<u64> = queries.iter().map(key).collect();
     let (_, last, _) = keys.select_nth_unstable(n);
@@ -334,7 +336,9 @@ fn metadata(simulated: Option<&str>) -> Vec<KeyValue> {
 }
 
 fn batch(schema: &Arc<Schema>, examples: &[Example]) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let text = |value: fn(&Example) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(examples.iter().map(value))) };
+    let text = |value: fn(&Example) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(examples.iter().map(value)))
+    };
     let number = |value: &dyn Fn(&Example) -> f32| -> ArrayRef {
         Arc::new(Float32Array::from_iter_values(examples.iter().map(value)))
     };

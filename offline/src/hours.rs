@@ -41,11 +41,7 @@ pub struct Site<'a> {
 
 impl<'a> From<&'a Merchant> for Site<'a> {
     fn from(merchant: &'a Merchant) -> Self {
-        Self {
-            country: merchant.country.as_deref(),
-            latitude: merchant.latitude,
-            longitude: merchant.longitude,
-        }
+        Self { country: merchant.country.as_deref(), latitude: merchant.latitude, longitude: merchant.longitude }
     }
 }
 
@@ -78,15 +74,11 @@ impl Hours {
     #[must_use]
     pub fn is_open(&self, date: Date, minute: u16) -> bool {
         let holds = |openings: Vec<(u16, u16)>, minute: u32| {
-            openings
-                .iter()
-                .any(|&(opens, closes)| (u32::from(opens)..u32::from(closes)).contains(&minute))
+            openings.iter().any(|&(opens, closes)| (u32::from(opens)..u32::from(closes)).contains(&minute))
         };
         let minute = u32::from(minute);
         holds(self.on(date), minute)
-            || date
-                .yesterday()
-                .is_ok_and(|yesterday| holds(self.on(yesterday), minute + DAY_MINUTES))
+            || date.yesterday().is_ok_and(|yesterday| holds(self.on(yesterday), minute + DAY_MINUTES))
     }
 
     /// The openings that begin on a date, in minutes of that day.
@@ -131,9 +123,7 @@ pub enum HoursError {
         days: u16,
     },
     /// Not a place on Earth.
-    #[error(
-        "opening hours at latitude {latitude}, longitude {longitude}: expected -90 to 90 and -180 to 180"
-    )]
+    #[error("opening hours at latitude {latitude}, longitude {longitude}: expected -90 to 90 and -180 to 180")]
     Nowhere {
         /// Degrees north.
         latitude: f64,
@@ -200,31 +190,19 @@ impl Schedule {
         }
         if let Some(number) = overlong_number(text) {
             let why = format!("found the number {number}, expected at most 4 digits");
-            return Err(HoursError::Syntax {
-                text: line(text),
-                why,
-            });
+            return Err(HoursError::Syntax { text: line(text), why });
         }
         let (latitude, longitude) = (at.latitude, at.longitude);
-        let coordinates =
-            Coordinates::new(latitude, longitude).ok_or(HoursError::Nowhere { latitude, longitude })?;
-        let parsed: OpeningHours = text.parse().map_err(|err| HoursError::Syntax {
-            text: line(text),
-            why: said(&err, text),
-        })?;
-        let country = at
-            .country
-            .and_then(|code| code.parse().ok())
-            .or_else(|| Country::try_from_coords(coordinates));
+        let coordinates = Coordinates::new(latitude, longitude).ok_or(HoursError::Nowhere { latitude, longitude })?;
+        let parsed: OpeningHours =
+            text.parse().map_err(|err| HoursError::Syntax { text: line(text), why: said(&err, text) })?;
+        let country = at.country.and_then(|code| code.parse().ok()).or_else(|| Country::try_from_coords(coordinates));
         let zone = zone(time_zone(latitude, longitude))?;
         let context = Context::default()
             .with_locale(Wall { coordinates, zone })
             .with_holidays(country.map(Country::holidays).unwrap_or_default())
             .with_holidays_unknown(country.map(Country::holidays_regional).unwrap_or_default());
-        Ok(Self {
-            hours: parsed.with_context(context),
-            country,
-        })
+        Ok(Self { hours: parsed.with_context(context), country })
     }
 
     /// The library's own answer for one calendar day: ascending, disjoint `[open, close)` within its 1440 minutes.
@@ -232,10 +210,7 @@ impl Schedule {
     #[must_use]
     pub fn open_on(&self, date: Date) -> Vec<(u16, u16)> {
         let day = chrono_date(date).map(|date| self.day(date)).unwrap_or_default();
-        day.open
-            .iter()
-            .map(|(opens, closes)| (*opens as u16, *closes as u16))
-            .collect()
+        day.open.iter().map(|(opens, closes)| (*opens as u16, *closes as u16)).collect()
     }
 
     fn day(&self, date: NaiveDate) -> Day {
@@ -254,8 +229,7 @@ impl Schedule {
     }
 
     fn holiday(&self, date: NaiveDate) -> Option<bool> {
-        self.country
-            .map(|_| self.hours.get_context().holidays.get_public().contains(date))
+        self.country.map(|_| self.hours.get_context().holidays.get_public().contains(date))
     }
 
     /// The usual week over the window's dates and the seven before, and every date from the day before the
@@ -306,10 +280,7 @@ impl Schedule {
             }
             if let Some((day, _)) = votes.into_iter().max_by_key(|(_, vote)| *vote) {
                 let midnight = weekday as u16 * DAY_MINUTES as u16;
-                weekly.extend(
-                    day.iter()
-                        .map(|(opens, closes)| (midnight + opens, midnight + closes)),
-                );
+                weekly.extend(day.iter().map(|(opens, closes)| (midnight + opens, midnight + closes)));
                 *usual = day;
             }
         }
@@ -317,18 +288,10 @@ impl Schedule {
             .filter(|&offset| on(offset) != usual[date(offset).weekday().num_days_from_monday() as usize])
             .filter_map(|offset| {
                 let holiday = self.holiday(date(offset));
-                Some(Exception {
-                    date: jiff_date(date(offset))?,
-                    open: on(offset),
-                    holiday,
-                })
+                Some(Exception { date: jiff_date(date(offset))?, open: on(offset), holiday })
             })
             .collect();
-        Ok(Hours {
-            weekly,
-            exceptions,
-            uncertain_minutes,
-        })
+        Ok(Hours { weekly, exceptions, uncertain_minutes })
     }
 }
 
@@ -340,15 +303,9 @@ fn by_day(runs: &[(i64, i64)]) -> BTreeMap<i64, Vec<(u16, u16)>> {
     for &(mut opens, closes) in runs {
         while opens < closes {
             let day = opens.div_euclid(DAY);
-            let until = if closes - opens <= DAY {
-                closes
-            } else {
-                (day + 1) * DAY
-            };
+            let until = if closes - opens <= DAY { closes } else { (day + 1) * DAY };
             // Both are at most two days after the day's midnight.
-            days.entry(day)
-                .or_default()
-                .push(((opens - day * DAY) as u16, (until - day * DAY) as u16));
+            days.entry(day).or_default().push(((opens - day * DAY) as u16, (until - day * DAY) as u16));
             opens = until;
         }
     }
@@ -387,11 +344,7 @@ pub fn time_zone(latitude: f64, longitude: f64) -> &'static str {
 ///
 /// # Errors
 /// The zone is not in the bundled database.
-pub fn transitions(
-    name: &str,
-    from: Timestamp,
-    n: usize,
-) -> Result<(i16, Vec<(Timestamp, i16)>), HoursError> {
+pub fn transitions(name: &str, from: Timestamp, n: usize) -> Result<(i16, Vec<(Timestamp, i16)>), HoursError> {
     let zone = zone(name)?;
     let from = jiff::Timestamp::from_second(from).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let minutes = |offset: jiff::tz::Offset| offset.seconds().div_euclid(60) as i16;
@@ -413,9 +366,7 @@ pub(crate) fn zone(name: &str) -> Result<TimeZone, HoursError> {
     if name == "UTC" {
         return Ok(TimeZone::UTC);
     }
-    BUNDLED.get(name).map_err(|_| HoursError::Zone {
-        name: name.to_owned(),
-    })
+    BUNDLED.get(name).map_err(|_| HoursError::Zone { name: name.to_owned() })
 }
 
 /// Whether a comment takes the door away again. The library calls `"by appointment"` open, with a comment; by the
@@ -446,8 +397,7 @@ fn arranged(comment: &str, minutes: u32) -> bool {
 
 /// Offsets in days go unchecked into the library's calendar, and would overflow it.
 fn overlong_number(text: &str) -> Option<&str> {
-    text.split(|c: char| !c.is_ascii_digit())
-        .find(|number| number.len() > 4)
+    text.split(|c: char| !c.is_ascii_digit()).find(|number| number.len() > 4)
 }
 
 /// The library draws a picture of the place of an error over several lines; one line is enough.
@@ -457,12 +407,8 @@ fn said(err: &opening_hours_syntax::Error, text: &str) -> String {
     let Error::Syntax(_) = err else {
         return picture.lines().next().unwrap_or_default().to_lowercase();
     };
-    let place = picture
-        .lines()
-        .find_map(|line| line.trim_start().strip_prefix("--> 1:"));
-    let before = place
-        .and_then(|column| column.parse::<usize>().ok())
-        .map_or(0, |column| column.saturating_sub(1));
+    let place = picture.lines().find_map(|line| line.trim_start().strip_prefix("--> 1:"));
+    let before = place.and_then(|column| column.parse::<usize>().ok()).map_or(0, |column| column.saturating_sub(1));
     match text.chars().skip(before).take(24).collect::<String>() {
         rest if rest.is_empty() => format!("ends too early, after {before} characters"),
         rest => format!("not understood after {before} characters, from {rest:?} on"),
@@ -478,18 +424,9 @@ fn weekday(date: Date) -> u16 {
 }
 
 fn chrono_date(date: Date) -> Option<NaiveDate> {
-    NaiveDate::from_ymd_opt(
-        date.year().into(),
-        date.month().unsigned_abs().into(),
-        date.day().unsigned_abs().into(),
-    )
+    NaiveDate::from_ymd_opt(date.year().into(), date.month().unsigned_abs().into(), date.day().unsigned_abs().into())
 }
 
 fn jiff_date(date: NaiveDate) -> Option<Date> {
-    Date::new(
-        date.year().try_into().ok()?,
-        date.month().try_into().ok()?,
-        date.day().try_into().ok()?,
-    )
-    .ok()
+    Date::new(date.year().try_into().ok()?, date.month().try_into().ok()?, date.day().try_into().ok()?).ok()
 }

@@ -4,6 +4,7 @@
 //! and why the rest was not.
 
 pub mod geojson;
+pub mod nsi;
 pub mod osm;
 pub mod tags;
 
@@ -15,6 +16,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 pub use geojson::geojson;
+pub use nsi::nsi;
 pub use osm::osm;
 
 use crate::hours::{self, Site};
@@ -135,13 +137,10 @@ impl HoursReport {
                 Ok(hours) => {
                     report.compiled += 1;
                     report.uncertain += usize::from(hours.uncertain_minutes > 0);
-                    let never =
-                        hours.weekly.is_empty() && hours.exceptions.iter().all(|date| date.open.is_empty());
+                    let never = hours.weekly.is_empty() && hours.exceptions.iter().all(|date| date.open.is_empty());
                     report.never_open += usize::from(never);
                 }
-                Err(err) => report
-                    .unreadable
-                    .add(|| format!("{} ({}): {err}", merchant.merchant_id, merchant.name)),
+                Err(err) => report.unreadable.add(|| format!("{} ({}): {err}", merchant.merchant_id, merchant.name)),
             }
         }
         report
@@ -177,17 +176,12 @@ impl ImportReport {
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = |counts: Vec<(String, usize)>| {
-            counts
-                .iter()
-                .map(|(what, n)| format!("{what} {n}"))
-                .collect::<Vec<_>>()
-                .join(", ")
+            counts.iter().map(|(what, n)| format!("{what} {n}")).collect::<Vec<_>>().join(", ")
         };
         let named = |map: &BTreeMap<&'static str, usize>| {
             counts(map.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect())
         };
-        let owned =
-            |map: &BTreeMap<String, usize>| counts(map.iter().map(|(what, n)| (what.clone(), *n)).collect());
+        let owned = |map: &BTreeMap<String, usize>| counts(map.iter().map(|(what, n)| (what.clone(), *n)).collect());
         writeln!(f, "{}: {} merchants", self.source, self.merchants)?;
         writeln!(f, "seen: {}", named(&self.elements))?;
         writeln!(f, "selling food: {}", owned(&self.food))?;
@@ -195,28 +189,16 @@ impl fmt::Display for ImportReport {
         writeln!(f, "countries: {}", owned(&self.countries))?;
         for (reason, examples) in &self.left_out {
             writeln!(f, "left out, {reason}: {}", examples.count)?;
-            examples
-                .first
-                .iter()
-                .try_for_each(|example| writeln!(f, "  {example}"))?;
+            examples.first.iter().try_for_each(|example| writeln!(f, "  {example}"))?;
         }
-        let HoursReport {
-            given,
-            compiled,
-            uncertain,
-            never_open,
-            unreadable,
-        } = &self.hours;
+        let HoursReport { given, compiled, uncertain, never_open, unreadable } = &self.hours;
         writeln!(
             f,
             "hours: {given} given, {compiled} compiled ({uncertain} in part uncertain, {never_open} never open), {} not \
              understood",
             unreadable.count
         )?;
-        unreadable
-            .first
-            .iter()
-            .try_for_each(|example| writeln!(f, "  {example}"))
+        unreadable.first.iter().try_for_each(|example| writeln!(f, "  {example}"))
     }
 }
 
@@ -227,18 +209,12 @@ impl fmt::Display for ImportReport {
 pub fn csv(path: &Path, options: &ReadOptions) -> Result<(Tables, Report), TableError> {
     let (mut tables, mut report) = tables::read(path, options)?;
     let mut filled = 0;
-    for merchant in tables
-        .merchants
-        .iter_mut()
-        .filter(|merchant| merchant.country.is_none())
-    {
+    for merchant in tables.merchants.iter_mut().filter(|merchant| merchant.country.is_none()) {
         merchant.country = hours::country(merchant.latitude, merchant.longitude).map(str::to_owned);
         filled += usize::from(merchant.country.is_some());
     }
     if filled > 0 {
-        report
-            .rows
-            .insert("merchants (country from the coordinates)".to_owned(), filled);
+        report.rows.insert("merchants (country from the coordinates)".to_owned(), filled);
     }
     Ok((tables, report))
 }

@@ -144,53 +144,22 @@ pub fn simulate(
     let offers = offers(&merchants, parameters, seed, start);
     let oracle = Oracle::new(&merchants, &offers, parameters, seed, zone)?;
     let country = country(&merchants, market);
-    let hours: Vec<Option<Calendar>> = merchants
-        .par_iter()
-        .map(|merchant| calendar(merchant, parameters))
-        .collect();
+    let hours: Vec<Option<Calendar>> = merchants.par_iter().map(|merchant| calendar(merchant, parameters)).collect();
     let unknown_hours = hours.iter().filter(|hours| hours.is_none()).count();
-    let calendars: Vec<Calendar> = merchants
-        .iter()
-        .zip(hours)
-        .map(|(m, hours)| hours.unwrap_or_else(|| daytime(m, parameters)))
-        .collect();
+    let calendars: Vec<Calendar> =
+        merchants.iter().zip(hours).map(|(m, hours)| hours.unwrap_or_else(|| daytime(m, parameters))).collect();
 
-    let stage = Stage {
-        oracle: &oracle,
-        merchants: &merchants,
-        calendars: &calendars,
-        market,
-        country: country.as_deref(),
-    };
-    let lives: Vec<Life> = (0..users)
-        .into_par_iter()
-        .map(|number| stage.live(number))
-        .collect();
+    let stage =
+        Stage { oracle: &oracle, merchants: &merchants, calendars: &calendars, market, country: country.as_deref() };
+    let lives: Vec<Life> = (0..users).into_par_iter().map(|number| stage.live(number)).collect();
     let events = mail::send(&stage, &lives);
     let tables = collect(merchants, offers, lives, events, label(seed));
     let moments = Moments::of(&tables);
-    Ok(Market {
-        tables,
-        oracle,
-        moments,
-        unknown_hours,
-    })
+    Ok(Market { tables, oracle, moments, unknown_hours })
 }
 
-fn collect(
-    merchants: Vec<Merchant>,
-    offers: Vec<Offer>,
-    lives: Vec<Life>,
-    mail: Vec<Event>,
-    label: String,
-) -> Tables {
-    let mut tables = Tables {
-        merchants,
-        offers,
-        events: mail,
-        simulated: Some(label),
-        ..Tables::default()
-    };
+fn collect(merchants: Vec<Merchant>, offers: Vec<Offer>, lives: Vec<Life>, mail: Vec<Event>, label: String) -> Tables {
+    let mut tables = Tables { merchants, offers, events: mail, simulated: Some(label), ..Tables::default() };
     for life in lives {
         tables.readers.push(life.reader);
         tables.places.extend(life.places);
@@ -198,12 +167,10 @@ fn collect(
         tables.events.extend(life.events);
     }
     // Stable sorts: what happens to one reader in one second keeps its order.
-    tables.orders.sort_by(|a, b| {
-        (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id))
-    });
     tables
-        .events
-        .sort_by(|a, b| (a.at, &a.user_id).cmp(&(b.at, &b.user_id)));
+        .orders
+        .sort_by(|a, b| (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id)));
+    tables.events.sort_by(|a, b| (a.at, &a.user_id).cmp(&(b.at, &b.user_id)));
     tables
 }
 
@@ -224,31 +191,15 @@ fn zone(merchants: &[Merchant], parameters: &Parameters) -> Result<TimeZone, Mar
 
 /// From the database in the program: results must not depend on what the machine has installed.
 fn zone_of(name: &str) -> Result<TimeZone, jiff::Error> {
-    if name == "UTC" {
-        Ok(TimeZone::UTC)
-    } else {
-        TimeZoneDatabase::bundled().get(name)
-    }
+    if name == "UTC" { Ok(TimeZone::UTC) } else { TimeZoneDatabase::bundled().get(name) }
 }
 
 /// Where most merchants are, else the first part of the market's path.
 fn country(merchants: &[Merchant], market: &str) -> Option<String> {
     let mut counts = std::collections::BTreeMap::<&str, usize>::new();
-    merchants
-        .iter()
-        .filter_map(|m| m.country.as_deref())
-        .for_each(|country| *counts.entry(country).or_default() += 1);
-    let most = counts
-        .into_iter()
-        .max_by_key(|&(_, count)| count)
-        .map(|(country, _)| country.to_owned());
-    let path = || {
-        market
-            .split('/')
-            .next()
-            .filter(|part| part.len() == 2)
-            .map(str::to_uppercase)
-    };
+    merchants.iter().filter_map(|m| m.country.as_deref()).for_each(|country| *counts.entry(country).or_default() += 1);
+    let most = counts.into_iter().max_by_key(|&(_, count)| count).map(|(country, _)| country.to_owned());
+    let path = || market.split('/').next().filter(|part| part.len() == 2).map(str::to_uppercase);
     most.or_else(path)
 }
 
@@ -299,19 +250,14 @@ fn calendar(merchant: &Merchant, parameters: &Parameters) -> Option<Calendar> {
         let opening = move |(open, close)| (midnight + i64::from(open), midnight + i64::from(close));
         hours.on(date).into_iter().map(opening)
     };
-    Some(Calendar::new(
-        (0..).zip(dates).flat_map(day).collect(),
-        prep(merchant),
-    ))
+    Some(Calendar::new((0..).zip(dates).flat_map(day).collect(), prep(merchant)))
 }
 
 fn daytime(merchant: &Merchant, parameters: &Parameters) -> Calendar {
     let [open, close] = parameters.merchants.unknown_hours.map(i64::from);
     let day = |n: i64| (first_day(parameters) + n) * DAY_MINUTES;
     Calendar::new(
-        (-1..=i64::from(parameters.window.days))
-            .map(|n| (day(n) + open, day(n) + close))
-            .collect(),
+        (-1..=i64::from(parameters.window.days)).map(|n| (day(n) + open, day(n) + close)).collect(),
         prep(merchant),
     )
 }

@@ -94,82 +94,45 @@ struct Known<'a> {
 impl<'a> Known<'a> {
     /// Lives through the history in order of time, up to `as_of`.
     fn of(history: &History<'a>, as_of: Timestamp, zone: &TimeZone, options: &PlaceOptions) -> Self {
-        let mut orders: Vec<&Order> = history
-            .orders
-            .iter()
-            .copied()
-            .filter(|order| is_evidence(order, as_of))
-            .collect();
+        let mut orders: Vec<&Order> =
+            history.orders.iter().copied().filter(|order| is_evidence(order, as_of)).collect();
         orders.sort_by(|a, b| (a.ordered_at, &a.merchant_id).cmp(&(b.ordered_at, &b.merchant_id)));
-        let registered = history
-            .places
-            .iter()
-            .filter_map(|place| Some((place.first_seen_at?, *place)));
+        let registered = history.places.iter().filter_map(|place| Some((place.first_seen_at?, *place)));
         let mut registered: Vec<(Timestamp, &Place)> = registered.filter(|(seen, _)| *seen < as_of).collect();
         registered.sort_by(|a, b| (a.0, &a.1.place_id).cmp(&(b.0, &b.1.place_id)));
         let mut registered = registered.into_iter().peekable();
 
-        let mut known = Self {
-            spots: Vec::new(),
-            n_later: 0,
-            n_new: 0,
-        };
+        let mut known = Self { spots: Vec::new(), n_later: 0, n_new: 0 };
         let mut n_orders = 0;
         for order in orders {
             while let Some((_, place)) = registered.next_if(|(seen, _)| *seen < order.ordered_at) {
-                known.visit(
-                    Some(&place.place_id),
-                    Point::new(place.latitude, place.longitude),
-                    options,
-                );
+                known.visit(Some(&place.place_id), Point::new(place.latitude, place.longitude), options);
             }
             let n_spots = known.spots.len();
-            let named = || {
-                history
-                    .places
-                    .iter()
-                    .find(|place| Some(&place.place_id) == order.place_id.as_ref())
-            };
+            let named = || history.places.iter().find(|place| Some(&place.place_id) == order.place_id.as_ref());
             let own = order.latitude.zip(order.longitude);
             let point = own.or_else(|| named().map(|place| (place.latitude, place.longitude)));
             let point = point.and_then(|(latitude, longitude)| Point::new(latitude, longitude));
             if let Some(spot) = known.visit(order.place_id.as_deref(), point, options) {
-                spot.orders
-                    .push((order.ordered_at, local(order.ordered_at, zone).daypart().index()));
+                spot.orders.push((order.ordered_at, local(order.ordered_at, zone).daypart().index()));
                 known.n_later += usize::from(n_orders > 0);
                 known.n_new += usize::from(n_orders > 0 && known.spots.len() > n_spots);
                 n_orders += 1;
             }
         }
         for (_, place) in registered {
-            known.visit(
-                Some(&place.place_id),
-                Point::new(place.latitude, place.longitude),
-                options,
-            );
+            known.visit(Some(&place.place_id), Point::new(place.latitude, place.longitude), options);
         }
         known
     }
 
     /// The spot of that name, else the nearest one, else a new one; `None` for nowhere.
-    fn visit(
-        &mut self,
-        name: Option<&'a str>,
-        point: Option<Point>,
-        options: &PlaceOptions,
-    ) -> Option<&mut Spot<'a>> {
-        let named = self
-            .spots
-            .iter()
-            .position(|spot| name.is_some_and(|name| spot.names.contains(&name)));
+    fn visit(&mut self, name: Option<&'a str>, point: Option<Point>, options: &PlaceOptions) -> Option<&mut Spot<'a>> {
+        let named = self.spots.iter().position(|spot| name.is_some_and(|name| spot.names.contains(&name)));
         let at = match named.or_else(|| nearest(&self.spots, point?, options)) {
             Some(at) => at,
             None => {
-                self.spots.push(Spot {
-                    point: point?,
-                    names: Vec::new(),
-                    orders: Vec::new(),
-                });
+                self.spots.push(Spot { point: point?, names: Vec::new(), orders: Vec::new() });
                 self.spots.len() - 1
             }
         };
@@ -181,13 +144,9 @@ impl<'a> Known<'a> {
 
 /// The nearest spot that is the same place, the oldest among equals.
 fn nearest(spots: &[Spot<'_>], point: Point, options: &PlaceOptions) -> Option<usize> {
-    let near = spots
-        .iter()
-        .enumerate()
-        .map(|(i, spot)| (i, spot.point.distance_km(point)));
+    let near = spots.iter().enumerate().map(|(i, spot)| (i, spot.point.distance_km(point)));
     let near = near.filter(|(_, km)| *km <= options.same_place_km);
-    near.reduce(|best, next| if next.1 < best.1 { next } else { best })
-        .map(|(i, _)| i)
+    near.reduce(|best, next| if next.1 < best.1 { next } else { best }).map(|(i, _)| i)
 }
 
 /// The likely places of one reader at `as_of`; nothing later is seen. `zone` is the time zone of home.
@@ -201,14 +160,10 @@ pub fn of_reader(
 ) -> LikelyPlaces {
     let known = Known::of(history, as_of, zone, options);
     if known.spots.is_empty() {
-        return LikelyPlaces {
-            places: Vec::new(),
-            new_place_rate: 1.0,
-        };
+        return LikelyPlaces { places: Vec::new(), new_place_rate: 1.0 };
     }
 
-    let faded =
-        |at: Timestamp, half_life_days: f64| libm::exp2(-((as_of - at) as f64) / DAY / half_life_days);
+    let faded = |at: Timestamp, half_life_days: f64| libm::exp2(-((as_of - at) as f64) / DAY / half_life_days);
     let count = |spot: &Spot<'_>| {
         spot.orders.iter().fold([0.0; 4], |mut counts, (at, daypart)| {
             counts[*daypart] += faded(*at, options.half_life_days);
@@ -216,28 +171,18 @@ pub fn of_reader(
         })
     };
     let mut counts: Vec<[f64; 4]> = known.spots.iter().map(count).collect();
-    let mut events: Vec<&Event> = history
-        .events
-        .iter()
-        .copied()
-        .filter(|event| event.at < as_of)
-        .collect();
+    let mut events: Vec<&Event> = history.events.iter().copied().filter(|event| event.at < as_of).collect();
     events.sort_by(|a, b| (a.at, &a.kind).cmp(&(b.at, &b.kind)));
     for event in events {
-        let point = event
-            .latitude
-            .zip(event.longitude)
-            .and_then(|(latitude, longitude)| Point::new(latitude, longitude));
+        let point =
+            event.latitude.zip(event.longitude).and_then(|(latitude, longitude)| Point::new(latitude, longitude));
         if let Some(at) = point.and_then(|point| nearest(&known.spots, point, options)) {
             counts[at][local(event.at, zone).daypart().index()] +=
                 options.event * faded(event.at, options.event_half_life_days);
         }
     }
 
-    let weight: Vec<f64> = counts
-        .iter()
-        .map(|count| count.iter().sum::<f64>() + options.unused)
-        .collect();
+    let weight: Vec<f64> = counts.iter().map(|count| count.iter().sum::<f64>() + options.unused).collect();
     let total: f64 = weight.iter().sum();
     let mut likeliest: Vec<usize> = (0..weight.len()).collect();
     // The last used first among equals; places were found in order of time.
@@ -248,13 +193,10 @@ pub fn of_reader(
     let in_daypart: [f64; 4] = [0, 1, 2, 3].map(|d| likeliest.iter().map(|i| counts[*i][d]).sum::<f64>());
     let probability = |i: usize, d: usize| {
         let all_day = weight[i] / kept;
-        ((counts[i][d] + options.all_day_strength * all_day) / (in_daypart[d] + options.all_day_strength))
-            as f32
+        ((counts[i][d] + options.all_day_strength * all_day) / (in_daypart[d] + options.all_day_strength)) as f32
     };
-    let place = |i: &usize| LikelyPlace {
-        point: known.spots[*i].point,
-        probability: [0, 1, 2, 3].map(|d| probability(*i, d)),
-    };
+    let place =
+        |i: &usize| LikelyPlace { point: known.spots[*i].point, probability: [0, 1, 2, 3].map(|d| probability(*i, d)) };
     let new = (options.new_place_strength * market_new_place_rate + known.n_new as f64)
         / (options.new_place_strength + known.n_later as f64);
     LikelyPlaces {
@@ -267,29 +209,14 @@ pub fn of_reader(
 #[must_use]
 pub fn market_new_place_rate(tables: &Tables, as_of: Timestamp, options: &PlaceOptions) -> f64 {
     let mut orders: BTreeMap<&str, Vec<&Order>> = BTreeMap::new();
-    tables
-        .orders
-        .iter()
-        .for_each(|order| orders.entry(&order.user_id).or_default().push(order));
+    tables.orders.iter().for_each(|order| orders.entry(&order.user_id).or_default().push(order));
     let mut places: HashMap<&str, Vec<&Place>> = HashMap::new();
-    tables
-        .places
-        .iter()
-        .for_each(|place| places.entry(&place.user_id).or_default().push(place));
+    tables.places.iter().for_each(|place| places.entry(&place.user_id).or_default().push(place));
     let (mut n_new, mut n_later) = (USUAL_NEW_PLACE_RATE * USUAL_STRENGTH, USUAL_STRENGTH);
     for (user, orders) in &orders {
         let places = places.get(user).map_or(&[][..], Vec::as_slice);
         // No part of the day is asked for, so that no time zone matters.
-        let known = Known::of(
-            &History {
-                orders,
-                places,
-                events: &[],
-            },
-            as_of,
-            &TimeZone::UTC,
-            options,
-        );
+        let known = Known::of(&History { orders, places, events: &[] }, as_of, &TimeZone::UTC, options);
         n_new += known.n_new as f64;
         n_later += known.n_later as f64;
     }

@@ -55,17 +55,10 @@ impl Menus {
     /// Looks the labels of all merchants up in the map.
     #[must_use]
     pub fn new(merchants: &[Merchant], map: &CuisineMap, options: &PreferenceOptions) -> Self {
-        let told =
-            |id: &u16| options.sensitive || !map.vocabulary.is_sensitive(&map.labels[usize::from(*id)]);
+        let told = |id: &u16| options.sensitive || !map.vocabulary.is_sensitive(&map.labels[usize::from(*id)]);
         let menu = |merchant: &Merchant| map.ids(&merchant.cuisines).into_iter().filter(told).collect();
-        let of = merchants
-            .iter()
-            .map(|merchant| (merchant.merchant_id.clone(), menu(merchant)))
-            .collect();
-        Self {
-            of,
-            n_labels: map.labels.len(),
-        }
+        let of = merchants.iter().map(|merchant| (merchant.merchant_id.clone(), menu(merchant))).collect();
+        Self { of, n_labels: map.labels.len() }
     }
 
     /// Ids in the cuisine map; none of a merchant that is not known.
@@ -86,13 +79,8 @@ impl Mix {
     /// What is on offer: each merchant that was listed by then is one vote.
     #[must_use]
     pub fn of_merchants(merchants: &[Merchant], menus: &Menus, as_of: Timestamp) -> Self {
-        let listed = merchants
-            .iter()
-            .filter(|merchant| merchant.listed_from.is_none_or(|from| from <= as_of));
-        Self::new(
-            vec![0.0; menus.n_labels],
-            listed.map(|merchant| menus.of(&merchant.merchant_id)),
-        )
+        let listed = merchants.iter().filter(|merchant| merchant.listed_from.is_none_or(|from| from <= as_of));
+        Self::new(vec![0.0; menus.n_labels], listed.map(|merchant| menus.of(&merchant.merchant_id)))
     }
 
     /// What was ordered before `as_of`, upon a wider mix that counts as a few orders.
@@ -113,28 +101,19 @@ impl Mix {
     pub fn by_market(tables: &Tables, menus: &Menus, as_of: Timestamp) -> BTreeMap<String, Self> {
         let offered = Self::of_merchants(&tables.merchants, menus, as_of);
         let all = Self::of_orders(&tables.orders, &offered, menus, as_of);
-        let market: HashMap<&str, &str> = tables
-            .readers
-            .iter()
-            .map(|r| (r.user_id.as_str(), home_market(r)))
-            .collect();
-        let mut orders: BTreeMap<&str, Vec<&Order>> =
-            market.values().map(|market| (*market, Vec::new())).collect();
+        let market: HashMap<&str, &str> = tables.readers.iter().map(|r| (r.user_id.as_str(), home_market(r))).collect();
+        let mut orders: BTreeMap<&str, Vec<&Order>> = market.values().map(|market| (*market, Vec::new())).collect();
         for order in &tables.orders {
             let market = market.get(order.user_id.as_str()).copied().unwrap_or_default();
             orders.entry(market).or_default().push(order);
         }
         let mix = |orders: Vec<&Order>| Self::of_orders(orders, &all, menus, as_of);
-        orders
-            .into_iter()
-            .map(|(market, orders)| (market.to_owned(), mix(orders)))
-            .collect()
+        orders.into_iter().map(|(market, orders)| (market.to_owned(), mix(orders))).collect()
     }
 
     fn new<'a>(mut share: Vec<f64>, menus: impl Iterator<Item = &'a [u16]>) -> Self {
         for menu in menus {
-            menu.iter()
-                .for_each(|id| share[usize::from(*id)] += 1.0 / menu.len() as f64);
+            menu.iter().for_each(|id| share[usize::from(*id)] += 1.0 / menu.len() as f64);
         }
         let total: f64 = share.iter().sum();
         if total > 0.0 {
@@ -173,16 +152,8 @@ pub struct Preferences {
 impl Preferences {
     /// From scratch: everything before `as_of`, nothing later.
     #[must_use]
-    pub fn of_reader(
-        orders: &[&Order],
-        menus: &Menus,
-        as_of: Timestamp,
-        options: &PreferenceOptions,
-    ) -> Self {
-        let mut preferences = Self {
-            as_of,
-            ..Self::default()
-        };
+    pub fn of_reader(orders: &[&Order], menus: &Menus, as_of: Timestamp, options: &PreferenceOptions) -> Self {
+        let mut preferences = Self { as_of, ..Self::default() };
         for order in orders.iter().filter(|order| is_evidence(order, as_of)) {
             preferences.update(order.ordered_at, menus.of(&order.merchant_id), options);
         }
@@ -207,9 +178,7 @@ impl Preferences {
         let age = self.as_of - ordered_at;
         for (evidence, half_life) in self.both(options) {
             let unit = faded(age, half_life) / cuisines.len() as f64;
-            cuisines
-                .iter()
-                .for_each(|id| *evidence.entry(*id).or_default() += unit);
+            cuisines.iter().for_each(|id| *evidence.entry(*id).or_default() += unit);
         }
     }
 
@@ -218,22 +187,14 @@ impl Preferences {
     pub fn tastes(&self, mix: &Mix, map: &CuisineMap, options: &PreferenceOptions) -> (Taste, Taste) {
         let market = map.project(&mix.share);
         let taste = |evidence: &Evidence| Taste {
-            clusters: projected(
-                &smoothed(evidence, mix, map, options.smoothing),
-                &market,
-                map,
-                options,
-            ),
+            clusters: projected(&smoothed(evidence, mix, map, options.smoothing), &market, map, options),
             raw: top_raw(evidence, mix, MAX_RAW, options),
         };
         (taste(&self.lifelong), taste(&self.recent))
     }
 
     fn both(&mut self, options: &PreferenceOptions) -> [(&mut Evidence, f64); 2] {
-        [
-            (&mut self.lifelong, options.lifelong_half_life_days),
-            (&mut self.recent, options.recent_half_life_days),
-        ]
+        [(&mut self.lifelong, options.lifelong_half_life_days), (&mut self.recent, options.recent_half_life_days)]
     }
 }
 
@@ -247,11 +208,7 @@ fn faded(elapsed_seconds: i64, half_life_days: f64) -> f64 {
 pub fn posterior(evidence: &Evidence, mix: &Mix, options: &PreferenceOptions) -> Vec<f64> {
     let total = options.prior_strength + evidence.values().sum::<f64>();
     let own = |id: usize| evidence.get(&(id as u16)).copied().unwrap_or(0.0);
-    mix.share
-        .iter()
-        .enumerate()
-        .map(|(id, share)| (options.prior_strength * share + own(id)) / total)
-        .collect()
+    mix.share.iter().enumerate().map(|(id, share)| (options.prior_strength * share + own(id)) / total).collect()
 }
 
 /// A part of each unit goes to alike cuisines, by likeness (the label itself has 1); none is lost, and none goes where
@@ -261,9 +218,7 @@ pub fn smoothed(evidence: &Evidence, mix: &Mix, map: &CuisineMap, part: f64) -> 
     let mut smooth = Evidence::new();
     for (id, value) in evidence {
         let alike = map.similarity.get(usize::from(*id)).into_iter().flatten();
-        let alike: Vec<_> = alike
-            .filter(|(other, _)| other == id || mix.share[usize::from(*other)] > 0.0)
-            .collect();
+        let alike: Vec<_> = alike.filter(|(other, _)| other == id || mix.share[usize::from(*other)] > 0.0).collect();
         let total: f64 = alike.iter().map(|(_, likeness)| likeness).sum();
         *smooth.entry(*id).or_default() += value * (1.0 - part);
         for (other, likeness) in alike {
@@ -275,30 +230,15 @@ pub fn smoothed(evidence: &Evidence, mix: &Mix, map: &CuisineMap, part: f64) -> 
 
 /// By cluster, ln(share in the posterior / share in the market), within [`MAX_TASTE`]; 0 where the market has nothing.
 #[must_use]
-pub fn projected(
-    evidence: &Evidence,
-    market: &[f64],
-    map: &CuisineMap,
-    options: &PreferenceOptions,
-) -> Vec<f32> {
+pub fn projected(evidence: &Evidence, market: &[f64], map: &CuisineMap, options: &PreferenceOptions) -> Vec<f32> {
     let mut by_label = vec![0.0; map.labels.len()];
-    evidence
-        .iter()
-        .for_each(|(id, value)| by_label[usize::from(*id)] = *value);
+    evidence.iter().for_each(|(id, value)| by_label[usize::from(*id)] = *value);
     let total = options.prior_strength + evidence.values().sum::<f64>();
     let own = map.project(&by_label);
     let lift = |(own, market): (f64, &f64)| {
-        if *market > 0.0 {
-            libm::log((options.prior_strength * market + own) / total / market) as f32
-        } else {
-            0.0
-        }
+        if *market > 0.0 { libm::log((options.prior_strength * market + own) / total / market) as f32 } else { 0.0 }
     };
-    own.into_iter()
-        .zip(market)
-        .map(lift)
-        .map(|taste| taste.clamp(-MAX_TASTE, MAX_TASTE))
-        .collect()
+    own.into_iter().zip(market).map(lift).map(|taste| taste.clamp(-MAX_TASTE, MAX_TASTE)).collect()
 }
 
 /// The cuisines the reader ordered, with their share in the posterior; the largest `n`, ties by id.

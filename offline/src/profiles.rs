@@ -95,7 +95,13 @@ pub fn by_reader(tables: &Tables) -> BTreeMap<&str, ReaderRows<'_>> {
         rows.places.sort_by(|a, b| (a.first_seen_at, &a.place_id).cmp(&(b.first_seen_at, &b.place_id)));
         // A second holds one event of a kind about a merchant; the table's order shall not matter.
         rows.events.sort_by(|a, b| {
-            (a.at, &a.kind, &a.message_id, a.slot, &a.merchant_id).cmp(&(b.at, &b.kind, &b.message_id, b.slot, &b.merchant_id))
+            (a.at, &a.kind, &a.message_id, a.slot, &a.merchant_id).cmp(&(
+                b.at,
+                &b.kind,
+                &b.message_id,
+                b.slot,
+                &b.merchant_id,
+            ))
         });
     }
     readers
@@ -155,8 +161,11 @@ impl<'t> Press<'t> {
         let orders: Vec<&Order> = rows.orders.iter().copied().filter(|order| is_evidence(order, as_of)).collect();
         let home = rows.reader.map(home_market).unwrap_or_default();
         let (lifelong, recent) = match market.mixes.get(home) {
-            Some(mix) => Preferences::of_reader(&orders, &self.menus, as_of, &self.options.preferences)
-                .tastes(mix, self.map, &self.options.preferences),
+            Some(mix) => Preferences::of_reader(&orders, &self.menus, as_of, &self.options.preferences).tastes(
+                mix,
+                self.map,
+                &self.options.preferences,
+            ),
             None => Default::default(),
         };
         let history = History { orders: &orders, places: &rows.places, events: &rows.events };
@@ -198,7 +207,8 @@ impl<'t> Press<'t> {
             *count += libm::exp2(-((as_of - order.ordered_at) as f64) / half_life);
             *last = order.ordered_at.max(*last);
         }
-        let mut most: Vec<(&str, f64, Timestamp)> = counts.into_iter().map(|(id, (count, last))| (id, count, last)).collect();
+        let mut most: Vec<(&str, f64, Timestamp)> =
+            counts.into_iter().map(|(id, (count, last))| (id, count, last)).collect();
         most.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.2.cmp(&a.2)).then(a.0.cmp(b.0)));
         let merchant = |(id, count, last): &(&str, f64, Timestamp)| {
             let row = self.catalog.row(id).and_then(|row| self.catalog.merchant(row));
@@ -225,7 +235,9 @@ impl<'t> Press<'t> {
 #[must_use]
 pub fn reader_id(secret: &[u8], user_id: &str) -> u64 {
     // HMAC takes a key of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return 0 };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
+        return 0;
+    };
     mac.update(user_id.as_bytes());
     let digest = mac.finalize().into_bytes();
     digest.iter().take(8).rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
@@ -278,7 +290,9 @@ fn rates(events: &[&Event], as_of: Timestamp) -> (Option<f32>, Option<f32>) {
     let mut messages: HashMap<&str, (bool, bool)> = HashMap::new();
     let heard = events.iter().take_while(|event| event.at < as_of);
     for event in heard.filter(|event| event.mailbox.as_deref() != Some("scanner")) {
-        let Some(message) = event.message_id.as_deref() else { continue };
+        let Some(message) = event.message_id.as_deref() else {
+            continue;
+        };
         let (seen, clicked) = messages.entry(message).or_default();
         *seen |= event.kind == "seen";
         *clicked |= event.kind == "click";
@@ -323,8 +337,12 @@ impl Zones {
 
     /// The zone of a place's area; where nobody knows the place, that of the first merchant.
     fn at(&self, point: Option<Point>) -> TimeZone {
-        let Some(cell) = point.map(Point::cell) else { return self.usual.clone() };
-        let Ok(mut known) = self.known.lock() else { return self.usual.clone() };
+        let Some(cell) = point.map(Point::cell) else {
+            return self.usual.clone();
+        };
+        let Ok(mut known) = self.known.lock() else {
+            return self.usual.clone();
+        };
         known.entry(cell).or_insert_with(|| zone_of(cell.center().unwrap_or(Point::ORIGIN))).clone()
     }
 }
@@ -332,3 +350,6 @@ impl Zones {
 fn zone_of(point: Point) -> TimeZone {
     hours::zone(hours::time_zone(point.latitude(), point.longitude())).unwrap_or(TimeZone::UTC)
 }
+
+#[cfg(test)]
+mod tests;

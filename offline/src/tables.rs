@@ -244,13 +244,12 @@ impl Kind {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
-            "restaurant" | "fast_food" | "cafe" | "pub" | "bar" | "biergarten" | "food_court"
-            | "ice_cream" => Some(Self::Restaurant),
-            "grocery" | "bakery" | "beverages" | "butcher" | "cheese" | "chocolate" | "coffee"
-            | "confectionery" | "convenience" | "dairy" | "deli" | "farm" | "frozen_food" | "greengrocer"
-            | "health_food" | "nuts" | "pasta" | "pastry" | "seafood" | "spices" | "supermarket" | "tea" => {
-                Some(Self::Grocery)
+            "restaurant" | "fast_food" | "cafe" | "pub" | "bar" | "biergarten" | "food_court" | "ice_cream" => {
+                Some(Self::Restaurant)
             }
+            "grocery" | "bakery" | "beverages" | "butcher" | "cheese" | "chocolate" | "coffee" | "confectionery"
+            | "convenience" | "dairy" | "deli" | "farm" | "frozen_food" | "greengrocer" | "health_food" | "nuts"
+            | "pasta" | "pastry" | "seafood" | "spices" | "supermarket" | "tea" => Some(Self::Grocery),
             "retail" => Some(Self::Retail),
             _ => None,
         }
@@ -285,11 +284,7 @@ impl Report {
     #[must_use]
     pub fn lost(&self, table: &str) -> usize {
         let of_table = |kind: &str| kind.split_once(": ").is_some_and(|(name, _)| name == table);
-        self.faults
-            .iter()
-            .filter(|(kind, fault)| fault.row_lost && of_table(kind))
-            .map(|(_, fault)| fault.count)
-            .sum()
+        self.faults.iter().filter(|(kind, fault)| fault.row_lost && of_table(kind)).map(|(_, fault)| fault.count).sum()
     }
 }
 
@@ -299,11 +294,7 @@ impl fmt::Display for Report {
             writeln!(f, "{table}: {count} rows")?;
         }
         for (kind, fault) in &self.faults {
-            let what = if fault.row_lost {
-                "rows left out"
-            } else {
-                "values left out"
-            };
+            let what = if fault.row_lost { "rows left out" } else { "values left out" };
             writeln!(f, "{kind}: {} {what}", fault.count)?;
             for first in &fault.first {
                 writeln!(f, "  {first}")?;
@@ -373,9 +364,7 @@ pub enum TableError {
         column: String,
     },
     /// A mapping that fits no table that was read.
-    #[error(
-        "column mapping {column}={from}: found no table with a column {column} to fill and {from} to fill it from"
-    )]
+    #[error("column mapping {column}={from}: found no table with a column {column} to fill and {from} to fill it from")]
     UnusedMapping {
         /// The contract's name.
         column: String,
@@ -405,20 +394,13 @@ pub enum TableError {
 }
 
 fn list(found: &[String]) -> String {
-    if found.is_empty() {
-        "nothing".to_owned()
-    } else {
-        found.join(", ")
-    }
+    if found.is_empty() { "nothing".to_owned() } else { found.join(", ") }
 }
 
 fn did_you_mean(suggestions: &[(String, String)]) -> String {
     if suggestions.is_empty() {
         return String::new();
     }
-    let pairs: Vec<String> = suggestions
-        .iter()
-        .map(|(name, found)| format!("{name}={found}"))
-        .collect();
+    let pairs: Vec<String> = suggestions.iter().map(|(name, found)| format!("{name}={found}")).collect();
     format!("; did you mean {}?", pairs.join(","))
 }

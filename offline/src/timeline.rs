@@ -273,10 +273,13 @@ impl<'t> Timeline<'t> {
         doors: &Doors,
         market: &MarketFacts,
     ) -> Result<Vec<Answer<'t>>, AreaError> {
-        let located: Vec<(Profile, Context, Place)> = group.par_iter().map(|query| self.locate(query, market)).collect();
+        let located: Vec<(Profile, Context, Place)> =
+            group.par_iter().map(|query| self.locate(query, market)).collect();
         let cells: BTreeSet<Cell> = located.iter().filter_map(|(.., place)| place.cell()).collect();
         let bundle = |cell: Cell| -> Result<Option<(Cell, Bundle)>, AreaError> {
-            let Some(draft) = self.catalog.draft(cell, as_of, popularity, doors)? else { return Ok(None) };
+            let Some(draft) = self.catalog.draft(cell, as_of, popularity, doors)? else {
+                return Ok(None);
+            };
             let bundle = draft.encode().and_then(Bundle::decode);
             bundle.map(|bundle| Some((cell, bundle))).map_err(|source| AreaError::Format { cell, source })
         };
@@ -330,7 +333,8 @@ impl<'t> Timeline<'t> {
                 _ => reason.unwrap_or("not_in_area"),
             }
         });
-        let near = |likely: &freshrank::profile::LikelyPlace| likely.point.distance_km(query.destination) <= TRAVELLING_KM;
+        let near =
+            |likely: &freshrank::profile::LikelyPlace| likely.point.distance_km(query.destination) <= TRAVELLING_KM;
         let travelling = !profile.places.iter().any(near);
         Answer { query: *query, place, travelling, kept, rows, found }
     }

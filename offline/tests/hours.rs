@@ -55,10 +55,7 @@ fn clock(minute: u16) -> String {
 }
 
 fn openings(open: &[(u16, u16)]) -> String {
-    open.iter()
-        .map(|(a, b)| format!("{}-{}", clock(*a), clock(*b)))
-        .collect::<Vec<_>>()
-        .join(",")
+    open.iter().map(|(a, b)| format!("{}-{}", clock(*a), clock(*b))).collect::<Vec<_>>().join(",")
 }
 
 /// As a person would read it, and as `hours.toml` has it.
@@ -66,23 +63,11 @@ fn printed(hours: &Hours) -> (Vec<String>, Vec<String>, u32) {
     let days = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
     let weekly = hours.weekly.iter().map(|(opens, closes)| {
         let midnight = opens / 1440 * 1440;
-        format!(
-            "{} {}",
-            days[usize::from(opens / 1440)],
-            openings(&[(opens - midnight, closes - midnight)])
-        )
+        format!("{} {}", days[usize::from(opens / 1440)], openings(&[(opens - midnight, closes - midnight)]))
     });
     let exceptions = hours.exceptions.iter().map(|exception| {
-        let holiday = if exception.holiday == Some(true) {
-            " holiday"
-        } else {
-            ""
-        };
-        let open = if exception.open.is_empty() {
-            "closed".to_owned()
-        } else {
-            openings(&exception.open)
-        };
+        let holiday = if exception.holiday == Some(true) { " holiday" } else { "" };
+        let open = if exception.open.is_empty() { "closed".to_owned() } else { openings(&exception.open) };
         format!("{}{holiday}: {open}", exception.date)
     });
     (weekly.collect(), exceptions.collect(), hours.uncertain_minutes)
@@ -94,19 +79,11 @@ fn every_case_of_the_table_holds() {
     let mut wrong = Vec::new();
     for case in &cases.case {
         let at = &cases.sites[&case.site];
-        let site = Site {
-            country: at.country.as_deref(),
-            latitude: at.latitude,
-            longitude: at.longitude,
-        };
-        let from = case
-            .from
-            .map_or(date(2026, 11, 16), |from| from.to_string().parse().unwrap());
+        let site = Site { country: at.country.as_deref(), latitude: at.latitude, longitude: at.longitude };
+        let from = case.from.map_or(date(2026, 11, 16), |from| from.to_string().parse().unwrap());
         let found = hours::compile(&case.hours, site, from, case.days);
         let holds = match (&found, &case.error) {
-            (Ok(hours), None) => {
-                printed(hours) == (case.weekly.clone(), case.exceptions.clone(), case.uncertain)
-            }
+            (Ok(hours), None) => printed(hours) == (case.weekly.clone(), case.exceptions.clone(), case.uncertain),
             (Err(err), Some(part)) => err.to_string().contains(part),
             _ => false,
         };
@@ -132,11 +109,7 @@ fn real() -> Vec<(String, f64, f64)> {
         .collect();
     let cases: Cases = toml::from_str(include_str!("hours.toml")).unwrap();
     let written = cases.case.into_iter().map(|case| case.hours);
-    texts
-        .into_iter()
-        .chain(written)
-        .map(|text| (text, 60.17, 24.94))
-        .collect()
+    texts.into_iter().chain(written).map(|text| (text, 60.17, 24.94)).collect()
 }
 
 /// Compares every minute of the window.
@@ -149,9 +122,7 @@ fn agrees(text: &str, site: Site<'_>, from: Date, days: u16) -> Result<bool, Str
         let date = from + i64::from(day).days();
         let mut ours = vec![false; 1440];
         let yesterday = hours.on(date.yesterday().unwrap());
-        let night = yesterday
-            .iter()
-            .map(|(a, b)| (a.saturating_sub(1440), b.saturating_sub(1440)));
+        let night = yesterday.iter().map(|(a, b)| (a.saturating_sub(1440), b.saturating_sub(1440)));
         for (opens, closes) in hours.on(date).into_iter().chain(night) {
             ours[usize::from(opens).min(1440)..usize::from(closes).min(1440)].fill(true);
         }
@@ -176,11 +147,7 @@ fn agrees(text: &str, site: Site<'_>, from: Date, days: u16) -> Result<bool, Str
 fn the_week_and_its_exceptions_say_what_the_library_says_every_minute_of_five_weeks() {
     let mut compared = 0;
     for (n, (text, latitude, longitude)) in real().into_iter().enumerate() {
-        let site = Site {
-            country: None,
-            latitude,
-            longitude,
-        };
+        let site = Site { country: None, latitude, longitude };
         // Another window for every text, over two years.
         let from = date(2026, 1, 1) + (n as i64 * 17 % 730).days();
         compared += usize::from(agrees(&text, site, from, 35).unwrap());
@@ -212,11 +179,10 @@ fn day_selector() -> impl Strategy<Value = String> {
 }
 
 fn time_selector() -> impl Strategy<Value = String> {
-    let clocked =
-        (0_u16..24, prop::sample::select(vec![0_u16, 15, 30]), 1_u16..24).prop_map(|(hour, minute, long)| {
-            let end = (hour + long) % 24;
-            format!("{hour:02}:{minute:02}-{end:02}:00")
-        });
+    let clocked = (0_u16..24, prop::sample::select(vec![0_u16, 15, 30]), 1_u16..24).prop_map(|(hour, minute, long)| {
+        let end = (hour + long) % 24;
+        format!("{hour:02}:{minute:02}-{end:02}:00")
+    });
     prop_oneof![
         6 => clocked.clone(),
         2 => (clocked.clone(), clocked).prop_map(|(a, b)| format!("{a},{b}")),
@@ -280,29 +246,15 @@ fn zones_and_their_changes_come_from_the_program_not_the_machine() {
     assert_eq!(changes, expected);
     assert_eq!(hours::transitions("Asia/Kolkata", 0, 3).unwrap(), (330, vec![]));
     let err = hours::transitions("Europe/Atlantis", 0, 3).unwrap_err();
-    assert_eq!(
-        err.to_string(),
-        "time zone \"Europe/Atlantis\" is not in the time zone database"
-    );
+    assert_eq!(err.to_string(), "time zone \"Europe/Atlantis\" is not in the time zone database");
 }
 
 #[test]
 fn a_window_that_cannot_be_is_an_error() {
-    let site = Site {
-        country: Some("FI"),
-        latitude: 60.17,
-        longitude: 24.94,
-    };
-    for (from, days) in [
-        (date(2026, 1, 1), 0),
-        (date(2026, 1, 1), 401),
-        (date(1969, 1, 1), 7),
-        (date(9999, 12, 31), 7),
-    ] {
+    let site = Site { country: Some("FI"), latitude: 60.17, longitude: 24.94 };
+    for (from, days) in [(date(2026, 1, 1), 0), (date(2026, 1, 1), 401), (date(1969, 1, 1), 7), (date(9999, 12, 31), 7)]
+    {
         let err = hours::compile("24/7", site, from, days).unwrap_err().to_string();
-        assert!(
-            err.contains("expected 1 to 400 days between 1970 and 2200"),
-            "{err}"
-        );
+        assert!(err.contains("expected 1 to 400 days between 1970 and 2200"), "{err}");
     }
 }

@@ -16,10 +16,7 @@ fn data(path: &str) -> Option<PathBuf> {
 }
 
 fn options() -> OsmOptions {
-    OsmOptions {
-        country: None,
-        as_of: Some(date(2026, 11, 16)),
-    }
+    OsmOptions { country: None, as_of: Some(date(2026, 11, 16)) }
 }
 
 #[test]
@@ -32,24 +29,10 @@ fn every_food_place_of_helsinki_is_a_merchant_or_left_out_with_a_reason() {
     assert_eq!(report.food.values().sum::<usize>(), merchants.len() + left_out);
     assert_eq!(merchants.len(), 458, "{report}");
     assert_eq!(report.left_out["no name and no brand"].count, 6);
-    assert_eq!(
-        report.left_out["no position in this extract"].first,
-        ["r335178 (Spårakoff)"]
-    );
-    assert_eq!(
-        report.hours.given,
-        report.hours.compiled + report.hours.unreadable.count
-    );
-    assert!(
-        merchants
-            .iter()
-            .all(|merchant| merchant.country.as_deref() == Some("FI"))
-    );
-    assert!(
-        merchants
-            .iter()
-            .all(|merchant| (60.1..60.3).contains(&merchant.latitude))
-    );
+    assert_eq!(report.left_out["no position in this extract"].first, ["r335178 (Spårakoff)"]);
+    assert_eq!(report.hours.given, report.hours.compiled + report.hours.unreadable.count);
+    assert!(merchants.iter().all(|merchant| merchant.country.as_deref() == Some("FI")));
+    assert!(merchants.iter().all(|merchant| (60.1..60.3).contains(&merchant.latitude)));
     let ids: std::collections::BTreeSet<_> = merchants.iter().map(|merchant| &merchant.merchant_id).collect();
     assert_eq!(ids.len(), merchants.len());
 }
@@ -58,16 +41,7 @@ fn every_food_place_of_helsinki_is_a_merchant_or_left_out_with_a_reason() {
 /// included.
 #[test]
 fn helsinki_has_448_food_places_and_225_with_hours() {
-    const FOOD: [&str; 8] = [
-        "restaurant",
-        "fast_food",
-        "cafe",
-        "pub",
-        "bar",
-        "bakery",
-        "supermarket",
-        "convenience",
-    ];
+    const FOOD: [&str; 8] = ["restaurant", "fast_food", "cafe", "pub", "bar", "bakery", "supermarket", "convenience"];
     let Some(path) = data("target/data/helsinki.osm.pbf") else {
         return;
     };
@@ -98,17 +72,9 @@ fn copenhagen_is_read_from_geojson() {
         return;
     };
     let (merchants, report) = import::geojson(&path, &options()).unwrap();
-    assert_eq!(
-        (merchants.len(), report.elements["feature"]),
-        (777, 778),
-        "{report}"
-    );
+    assert_eq!((merchants.len(), report.elements["feature"]), (777, 778), "{report}");
     assert_eq!(report.countries, [("DK".to_owned(), 777)].into());
-    assert_eq!(
-        (report.hours.given, report.hours.compiled),
-        (556, 545),
-        "{report}"
-    );
+    assert_eq!((report.hours.given, report.hours.compiled), (556, 545), "{report}");
     let again = import::geojson(&path, &options()).unwrap().0;
     assert_eq!(merchants, again, "ids are the same every time");
 }
@@ -122,7 +88,7 @@ fn a_broken_extract_is_an_error_or_fewer_merchants_and_never_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let broken = dir.path().join("broken.osm.pbf");
     let whole = 458;
-    let mut outcome = |bytes: &[u8]| {
+    let outcome = |bytes: &[u8]| {
         std::fs::write(&broken, bytes).unwrap();
         match import::osm(&broken, &OsmOptions::default()) {
             Ok((merchants, _)) => assert!(merchants.len() <= whole),
@@ -168,10 +134,7 @@ fn tags_become_facts() {
     let told: Vec<String> = merchants
         .iter()
         .map(|m| {
-            let (chain, country) = (
-                m.chain_id.as_deref().unwrap_or("-"),
-                m.country.as_deref().unwrap_or("-"),
-            );
+            let (chain, country) = (m.chain_id.as_deref().unwrap_or("-"), m.country.as_deref().unwrap_or("-"));
             let (id, name, kind) = (&m.merchant_id, &m.name, m.kind.word());
             format!(
                 "{id} {name} {kind} {chain} {country} {} {:.1},{:.1}",
@@ -186,19 +149,14 @@ fn tags_become_facts() {
         [
             "n1 Hesburger restaurant Q1276832 FI burger+fish_and_chips 60.2,24.9",
             "w2 HESBURGER grocery Q1276832 FI bakery 60.1,24.1",
-            &format!(
-                "{} Kaffe restaurant kaffe DK cafe 55.7,12.5",
-                merchants[2].merchant_id
-            ),
+            &format!("{} Kaffe restaurant kaffe DK cafe 55.7,12.5", merchants[2].merchant_id),
         ]
     );
     assert_eq!(report.left_out["no position in this extract"].count, 1);
     assert_eq!(report.left_out["the id of another feature"].count, 1);
     assert_eq!(
         report.hours.unreadable.first,
-        [
-            "w2 (HESBURGER): opening hours \"whenever\": not understood after 0 characters, from \"whenever\" on"
-        ]
+        ["w2 (HESBURGER): opening hours \"whenever\": not understood after 0 characters, from \"whenever\" on"]
     );
     let left_out: usize = report.left_out.values().map(|examples| examples.count).sum();
     assert_eq!(report.food.values().sum::<usize>(), merchants.len() + left_out);

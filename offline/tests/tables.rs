@@ -4,9 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{
-    Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
-};
+use arrow::array::{Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray};
 use freshrank_offline::tables::{
     self, Event, Kind, Merchant, Offer, Order, Place, ReadOptions, Reader, Status, TableError, Tables,
 };
@@ -31,16 +29,7 @@ impl Dice {
     }
 
     fn text(&mut self) -> String {
-        let words = [
-            "Kuu",
-            "l'été, 2",
-            "the \"best\"",
-            "line\nend",
-            "東京",
-            "a;b",
-            "=1+1",
-            "ß",
-        ];
+        let words = ["Kuu", "l'été, 2", "the \"best\"", "line\nend", "東京", "a;b", "=1+1", "ß"];
         format!("{}{}", words[self.roll(8) as usize], self.roll(100))
     }
 
@@ -77,11 +66,7 @@ impl Dice {
                 first_seen_at: self.maybe(Self::time),
             })
             .collect();
-        let known = |dice: &mut Self| {
-            merchants[dice.roll(merchants.len() as u64) as usize]
-                .merchant_id
-                .clone()
-        };
+        let known = |dice: &mut Self| merchants[dice.roll(merchants.len() as u64) as usize].merchant_id.clone();
         let mut orders: Vec<Order> = (0..self.roll(20))
             .map(|_| Order {
                 user_id: format!("u{}", self.roll(4)),
@@ -91,11 +76,7 @@ impl Dice {
                 latitude: Some(self.real(-90.0, 90.0)),
                 longitude: Some(self.real(-180.0, 180.0)),
                 value: self.maybe(|dice| dice.single(0.0, 100.0)),
-                status: if self.roll(2) == 0 {
-                    Status::Completed
-                } else {
-                    Status::Cancelled
-                },
+                status: if self.roll(2) == 0 { Status::Completed } else { Status::Cancelled },
             })
             .collect();
         orders.sort_by(|a, b| (a.ordered_at, &a.user_id).cmp(&(b.ordered_at, &b.user_id)));
@@ -133,15 +114,7 @@ impl Dice {
             .collect();
         events.sort_by(|a, b| (a.at, &a.user_id).cmp(&(b.at, &b.user_id)));
         let simulated = self.maybe(|_| "simulated by freshrank market, seed 7".to_owned());
-        Tables {
-            merchants,
-            readers,
-            places,
-            orders,
-            offers,
-            events,
-            simulated,
-        }
+        Tables { merchants, readers, places, orders, offers, events, simulated }
     }
 
     fn merchant(&mut self, n: u64) -> Merchant {
@@ -155,10 +128,7 @@ impl Dice {
             latitude: self.real(-90.0, 90.0),
             longitude: self.real(-180.0, 180.0),
             country: self.maybe(|_| "FI".to_owned()),
-            cuisines: labels[..self.roll(5) as usize]
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            cuisines: labels[..self.roll(5) as usize].iter().map(ToString::to_string).collect(),
             price_band: self.maybe(|dice| 1 + dice.roll(4) as u8),
             rating: self.maybe(|dice| dice.single(0.0, 5.0)),
             rating_count: self.maybe(|dice| dice.roll(1 << 32) as u32),
@@ -185,10 +155,7 @@ fn put(dir: &TempDir, file: &str, text: impl AsRef<[u8]>) {
 }
 
 fn lenient() -> ReadOptions {
-    ReadOptions {
-        max_bad_share: 1.0,
-        ..ReadOptions::default()
-    }
+    ReadOptions { max_bad_share: 1.0, ..ReadOptions::default() }
 }
 
 proptest! {
@@ -264,11 +231,7 @@ fn every_fault_is_counted_and_shown_with_its_place() {
          u1,m1,2026-01-01T12:00:00Z,,,\n\
          u1,m1,2026-01-01T12:00:00Z,attic,60.1,\n",
     );
-    put(
-        &dir,
-        "places.csv",
-        "user_id,place_id,latitude,longitude\nu2,home,60.2,25.0\n",
-    );
+    put(&dir, "places.csv", "user_id,place_id,latitude,longitude\nu2,home,60.2,25.0\n");
     put(
         &dir,
         "events.csv",
@@ -340,10 +303,7 @@ orders: place_id no place: 2 rows left out
     assert_eq!(tables.merchants[0].cuisines, ["finnish", "fish_soup"]);
     assert_eq!(tables.merchants[0].country.as_deref(), Some("FI"));
     assert_eq!(tables.merchants[2].kind, Kind::Grocery);
-    assert_eq!(
-        (tables.orders[1].latitude, tables.orders[1].longitude),
-        (Some(60.2), Some(25.0))
-    );
+    assert_eq!((tables.orders[1].latitude, tables.orders[1].longitude), (Some(60.2), Some(25.0)));
 }
 
 #[test]
@@ -352,26 +312,11 @@ fn too_many_lost_rows_are_an_error_that_shows_them() {
     let rows: String = (0..99).map(|n| format!("m{n},Kuu,60.17,24.93,\n")).collect();
     let header = "merchant_id,name,latitude,longitude,cuisines\n";
     put(&dir, "merchants.csv", format!("{header}{rows}x,,60,24,\n"));
-    assert!(
-        tables::read(dir.path(), &ReadOptions::default()).is_ok(),
-        "one in a hundred is within the limit"
-    );
-    put(
-        &dir,
-        "merchants.csv",
-        format!("{header}{rows}x,,60,24,\ny,,60,24,\n"),
-    );
-    let err = tables::read(dir.path(), &ReadOptions::default())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        err.starts_with("merchants: lost 2 of 101 rows, expected at most 1.0000 %\n"),
-        "{err}"
-    );
-    assert!(
-        err.contains("merchants.csv:101: name: found nothing, expected text"),
-        "{err}"
-    );
+    assert!(tables::read(dir.path(), &ReadOptions::default()).is_ok(), "one in a hundred is within the limit");
+    put(&dir, "merchants.csv", format!("{header}{rows}x,,60,24,\ny,,60,24,\n"));
+    let err = tables::read(dir.path(), &ReadOptions::default()).unwrap_err().to_string();
+    assert!(err.starts_with("merchants: lost 2 of 101 rows, expected at most 1.0000 %\n"), "{err}");
+    assert!(err.contains("merchants.csv:101: name: found nothing, expected text"), "{err}");
 }
 
 #[test]
@@ -382,9 +327,7 @@ fn foreign_headers_are_named_and_can_be_mapped() {
     let dir = dir();
     put(&dir, "ottawa.csv", sample);
     let file = dir.path().join("ottawa.csv");
-    let err = tables::read(&file, &ReadOptions::default())
-        .unwrap_err()
-        .to_string();
+    let err = tables::read(&file, &ReadOptions::default()).unwrap_err().to_string();
     let says = "found no column merchant_id, name, latitude, longitude, cuisines, but OSM_TYPE, OSM_ID, NAME, CATEGORY, \
                 CUISINE, BRAND, LATITUDE, LONGITUDE; did you mean name=NAME,latitude=LATITUDE,longitude=LONGITUDE,\
                 cuisines=CUISINE?";
@@ -392,48 +335,24 @@ fn foreign_headers_are_named_and_can_be_mapped() {
 
     let map = "merchant_id=OSM_TYPE+OSM_ID,name=NAME,latitude=LATITUDE,longitude=LONGITUDE,cuisines=CUISINE,\
                chain_id=BRAND,merchants.kind=CATEGORY";
-    let pair = |pair: &str| {
-        pair.split_once('=')
-            .map(|(to, from)| (to.to_owned(), from.to_owned()))
-            .unwrap()
-    };
-    let mapped = ReadOptions {
-        map: map.split(',').map(pair).collect(),
-        ..ReadOptions::default()
-    };
+    let pair = |pair: &str| pair.split_once('=').map(|(to, from)| (to.to_owned(), from.to_owned())).unwrap();
+    let mapped = ReadOptions { map: map.split(',').map(pair).collect(), ..ReadOptions::default() };
     let (tables, report) = tables::read(&file, &mapped).unwrap();
     assert!(report.faults.is_empty(), "{report}");
     let wei = &tables.merchants[1];
-    assert_eq!(
-        (wei.merchant_id.as_str(), wei.chain_id.as_deref()),
-        ("way1", Some("Wei"))
-    );
+    assert_eq!((wei.merchant_id.as_str(), wei.chain_id.as_deref()), ("way1", Some("Wei")));
     assert_eq!(wei.cuisines, ["chinese", "thai"]);
     assert_eq!(tables.merchants[0].kind, Kind::Grocery);
 
-    let unused = ReadOptions {
-        map: vec![("colour".into(), "NAME".into())],
-        ..mapped.clone()
-    };
-    assert!(
-        matches!(tables::read(&file, &ReadOptions { map: [mapped.map.clone(), unused.map].concat(), ..unused }),
-        Err(TableError::UnusedMapping { column, .. }) if column == "colour")
-    );
+    let unused = ReadOptions { map: vec![("colour".into(), "NAME".into())], ..mapped.clone() };
+    assert!(matches!(tables::read(&file, &ReadOptions { map: [mapped.map.clone(), unused.map].concat(), ..unused }),
+        Err(TableError::UnusedMapping { column, .. }) if column == "colour"));
 
     if ottawa.is_file() {
         let (tables, report) = freshrank_offline::import::csv(&ottawa, &mapped).unwrap();
-        assert_eq!(
-            report.rows["merchants"] + report.lost("merchants"),
-            3880,
-            "{report}"
-        );
+        assert_eq!(report.rows["merchants"] + report.lost("merchants"), 3880, "{report}");
         assert_eq!(report.faults["merchants: name missing"].count, 20);
-        assert!(
-            tables
-                .merchants
-                .iter()
-                .all(|merchant| merchant.country.as_deref() == Some("CA"))
-        );
+        assert!(tables.merchants.iter().all(|merchant| merchant.country.as_deref() == Some("CA")));
     }
 }
 
@@ -449,17 +368,8 @@ fn parquet_of_other_programs_is_read() {
         ("latitude", Arc::new(StringArray::from(vec!["60.1", "60.2"])) as _),
         ("longitude", Arc::new(Int64Array::from(vec![24, 25])) as _),
         ("cuisines", Arc::new(labels.finish()) as _),
-        (
-            "price_band",
-            Arc::new(Int64Array::from(vec![Some(-1), None])) as _,
-        ),
-        (
-            "listed_from",
-            Arc::new(TimestampNanosecondArray::from(vec![
-                Some(1_600_000_000_999_999_999),
-                None,
-            ])) as _,
-        ),
+        ("price_band", Arc::new(Int64Array::from(vec![Some(-1), None])) as _),
+        ("listed_from", Arc::new(TimestampNanosecondArray::from(vec![Some(1_600_000_000_999_999_999), None])) as _),
     ])
     .unwrap();
     let write = |file: &str, batch: &RecordBatch| {
@@ -471,17 +381,11 @@ fn parquet_of_other_programs_is_read() {
     write("merchants.parquet", &batch);
     let (tables, report) = tables::read(dir.path(), &ReadOptions::default()).unwrap();
     let kuu = &tables.merchants[0];
-    assert_eq!(
-        (kuu.merchant_id.as_str(), kuu.latitude, kuu.longitude),
-        ("1", 60.1, 24.0)
-    );
+    assert_eq!((kuu.merchant_id.as_str(), kuu.latitude, kuu.longitude), ("1", 60.1, 24.0));
     assert_eq!(kuu.cuisines, ["pizza", "ice_cream"]);
     assert_eq!(kuu.listed_from, Some(1_600_000_000));
     let fault = &report.faults["merchants: price_band unreadable"];
-    assert_eq!(
-        fault.first,
-        ["merchants.parquet:1: price_band: found \"-1\", expected 1 to 4"]
-    );
+    assert_eq!(fault.first, ["merchants.parquet:1: price_band: found \"-1\", expected 1 to 4"]);
 
     let seconds = RecordBatch::try_from_iter(vec![
         ("user_id", Arc::new(StringArray::from(vec!["u"])) as _),
@@ -490,13 +394,8 @@ fn parquet_of_other_programs_is_read() {
     ])
     .unwrap();
     write("orders.parquet", &seconds);
-    let err = tables::read(dir.path(), &ReadOptions::default())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        err.ends_with("column ordered_at: found Int64, expected an RFC 3339 time, 1970 to 2199"),
-        "{err}"
-    );
+    let err = tables::read(dir.path(), &ReadOptions::default()).unwrap_err().to_string();
+    assert!(err.ends_with("column ordered_at: found Int64, expected an RFC 3339 time, 1970 to 2199"), "{err}");
 }
 
 #[test]
@@ -507,10 +406,7 @@ fn broken_parquet_is_an_error_and_no_panic() {
     for length in (0..bytes.len()).step_by(97) {
         put(&broken, "merchants.parquet", &bytes[..length]);
         let err = tables::read(broken.path(), &lenient()).unwrap_err().to_string();
-        assert!(
-            err.contains("merchants.parquet: not readable as Parquet"),
-            "{err}"
-        );
+        assert!(err.contains("merchants.parquet: not readable as Parquet"), "{err}");
     }
     for bit in (0..bytes.len() * 8).step_by(331) {
         let mut bytes = bytes.clone();
@@ -527,26 +423,15 @@ fn an_older_file_never_stands_in_for_an_empty_table() {
     tables::write(&tables, dir.path()).unwrap();
     (tables.places, tables.events, tables.offers) = Default::default();
     tables::write(&tables, dir.path()).unwrap();
-    assert_eq!(
-        tables::read(dir.path(), &ReadOptions::default()).unwrap().0,
-        tables
-    );
+    assert_eq!(tables::read(dir.path(), &ReadOptions::default()).unwrap().0, tables);
     put(&dir, "events.csv", "user_id,at,kind\n");
-    assert!(matches!(
-        tables::write(&tables, dir.path()),
-        Err(TableError::Stale { .. })
-    ));
+    assert!(matches!(tables::write(&tables, dir.path()), Err(TableError::Stale { .. })));
 }
 
 #[test]
 fn a_directory_without_merchants_says_what_it_has() {
     let dir = dir();
     put(&dir, "restaurants.xlsx", "");
-    let err = tables::read(dir.path(), &ReadOptions::default())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        err.ends_with("found neither merchants.parquet nor merchants.csv but restaurants.xlsx"),
-        "{err}"
-    );
+    let err = tables::read(dir.path(), &ReadOptions::default()).unwrap_err().to_string();
+    assert!(err.ends_with("found neither merchants.parquet nor merchants.csv but restaurants.xlsx"), "{err}");
 }

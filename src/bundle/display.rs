@@ -110,7 +110,13 @@ impl Display {
             }
             if end != start {
                 let found = end as i64;
-                return Err(DecodeError::Value { part: PART, what: "card's end", at: i, found, expected: "the end of its texts" });
+                return Err(DecodeError::Value {
+                    part: PART,
+                    what: "card's end",
+                    at: i,
+                    found,
+                    expected: "the end of its texts",
+                });
             }
         }
         r.end()?;

@@ -91,9 +91,15 @@ impl<'b> Hours<'b> {
         let exception = self.exception(start, day);
         let (first, n, base) = match exception {
             Some((first, n)) => (first, n, midnight),
-            None => (bundle.u32(start) as usize, usize::from(bundle.u16(start + 4)), midnight - weekday(day) * DAY_MINUTES),
+            None => {
+                (bundle.u32(start) as usize, usize::from(bundle.u16(start + 4)), midnight - weekday(day) * DAY_MINUTES)
+            }
         };
-        let within = if exception.is_some() { 0..WEEK_MINUTES } else { weekday(day) * DAY_MINUTES..(weekday(day) + 1) * DAY_MINUTES };
+        let within = if exception.is_some() {
+            0..WEEK_MINUTES
+        } else {
+            weekday(day) * DAY_MINUTES..(weekday(day) + 1) * DAY_MINUTES
+        };
         (first..first + n)
             .map(move |i| bundle.interval(i))
             .filter(move |(opens, _)| within.contains(&i64::from(*opens)))

@@ -45,7 +45,9 @@ fn reader() -> Profile {
         member: true,
         lifelong: taste(1.0),
         recent: taste(-0.5),
-        merchants: (0..3).map(|i| KnownMerchant { id: i, chain: 7, count: 1.5 + i as f32, days: 11 * i as u8 }).collect(),
+        merchants: (0..3)
+            .map(|i| KnownMerchant { id: i, chain: 7, count: 1.5 + i as f32, days: 11 * i as u8 })
+            .collect(),
         n_orders: 12,
         basket_band: Some(2.3),
         open_rate: Some(0.4),

@@ -86,7 +86,13 @@ impl Dense {
         let model = Hash(r.array("the model's hash")?);
         let clamp = f32::from_le_bytes(r.array("the clamp")?);
         if !(clamp > 0.0 && clamp.is_finite()) {
-            return Err(DecodeError::Value { part: PART, what: "clamp", at: 0, found: clamp as i64, expected: "a finite number above 0" });
+            return Err(DecodeError::Value {
+                part: PART,
+                what: "clamp",
+                at: 0,
+                found: clamp as i64,
+                expected: "a finite number above 0",
+            });
         }
         let n_layers = usize::from(r.u16("the number of layers")?);
         let n_layers = r.limit("layers", n_layers, MAX_LAYERS)?;
@@ -97,7 +103,8 @@ impl Dense {
         }
         let mut values = |what, n: usize| -> Result<Vec<f32>, DecodeError> {
             let bytes = r.take(what, 4 * n)?;
-            let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let values: Vec<f32> =
+                bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             match values.iter().position(|value| !value.is_finite()) {
                 Some(at) => Err(DecodeError::Value { part: PART, what, at, found: 0, expected: "finite numbers" }),
                 None => Ok(values),
@@ -165,6 +172,10 @@ impl Scorer for Dense {
         self.model
     }
 
+    fn features(&self) -> Hash {
+        self.fingerprint
+    }
+
     fn score(&self, rows: &Rows) -> Result<Vec<f32>, ModelError> {
         let (mut x, mut y) = (vec![], vec![]);
         Ok(rows.iter().map(|row| self.row(row, &mut x, &mut y)).collect())
@@ -216,7 +227,10 @@ mod tests {
         // One hidden unit counts the clamped first column, the other is shut by its bias.
         let mut plan = plan();
         plan.layers = vec![
-            Layer { weights: (0..N_FEATURES * 2).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect(), biases: vec![0.25, -1.0] },
+            Layer {
+                weights: (0..N_FEATURES * 2).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect(),
+                biases: vec![0.25, -1.0],
+            },
             Layer { weights: vec![3.0, 100.0], biases: vec![0.5] },
         ];
         let row = |first: f32| Rows { values: (0..N_FEATURES).map(|i| if i == 0 { first } else { 0.0 }).collect() };

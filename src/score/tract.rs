@@ -59,7 +59,11 @@ impl Tract {
         let found = Hash::of(onnx);
         if found != expected {
             let found = format!("{found}, not the pinned {expected}");
-            return Err(ModelError::Graph { what: "file's hash", found, expected: "the bytes the plan was compiled from" });
+            return Err(ModelError::Graph {
+                what: "file's hash",
+                found,
+                expected: "the bytes the plan was compiled from",
+            });
         }
         Self::load(onnx)
     }
@@ -82,11 +86,17 @@ impl Scorer for Tract {
         self.model
     }
 
+    fn features(&self) -> Hash {
+        self.fingerprint
+    }
+
     fn score(&self, rows: &Rows) -> Result<Vec<f32>, ModelError> {
         let error = |error: TractError| graph_error("run", &error);
         let input = Tensor::from_shape(&[rows.len(), N_FEATURES], &rows.values).map_err(error)?;
         let outputs = self.runnable.run(tvec!(input.into())).map_err(error)?;
-        let Some(scores) = outputs.first() else { return Ok(Vec::new()) };
+        let Some(scores) = outputs.first() else {
+            return Ok(Vec::new());
+        };
         let scores = scores.cast_to::<f32>().map_err(error)?;
         Ok(scores.to_plain_array_view::<f32>().map_err(error)?.iter().copied().collect())
     }
@@ -118,7 +128,6 @@ fn parse(onnx: &[u8]) -> Result<(TypedModel, String), ModelError> {
 fn graph_error(what: &'static str, error: &TractError) -> ModelError {
     ModelError::Graph { what, found: format!("{error:#}"), expected: "an ONNX ranker over this release's columns" }
 }
-
 
 /// Walks the one path from input to output, an operator at a time.
 struct Compiler<'g> {
@@ -186,17 +195,23 @@ impl<'g> Compiler<'g> {
         let single = (constant.len() == 1).then(|| constant[0]);
         match (name.as_str(), side, self.layers.last_mut(), single) {
             ("Sub", 0, None, _) if self.clamp == f32::MAX && self.mean.iter().all(|m| *m == 0.0) => {
-                let Some(mean) = spread(N_FEATURES) else { return refuse() };
+                let Some(mean) = spread(N_FEATURES) else {
+                    return refuse();
+                };
                 self.mean = mean;
             }
             ("Mul", _, None, _) if self.clamp == f32::MAX && self.scale.iter().all(|s| *s == 1.0) => {
-                let Some(scale) = spread(N_FEATURES) else { return refuse() };
+                let Some(scale) = spread(N_FEATURES) else {
+                    return refuse();
+                };
                 self.scale = scale;
             }
             ("Max", _, None, Some(low)) if low < 0.0 => self.clamp = -low,
             ("Min", _, None, Some(high)) if high == self.clamp => {}
             ("Add", _, Some(layer), _) if !self.relu && layer.biases.iter().all(|b| *b == 0.0) => {
-                let Some(biases) = spread(layer.biases.len()) else { return refuse() };
+                let Some(biases) = spread(layer.biases.len()) else {
+                    return refuse();
+                };
                 layer.biases = biases;
             }
             ("Max", _, Some(_), Some(0.0)) if !self.relu => self.relu = true,
@@ -220,17 +235,56 @@ fn beyond(node: &str, operator: &str) -> ModelError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ONNX: &[u8] = include_bytes!("../../models/ltr.onnx");
+    const PLAN: &[u8] = include_bytes!("../../models/ltr.plan");
+    const PROBE: &str = include_str!("../../models/ltr.probe.json");
+
+    /// Validation rows and what onnxruntime made of them when the model was trained.
+    #[derive(serde::Deserialize)]
+    struct Probe {
+        rows: Vec<Vec<f32>>,
+        scores: Vec<f32>,
+    }
+
+    fn apart(a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len());
+        a.iter().zip(b).map(|(a, b)| (a - b).abs() / a.abs().max(1.0)).fold(0.0, f32::max)
+    }
+
     #[test]
-    fn plan_agrees() {
-        let onnx = std::fs::read("/tmp/standin.onnx").unwrap();
-        let (graph, fp) = parse(&onnx).unwrap();
-        std::println!("{fp}");
-        let tract = Tract { model: Hash::of(&onnx), fingerprint: Hash::default(), runnable: graph.clone().into_optimized().unwrap().into_runnable().unwrap(), graph };
-        let plan = tract.plan().unwrap();
-        let rows = Rows { values: (0..300 * N_FEATURES).map(|i| ((i * 7919) % 1000) as f32 / 250.0 - 2.0).collect() };
-        let (a, b) = (tract.score(&rows).unwrap(), plan.score(&rows).unwrap());
-        let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs() / a.abs().max(1.0)).fold(0.0, f32::max);
-        std::println!("{worst} {:?}", &a[..5]);
-        assert!(worst < 1e-5);
+    fn tract_and_dense_score_as_onnxruntime_does() {
+        let probe: Probe = serde_json::from_str(PROBE).unwrap();
+        let rows = Rows { values: probe.rows.concat() };
+        let tract = Tract::load(ONNX).unwrap();
+        let by_tract = tract.score(&rows).unwrap();
+        assert!(apart(&probe.scores, &by_tract) < 1e-5);
+        assert!(apart(&by_tract, &tract.plan().unwrap().score(&rows).unwrap()) < 1e-5);
+    }
+
+    #[test]
+    fn the_shipped_plan_is_compiled_from_the_shipped_model() {
+        let plan = Tract::load_pinned(ONNX, Dense::load(PLAN).unwrap().model).unwrap().plan().unwrap();
+        assert!(plan.encode() == PLAN, "run `cargo xtask train`, or `freshrank model compile`");
+    }
+
+    #[test]
+    fn a_graph_outside_the_family_is_left_to_tract() {
+        let mut onnx = ONNX.to_vec();
+        while let Some(at) = onnx.windows(4).position(|word| word == b"Relu") {
+            onnx[at..at + 4].copy_from_slice(b"Tanh");
+        }
+        let tract = Tract::load(&onnx).unwrap();
+        assert!(matches!(tract.plan(), Err(ModelError::Graph { what: "operator", .. })));
+        let row = Rows { values: vec![0.0; N_FEATURES] };
+        assert!(tract.score(&row).unwrap()[0].is_finite());
+    }
+
+    #[test]
+    fn one_changed_bit_is_not_the_pinned_file() {
+        let pinned = Hash::of(ONNX);
+        let mut onnx = ONNX.to_vec();
+        onnx[ONNX.len() / 2] ^= 1;
+        assert!(matches!(Tract::load_pinned(&onnx, pinned), Err(ModelError::Graph { what: "file's hash", .. })));
     }
 }

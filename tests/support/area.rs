@@ -116,12 +116,8 @@ impl City {
         let east = libm::cos(latitude.to_radians()) * km_per_degree;
         let words: Vec<&str> = offset.split_whitespace().collect();
         for pair in words.chunks(2) {
-            let [km, direction] = pair else {
-                panic!("{offset:?}: expected kilometres and a direction")
-            };
-            let km: f64 = km
-                .parse()
-                .unwrap_or_else(|_| panic!("{offset:?}: {km:?} is no number"));
+            let [km, direction] = pair else { panic!("{offset:?}: expected kilometres and a direction") };
+            let km: f64 = km.parse().unwrap_or_else(|_| panic!("{offset:?}: {km:?} is no number"));
             match *direction {
                 "N" => latitude += km / km_per_degree,
                 "S" => latitude -= km / km_per_degree,
@@ -139,10 +135,7 @@ impl City {
 impl AreaFile {
     /// As a case that only names it would write it.
     pub fn named(self, name: &str) -> Self {
-        Self {
-            of: Some(name.into()),
-            ..Self::default()
-        }
+        Self { of: Some(name.into()), ..Self::default() }
     }
 
     /// Takes what is absent from the area it is `of`.
@@ -167,9 +160,7 @@ impl AreaFile {
 
     /// Where it is.
     pub fn city(&self) -> City {
-        City {
-            centre: self.centre.expect("an area has a centre"),
-        }
+        City { centre: self.centre.expect("an area has a centre") }
     }
 
     /// What the offline half would write.
@@ -195,11 +186,7 @@ impl AreaFile {
             };
             let id = MerchantId::of(name);
             merchants.push(MerchantDraft {
-                chain: if file.chain.is_empty() {
-                    ChainId::NONE
-                } else {
-                    ChainId::of(&file.chain)
-                },
+                chain: if file.chain.is_empty() { ChainId::NONE } else { ChainId::of(&file.chain) },
                 cuisines: file.cuisines.clone(),
                 clusters: file.clusters.clone(),
                 log_popularity_cell: file.popularity_cell,
@@ -223,13 +210,7 @@ impl AreaFile {
         AreaDraft {
             cell: city.point(self.at.as_deref().unwrap_or_default()).cell(),
             as_of: instant(self.as_of.as_deref().unwrap_or("2026-11-01T00:00:00Z")),
-            country: self
-                .country
-                .as_deref()
-                .unwrap_or("FI")
-                .as_bytes()
-                .try_into()
-                .expect("a country has two letters"),
+            country: self.country.as_deref().unwrap_or("FI").as_bytes().try_into().expect("a country has two letters"),
             layer: self.layer.clone().unwrap_or_default(),
             cuisine_map: self.cuisine_map.unwrap_or(7),
             offset_minutes: self.offset_minutes.unwrap_or(0),
@@ -243,8 +224,7 @@ impl AreaFile {
 
 impl OfferFile {
     fn draft(&self, merchant: MerchantId) -> OfferDraft {
-        let minute =
-            |text: &Option<String>, absent| text.as_deref().map_or(absent, |at| (instant(at) / 60) as u32);
+        let minute = |text: &Option<String>, absent| text.as_deref().map_or(absent, |at| (instant(at) / 60) as u32);
         OfferDraft {
             id: Hash::of(self.id.as_bytes()).short() as u32,
             merchant,
@@ -284,43 +264,23 @@ fn parse_hours(text: &str) -> ScheduleDraft {
     let mut draft = ScheduleDraft::default();
     for rule in text.split(';').map(str::trim) {
         if rule == "24/7" {
-            draft
-                .weekly
-                .extend((0..7).map(|day| (day * DAY_MINUTES as u16, (day + 1) * DAY_MINUTES as u16)));
+            draft.weekly.extend((0..7).map(|day| (day * DAY_MINUTES as u16, (day + 1) * DAY_MINUTES as u16)));
             continue;
         }
-        let (days, times) = rule
-            .split_once(' ')
-            .unwrap_or_else(|| panic!("{rule:?}: expected days, then times"));
-        let (holiday, times) = times
-            .strip_prefix("PH ")
-            .map_or((false, times), |times| (true, times));
-        let open: Vec<(u16, u16)> = if times == "off" {
-            Vec::new()
-        } else {
-            times.split(',').map(span).collect()
-        };
+        let (days, times) = rule.split_once(' ').unwrap_or_else(|| panic!("{rule:?}: expected days, then times"));
+        let (holiday, times) = times.strip_prefix("PH ").map_or((false, times), |times| (true, times));
+        let open: Vec<(u16, u16)> = if times == "off" { Vec::new() } else { times.split(',').map(span).collect() };
         if days.starts_with(char::is_numeric) {
-            draft.exceptions.push(ExceptionDraft {
-                day: day(days),
-                open,
-                holiday,
-            });
+            draft.exceptions.push(ExceptionDraft { day: day(days), open, holiday });
             continue;
         }
         let (first, last) = days.split_once('-').unwrap_or((days, days));
         let index = |day: &str| {
-            WEEKDAYS
-                .iter()
-                .position(|known| *known == day)
-                .unwrap_or_else(|| panic!("{day:?} is no weekday"))
+            WEEKDAYS.iter().position(|known| *known == day).unwrap_or_else(|| panic!("{day:?} is no weekday"))
         };
         for weekday in index(first)..=index(last) {
             let midnight = weekday as u16 * DAY_MINUTES as u16;
-            draft.weekly.extend(
-                open.iter()
-                    .map(|(opens, closes)| (midnight + opens, midnight + closes)),
-            );
+            draft.weekly.extend(open.iter().map(|(opens, closes)| (midnight + opens, midnight + closes)));
         }
     }
     draft.weekly.sort_unstable();
@@ -339,12 +299,5 @@ fn span(text: &str) -> (u16, u16) {
         Some((minute(opens)?, minute(closes)?))
     };
     let (opens, closes) = read().unwrap_or_else(|| panic!("{text:?}: expected as 18:00-02:00"));
-    (
-        opens,
-        if closes <= opens {
-            closes + DAY_MINUTES as u16
-        } else {
-            closes
-        },
-    )
+    (opens, if closes <= opens { closes + DAY_MINUTES as u16 } else { closes })
 }

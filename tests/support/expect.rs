@@ -29,23 +29,13 @@ impl<'a> Words<'a> {
                 "columns" => list(self.columns(value)),
                 "open_until" => list(self.open_until()),
                 "offers" => list(self.offers()),
-                "pools" => list(
-                    self.decision
-                        .placements
-                        .iter()
-                        .map(|p| json_word(&p.pool))
-                        .collect(),
-                ),
+                "pools" => list(self.decision.placements.iter().map(|p| json_word(&p.pool)).collect()),
                 "place" => self.place().into(),
                 "scorer" => self.scorer().into(),
                 "local" => self.local().into(),
                 "layers" => {
                     let layers = self.decision.policy.provenance.iter();
-                    Value::Table(
-                        layers
-                            .map(|(key, layer)| ((*key).to_owned(), layer.as_str().into()))
-                            .collect(),
-                    )
+                    Value::Table(layers.map(|(key, layer)| ((*key).to_owned(), layer.as_str().into())).collect())
                 }
                 other => panic!("nothing to expect is called {other:?}"),
             };
@@ -59,24 +49,13 @@ impl<'a> Words<'a> {
     }
 
     fn name(&self, id: freshrank::MerchantId) -> String {
-        self.asked
-            .names
-            .merchants
-            .get(&id.0)
-            .cloned()
-            .unwrap_or_else(|| id.to_string())
+        self.asked.names.merchants.get(&id.0).cloned().unwrap_or_else(|| id.to_string())
     }
 
     /// `-` is the campaign's own card.
     fn slots(&self) -> Vec<String> {
-        let shown = self
-            .decision
-            .placements
-            .iter()
-            .map(|placement| placement.candidate);
-        shown
-            .map(|shown| shown.map_or("-".into(), |i| self.name(self.decision.kept[i].merchant.id)))
-            .collect()
+        let shown = self.decision.placements.iter().map(|placement| placement.candidate);
+        shown.map(|shown| shown.map_or("-".into(), |i| self.name(self.decision.kept[i].merchant.id))).collect()
     }
 
     fn dropped(&self) -> Vec<String> {
@@ -97,22 +76,13 @@ impl<'a> Words<'a> {
         let asked = asked.as_array().into_iter().flatten().filter_map(Value::as_str);
         let found = asked.map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let [merchant, column, ..] = words[..] else {
-                panic!("{line:?}: expected as `da-vinci: rating 4.5`")
-            };
+            let [merchant, column, ..] = words[..] else { panic!("{line:?}: expected as `da-vinci: rating 4.5`") };
             let name = merchant.trim_end_matches(':');
-            let row = self
-                .decision
-                .kept
-                .iter()
-                .position(|kept| self.name(kept.merchant.id) == name);
+            let row = self.decision.kept.iter().position(|kept| self.name(kept.merchant.id) == name);
             let column_at = FEATURES.iter().position(|feature| feature.name == column);
             let column_at = column_at.unwrap_or_else(|| panic!("{line:?}: no column {column:?}"));
             match row.and_then(|row| self.decision.rows.iter().nth(row)) {
-                Some(row) => format!(
-                    "{name}: {column} {}",
-                    (f64::from(row[column_at]) * 1000.0).round() / 1000.0
-                ),
+                Some(row) => format!("{name}: {column} {}", (f64::from(row[column_at]) * 1000.0).round() / 1000.0),
                 None => format!("{name}: {column} of a merchant that was dropped"),
             }
         });
@@ -120,25 +90,12 @@ impl<'a> Words<'a> {
     }
 
     fn open_until(&self) -> Vec<String> {
-        let shown = self
-            .decision
-            .placements
-            .iter()
-            .map(|placement| placement.candidate);
-        shown
-            .map(|i| {
-                i.and_then(|i| self.decision.kept[i].closes)
-                    .map_or("-".into(), clock)
-            })
-            .collect()
+        let shown = self.decision.placements.iter().map(|placement| placement.candidate);
+        shown.map(|i| i.and_then(|i| self.decision.kept[i].closes).map_or("-".into(), clock)).collect()
     }
 
     fn offers(&self) -> Vec<String> {
-        let shown = self
-            .decision
-            .placements
-            .iter()
-            .filter_map(|placement| placement.candidate);
+        let shown = self.decision.placements.iter().filter_map(|placement| placement.candidate);
         shown
             .filter_map(|i| {
                 let kept = &self.decision.kept[i];
@@ -157,18 +114,8 @@ impl<'a> Words<'a> {
         let place = &self.decision.place;
         let mut words = json_word(&place.source);
         if let Some(point) = place.point {
-            let near = self
-                .asked
-                .names
-                .places
-                .iter()
-                .find(|(_, known)| known.distance_km(point) < 0.01);
-            let _ = write!(
-                words,
-                " {}, {:.2}",
-                near.map_or("elsewhere", |(name, _)| name),
-                place.certainty
-            );
+            let near = self.asked.names.places.iter().find(|(_, known)| known.distance_km(point) < 0.01);
+            let _ = write!(words, " {}, {:.2}", near.map_or("elsewhere", |(name, _)| name), place.certainty);
         }
         if place.travelling {
             words += ", travelling";
@@ -211,27 +158,13 @@ fn list(words: Vec<String>) -> Value {
 
 /// How the reply words it.
 fn json_word(value: &impl serde::Serialize) -> String {
-    serde_json::to_value(value)
-        .ok()
-        .and_then(|word| Some(word.as_str()?.to_owned()))
-        .unwrap_or_default()
+    serde_json::to_value(value).ok().and_then(|word| Some(word.as_str()?.to_owned())).unwrap_or_default()
 }
 
 /// The end of a case's document.
 pub fn section(expect: &Table) -> String {
     let mut text = String::from("[expect]\n");
-    let order = [
-        "slots",
-        "pools",
-        "dropped",
-        "open_until",
-        "offers",
-        "columns",
-        "place",
-        "local",
-        "scorer",
-        "layers",
-    ];
+    let order = ["slots", "pools", "dropped", "open_until", "offers", "columns", "place", "local", "scorer", "layers"];
     for key in order.iter().filter(|key| expect.contains_key(**key)) {
         let _ = match &expect[*key] {
             Value::Array(lines) if matches!(*key, "dropped" | "columns") && lines.len() > 1 => {
@@ -239,10 +172,7 @@ pub fn section(expect: &Table) -> String {
                 writeln!(text, "{key} = [\n{lines}]")
             }
             Value::Table(table) => {
-                let entries: Vec<String> = table
-                    .iter()
-                    .map(|(key, value)| format!("{key} = {value}"))
-                    .collect();
+                let entries: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {value}")).collect();
                 writeln!(text, "{key} = {{ {} }}", entries.join(", "))
             }
             value => writeln!(text, "{key} = {value}"),

@@ -26,19 +26,13 @@ pub struct Library(pub BTreeMap<String, String>);
 impl Library {
     /// The cases, fixtures left out.
     pub fn cases(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .keys()
-            .map(String::as_str)
-            .filter(|name| !name.contains('/'))
+        self.0.keys().map(String::as_str).filter(|name| !name.contains('/'))
     }
 
     /// Reads a fixture.
     pub fn fixture<T: for<'de> Deserialize<'de>>(&self, name: &str) -> T {
         let path = format!("fixtures/{name}");
-        let text = self
-            .0
-            .get(&path)
-            .unwrap_or_else(|| panic!("no fixture {path}.toml"));
+        let text = self.0.get(&path).unwrap_or_else(|| panic!("no fixture {path}.toml"));
         toml::from_str(text).unwrap_or_else(|error| panic!("{path}.toml: {error}"))
     }
 
@@ -46,12 +40,7 @@ impl Library {
     pub fn case(&self, name: &str) -> Case<'_> {
         let text = &self.0[name];
         let file = toml::from_str(text).unwrap_or_else(|error| panic!("{name}.toml: {error}"));
-        Case {
-            library: self,
-            name: name.to_owned(),
-            text,
-            file,
-        }
+        Case { library: self, name: name.to_owned(), text, file }
     }
 }
 
@@ -149,17 +138,8 @@ impl Case<'_> {
         let mut bundles = Vec::new();
         for area in &areas {
             let area = area.resolve(self.library);
-            names.merchants.extend(
-                area.merchants
-                    .keys()
-                    .map(|name| (freshrank::MerchantId::of(name).0, name.clone())),
-            );
-            bundles.push(base64url(
-                &area
-                    .draft()
-                    .encode()
-                    .unwrap_or_else(|error| panic!("{}: {error}", self.name)),
-            ));
+            names.merchants.extend(area.merchants.keys().map(|name| (freshrank::MerchantId::of(name).0, name.clone())));
+            bundles.push(base64url(&area.draft().encode().unwrap_or_else(|error| panic!("{}: {error}", self.name))));
         }
         let inline;
         let profile = match &self.file.profile {
@@ -178,11 +158,7 @@ impl Case<'_> {
                 .map(|place| place.name.clone())
                 .zip(profile.places.iter().map(|p| p.point))
                 .collect();
-            base64url(
-                &profile
-                    .encode()
-                    .unwrap_or_else(|error| panic!("{}: {error}", self.name)),
-            )
+            base64url(&profile.encode().unwrap_or_else(|error| panic!("{}: {error}", self.name)))
         });
         let request = Request {
             id: None,
@@ -195,11 +171,7 @@ impl Case<'_> {
             display: false,
         };
         let campaign = serde_json::json!({ "id": self.name, "layers": self.file.layers });
-        Asked {
-            request: serde_json::to_string(&request).unwrap(),
-            campaign: campaign.to_string(),
-            names,
-        }
+        Asked { request: serde_json::to_string(&request).unwrap(), campaign: campaign.to_string(), names }
     }
 
     /// The scorer the case asks for.
@@ -235,21 +207,12 @@ impl Asked {
         let areas = Areas::new(bundles, question.overlay.clone());
         let decision = rerank(&areas, &question.profile, &question.context, &campaign, scorer);
         let scores = scorer.score(&decision.rows).unwrap_or_default();
-        let bits = |values: &[f32]| {
-            values
-                .iter()
-                .map(|value| format!("{:08x}", value.to_bits()))
-                .collect()
-        };
+        let bits = |values: &[f32]| values.iter().map(|value| format!("{:08x}", value.to_bits())).collect();
         let answer = Answer {
             reply: question.answer(None, None, &campaign, scorer).to_json(),
             rows: bits(&decision.rows.values),
             // The bits of a NaN are nobody's promise.
-            scores: if scores.iter().all(|score| score.is_finite()) {
-                bits(&scores)
-            } else {
-                String::new()
-            },
+            scores: if scores.iter().all(|score| score.is_finite()) { bits(&scores) } else { String::new() },
             totals: decision.scores.iter().map(|score| score.total()).collect(),
         };
         (answer, decision)
@@ -259,10 +222,7 @@ impl Asked {
     pub fn candidates(&self, decision: &Decision) -> usize {
         let question = Question::parse(self.request.as_bytes(), 0).unwrap();
         let areas = Areas::new(&question.areas, Vec::new());
-        decision
-            .cell
-            .and_then(|cell| areas.get(cell))
-            .map_or(0, |area| area.bundle.len())
+        decision.cell.and_then(|cell| areas.get(cell)).map_or(0, |area| area.bundle.len())
     }
 }
 

@@ -50,24 +50,16 @@ impl ModelFile {
 
 /// The plan of a linear ranker, through its bytes as a shell would load it.
 pub fn linear(weights: &BTreeMap<String, f32>) -> Dense {
-    let unknown = weights
-        .keys()
-        .find(|name| FEATURES.iter().all(|feature| feature.name != **name));
+    let unknown = weights.keys().find(|name| FEATURES.iter().all(|feature| feature.name != **name));
     assert_eq!(unknown, None, "a model weighs columns that exist");
-    let weights = FEATURES
-        .iter()
-        .map(|feature| weights.get(feature.name).copied().unwrap_or(0.0))
-        .collect();
+    let weights = FEATURES.iter().map(|feature| weights.get(feature.name).copied().unwrap_or(0.0)).collect();
     let plan = Dense {
         fingerprint: fingerprint(),
         model: Hash::of(b"a case's own model"),
         clamp: 1000.0,
         mean: vec![0.0; N_FEATURES],
         scale: vec![1.0; N_FEATURES],
-        layers: vec![Layer {
-            weights,
-            biases: vec![0.0],
-        }],
+        layers: vec![Layer { weights, biases: vec![0.0] }],
     };
     Dense::load(&plan.encode()).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -91,17 +83,10 @@ impl Scorer for Broken {
         match self.0 {
             Fault::TooFew => scores.truncate(n.saturating_sub(1)),
             Fault::TooMany => scores.push(0.0),
-            Fault::NaN => scores
-                .iter_mut()
-                .last()
-                .into_iter()
-                .for_each(|score| *score = f32::NAN),
+            Fault::NaN => scores.iter_mut().last().into_iter().for_each(|score| *score = f32::NAN),
             Fault::Infinite => scores.iter_mut().take(1).for_each(|score| *score = f32::INFINITY),
             Fault::OtherColumns => {
-                let other = Dense {
-                    fingerprint: Hash::of(b"other columns"),
-                    ..linear(&BTreeMap::new())
-                };
+                let other = Dense { fingerprint: Hash::of(b"other columns"), ..linear(&BTreeMap::new()) };
                 return Err(Dense::load(&other.encode()).unwrap_err());
             }
             Fault::FlippedBit => {

@@ -96,14 +96,8 @@ impl ProfileFile {
             offset_minutes: self.offset_minutes,
             market: self.market.clone(),
             cuisine_map: self.cuisine_map,
-            lifelong: Taste {
-                clusters: self.lifelong.clone(),
-                raw: self.raw_lifelong.clone(),
-            },
-            recent: Taste {
-                clusters: self.recent.clone(),
-                raw: self.raw_recent.clone(),
-            },
+            lifelong: Taste { clusters: self.lifelong.clone(), raw: self.raw_lifelong.clone() },
+            recent: Taste { clusters: self.recent.clone(), raw: self.raw_recent.clone() },
             places: self
                 .places
                 .iter()
@@ -121,11 +115,7 @@ impl ProfileFile {
                 .iter()
                 .map(|known| KnownMerchant {
                     id: MerchantId::of(&known.name).short(),
-                    chain: if known.chain.is_empty() {
-                        0
-                    } else {
-                        ChainId::of(&known.chain).short()
-                    },
+                    chain: if known.chain.is_empty() { 0 } else { ChainId::of(&known.chain).short() },
                     count: known.count,
                     days: known.days,
                 })
@@ -175,9 +165,7 @@ impl ContextFile {
             (&self.coarse, Grade::Coarse),
             (&self.none, Grade::None),
         ];
-        let fix = graded
-            .into_iter()
-            .find_map(|(place, grade)| Some((point(library, place.as_deref()?), grade)));
+        let fix = graded.into_iter().find_map(|(place, grade)| Some((point(library, place.as_deref()?), grade)));
         RequestContext {
             at: Some(self.at.clone()),
             latitude: fix.map(|(point, _)| point.latitude()),

@@ -39,65 +39,20 @@ pub fn run(arguments: &[String]) -> Outcome {
         print!("{words}");
         Ok(())
     };
-    let extract = extract
-        .strip_prefix(root())
-        .unwrap_or(&extract)
-        .to_string_lossy()
-        .into_owned();
-    let merchants = [
-        "import",
-        "osm",
-        &extract,
-        "--country",
-        "FI",
-        "--as-of",
-        &AS_OF[..10],
-    ];
-    freshrank(
-        "import",
-        &[&merchants[..], &["--out", "target/demo/merchants"]].concat(),
-    )?;
-    let market = [
-        "market",
-        "--merchants",
-        "target/demo/merchants",
-        "--market",
-        MARKET,
-        "--seed",
-        "7",
-    ];
-    freshrank(
-        "market",
-        &[&market[..], &["--out", "target/demo/tables"]].concat(),
-    )?;
-    let build = [
-        "build",
-        "--tables",
-        "target/demo/tables",
-        "--as-of",
-        AS_OF,
-        "--market",
-        MARKET,
-    ];
+    let extract = extract.strip_prefix(root()).unwrap_or(&extract).to_string_lossy().into_owned();
+    let merchants = ["import", "osm", &extract, "--country", "FI", "--as-of", &AS_OF[..10]];
+    freshrank("import", &[&merchants[..], &["--out", "target/demo/merchants"]].concat())?;
+    let market = ["market", "--merchants", "target/demo/merchants", "--market", MARKET, "--seed", "7"];
+    freshrank("market", &[&market[..], &["--out", "target/demo/tables"]].concat())?;
+    let build = ["build", "--tables", "target/demo/tables", "--as-of", AS_OF, "--market", MARKET];
     freshrank("build", &[&build[..], &["--out", "target/demo/out"]].concat())?;
-    freshrank(
-        "campaign",
-        &[
-            "campaign",
-            "publish",
-            "campaigns/lunch",
-            "--out",
-            "target/demo/out/lunch.json",
-        ],
-    )?;
+    freshrank("campaign", &["campaign", "publish", "campaigns/lunch", "--out", "target/demo/out/lunch.json"])?;
 
     // The configuration that ships, but for its build, which has just run.
     let config = sh::read(&root().join("wrangler.toml"))?;
     let module = worker.join("index.js");
     let shipped = config.split("\n[env.").next().unwrap_or(&config);
-    let lines = shipped
-        .lines()
-        .filter(|line| !line.starts_with("command = ") && *line != "[build]");
+    let lines = shipped.lines().filter(|line| !line.starts_with("command = ") && *line != "[build]");
     let lines = lines.map(|line| {
         if line.starts_with("main = ") {
             format!("main = {:?}\n", module.to_string_lossy())
@@ -111,48 +66,20 @@ pub fn run(arguments: &[String]) -> Outcome {
     let port = free_port()?;
     let mut wrangler = program("node");
     wrangler.arg(root().join("wasm/node_modules/wrangler/wrangler-dist/cli.js"));
-    wrangler.args([
-        "dev",
-        "--local",
-        "--ip",
-        "127.0.0.1",
-        "--port",
-        &port.to_string(),
-        "--log-level",
-        "warn",
-    ]);
-    wrangler
-        .arg("--show-interactive-dev-session=false")
-        .arg("--config")
-        .arg(config);
+    wrangler.args(["dev", "--local", "--ip", "127.0.0.1", "--port", &port.to_string(), "--log-level", "warn"]);
+    wrangler.arg("--show-interactive-dev-session=false").arg("--config").arg(config);
     wrangler.arg("--persist-to").arg(demo.join("kv"));
-    wrangler.args([
-        "--var",
-        &format!("RANK_KEY:{RANK_KEY}"),
-        "--var",
-        &format!("PUBLISH_KEY:{PUBLISH_KEY}"),
-    ]);
-    wrangler
-        .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
-        .env("WRANGLER_SEND_METRICS", "false")
-        .env("CI", "1");
+    wrangler.args(["--var", &format!("RANK_KEY:{RANK_KEY}"), "--var", &format!("PUBLISH_KEY:{PUBLISH_KEY}")]);
+    wrangler.env("CLOUDFLARE_CF_FETCH_ENABLED", "false").env("WRANGLER_SEND_METRICS", "false").env("CI", "1");
     println!("\n> wrangler dev --local, port {port}");
     let mut server = Server::start(wrangler, once)?;
 
     let mut ask = program("node");
-    ask.arg("xtask/demo.mjs")
-        .arg(format!("http://127.0.0.1:{port}"))
-        .args(["target/demo/out", AS_OF]);
-    let asked = ask
-        .env("RANK_KEY", RANK_KEY)
-        .env("PUBLISH_KEY", PUBLISH_KEY)
-        .status();
+    ask.arg("xtask/demo.mjs").arg(format!("http://127.0.0.1:{port}")).args(["target/demo/out", AS_OF]);
+    let asked = ask.env("RANK_KEY", RANK_KEY).env("PUBLISH_KEY", PUBLISH_KEY).status();
     if !asked.is_ok_and(|status| status.success()) {
         let log = target("logs/wrangler.log");
-        return Err(format!(
-            "the Worker did not answer as it should; what it said is in {}",
-            log.display()
-        ));
+        return Err(format!("the Worker did not answer as it should; what it said is in {}", log.display()));
     }
     println!(
         "\nthe demand is simulated, the merchants are real; all of it took {:.0} s",
@@ -168,9 +95,7 @@ pub fn run(arguments: &[String]) -> Outcome {
 fn free_port() -> Outcome<u16> {
     let listener = TcpListener::bind(("127.0.0.1", PORT)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
     let address = listener.and_then(|listener| listener.local_addr());
-    address
-        .map(|address| address.port())
-        .map_err(|err| format!("no port on the loopback: {err}"))
+    address.map(|address| address.port()).map_err(|err| format!("no port on the loopback: {err}"))
 }
 
 /// wrangler with the workerd it starts; both end with this.
@@ -184,8 +109,7 @@ impl Server {
     /// Apart from the terminal's group none of it can be left behind; within, ctrl-c reaches all of it.
     fn start(mut wrangler: Command, apart: bool) -> Outcome<Self> {
         let log = target("logs/wrangler.log");
-        let file =
-            std::fs::File::create(&log).map_err(|err| format!("cannot write {}: {err}", log.display()))?;
+        let file = std::fs::File::create(&log).map_err(|err| format!("cannot write {}: {err}", log.display()))?;
         let both = file.try_clone().map_err(|err| err.to_string())?;
         if apart {
             wrangler.process_group(0);

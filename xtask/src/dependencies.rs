@@ -15,67 +15,24 @@ struct Numeric {
 /// Cargo unifies features: one native dependency that turned on h3o's `std`, or float_roundtrip
 /// missing from one target, and the same inputs no longer give the same bytes.
 const NUMERIC: &[Numeric] = &[
-    Numeric {
-        name: "h3o",
-        must: &[],
-        must_not: &["std", "default"],
-    },
-    Numeric {
-        name: "libm",
-        must: &[],
-        must_not: &["force-soft-floats"],
-    },
-    Numeric {
-        name: "serde_json",
-        must: &["float_roundtrip"],
-        must_not: &["arbitrary_precision"],
-    },
+    Numeric { name: "h3o", must: &[], must_not: &["std", "default"] },
+    Numeric { name: "libm", must: &[], must_not: &["force-soft-floats"] },
+    Numeric { name: "serde_json", must: &["float_roundtrip"], must_not: &["arbitrary_precision"] },
 ];
 
 /// Every numeric crate has the same features natively and in the modules.
 pub fn features() -> Outcome {
     let host = said(program("rustc").arg("-vV"))?;
-    let host = host
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .unwrap_or_default();
-    let native = enabled(&[
-        "--package",
-        "freshrank-cli",
-        "--package",
-        "freshrank-offline",
-        "--target",
-        host,
-    ])?;
-    let worker = enabled(&[
-        "--package",
-        "freshrank-worker",
-        "--target",
-        "wasm32-unknown-unknown",
-    ])?;
-    let web = [
-        "--package",
-        "freshrank-web",
-        "--features",
-        "full",
-        "--target",
-        "wasm32-unknown-unknown",
-    ];
+    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    let native = enabled(&["--package", "freshrank-cli", "--package", "freshrank-offline", "--target", host])?;
+    let worker = enabled(&["--package", "freshrank-worker", "--target", "wasm32-unknown-unknown"])?;
+    let web = ["--package", "freshrank-web", "--features", "full", "--target", "wasm32-unknown-unknown"];
     let web = enabled(&web)?;
     let wrong: Vec<String> = NUMERIC
         .iter()
-        .flat_map(|numeric| {
-            differences(
-                numeric,
-                &[("native", &native), ("worker", &worker), ("web", &web)],
-            )
-        })
+        .flat_map(|numeric| differences(numeric, &[("native", &native), ("worker", &worker), ("web", &web)]))
         .collect();
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(wrong.join("\n"))
-    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
 /// Crate -> its features, over all versions and uses in a build.
@@ -83,15 +40,7 @@ type Enabled = BTreeMap<String, BTreeSet<String>>;
 
 fn enabled(selection: &[&str]) -> Outcome<Enabled> {
     let mut tree = program("cargo");
-    tree.args([
-        "tree",
-        "--locked",
-        "--edges",
-        "normal,no-proc-macro",
-        "--prefix",
-        "none",
-        "--no-dedupe",
-    ]);
+    tree.args(["tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--no-dedupe"]);
     let text = said(tree.args(["--format", "{p} {f}"]).args(selection))?;
     Ok(read_tree(&text))
 }
@@ -104,12 +53,8 @@ fn read_tree(text: &str) -> Enabled {
             continue;
         };
         // A crate without features has its version, or its path, last.
-        let features = features
-            .split(',')
-            .filter(|word| !word.is_empty() && !word.starts_with(['v', '(']));
-        all.entry(name.to_owned())
-            .or_default()
-            .extend(features.map(str::to_owned));
+        let features = features.split(',').filter(|word| !word.is_empty() && !word.starts_with(['v', '(']));
+        all.entry(name.to_owned()).or_default().extend(features.map(str::to_owned));
     }
     all
 }
@@ -120,9 +65,7 @@ fn differences(numeric: &Numeric, builds: &[(&str, &Enabled)]) -> Vec<String> {
     let mut first: Option<(&str, &BTreeSet<String>)> = None;
     for (build, crates) in builds {
         let Some(found) = crates.get(name) else {
-            wrong.push(format!(
-                "{name} is not in the {build} build: take it off xtask's list"
-            ));
+            wrong.push(format!("{name} is not in the {build} build: take it off xtask's list"));
             continue;
         };
         for feature in numeric.must {
@@ -138,9 +81,7 @@ fn differences(numeric: &Numeric, builds: &[(&str, &Enabled)]) -> Vec<String> {
         match first {
             None => first = Some((build, found)),
             Some((other, theirs)) if theirs != found => {
-                wrong.push(format!(
-                    "{name} has {found:?} in the {build} build, {theirs:?} in the {other} build"
-                ));
+                wrong.push(format!("{name} has {found:?} in the {build} build, {theirs:?} in the {other} build"));
             }
             Some(_) => {}
         }
@@ -160,14 +101,7 @@ pub fn deny() -> Outcome {
         return Err("deny.toml lists no licence, or no banned crate".to_owned());
     }
     let mut tree = program("cargo");
-    tree.args([
-        "tree",
-        "--locked",
-        "--workspace",
-        "--all-features",
-        "--edges",
-        "normal,build,dev",
-    ]);
+    tree.args(["tree", "--locked", "--workspace", "--all-features", "--edges", "normal,build,dev"]);
     for triple in [setup::WASM_TARGET, "x86_64-unknown-linux-gnu"] {
         tree.args(["--target", triple]);
     }
@@ -180,16 +114,10 @@ pub fn deny() -> Outcome {
             wrong.insert(format!("{package} is banned"));
         }
         if !permits(licence, &allowed) {
-            wrong.insert(format!(
-                "{package} has the licence `{licence}`, which deny.toml does not allow"
-            ));
+            wrong.insert(format!("{package} has the licence `{licence}`, which deny.toml does not allow"));
         }
     }
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(wrong.into_iter().collect::<Vec<_>>().join("\n"))
-    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.into_iter().collect::<Vec<_>>().join("\n")) }
 }
 
 /// The quoted strings of a TOML array, its tables' names among them.
@@ -198,20 +126,13 @@ fn strings(toml: &str, opening: &str) -> Vec<String> {
         return Vec::new();
     };
     let body = rest.split("\n]").next().unwrap_or_default();
-    let code = body
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default());
-    code.filter_map(|line| line.split('"').nth(1))
-        .map(str::to_owned)
-        .collect()
+    let code = body.lines().map(|line| line.split('#').next().unwrap_or_default());
+    code.filter_map(|line| line.split('"').nth(1)).map(str::to_owned).collect()
 }
 
 /// Whether an SPDX expression can be satisfied by the allowed licences. A `/` is the old `OR`.
 fn permits(expression: &str, allowed: &[String]) -> bool {
-    let spaced = expression
-        .replace('/', " OR ")
-        .replace('(', " ( ")
-        .replace(')', " ) ");
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let mut words = spaced.split_whitespace().peekable();
     let permitted = any(&mut words, allowed);
     permitted && words.next().is_none()
@@ -257,17 +178,10 @@ mod tests {
     fn a_feature_of_one_build_only_is_named() {
         let native = read_tree("h3o v0.11.1 std\nfoo v1.0.0 (/work/foo)\nh3o v0.11.1 \n");
         let wasm = read_tree("h3o v0.11.1 \n");
-        let numeric = Numeric {
-            name: "h3o",
-            must: &[],
-            must_not: &["std"],
-        };
+        let numeric = Numeric { name: "h3o", must: &[], must_not: &["std"] };
         assert_eq!(
             differences(&numeric, &[("native", &native), ("web", &wasm)]),
-            [
-                "h3o has `std` in the native build",
-                "h3o has {} in the web build, {\"std\"} in the native build"
-            ]
+            ["h3o has `std` in the native build", "h3o has {} in the web build, {\"std\"} in the native build"]
         );
         assert!(differences(&numeric, &[("web", &wasm)]).is_empty());
     }
@@ -275,15 +189,8 @@ mod tests {
     #[test]
     fn a_required_feature_that_is_missing_is_named() {
         let web = read_tree("serde_json v1.0.154 alloc,std\n");
-        let numeric = Numeric {
-            name: "serde_json",
-            must: &["float_roundtrip"],
-            must_not: &[],
-        };
-        assert_eq!(
-            differences(&numeric, &[("web", &web)]),
-            ["serde_json lacks `float_roundtrip` in the web build"]
-        );
+        let numeric = Numeric { name: "serde_json", must: &["float_roundtrip"], must_not: &[] };
+        assert_eq!(differences(&numeric, &[("web", &web)]), ["serde_json lacks `float_roundtrip` in the web build"]);
     }
 
     #[test]

@@ -4,13 +4,7 @@ use std::path::Path;
 
 use crate::sh::{self, Outcome, root};
 
-const PAGES: &[&str] = &[
-    "README.md",
-    "ARCHITECTURE.md",
-    "CHANGELOG.md",
-    "training/README.md",
-    "models/README.md",
-];
+const PAGES: &[&str] = &["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "training/README.md", "models/README.md"];
 
 /// Every path that a page names exists.
 pub fn check() -> Outcome {
@@ -28,11 +22,7 @@ pub fn check() -> Outcome {
             }
         }
     }
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(missing.join("\n"))
-    }
+    if missing.is_empty() { Ok(()) } else { Err(missing.join("\n")) }
 }
 
 /// The paths in a page, with their line numbers. What is in a fenced block is an example.
@@ -50,24 +40,15 @@ fn paths(text: &str) -> Vec<(usize, String)> {
         let quoted = line.split('`').skip(1).step_by(2);
         let linked = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         let linked = linked.filter_map(|link| link.split('#').next());
-        found.extend(
-            quoted
-                .chain(linked)
-                .filter(|word| is_path(word))
-                .map(|word| (i + 1, word.to_owned())),
-        );
+        found.extend(quoted.chain(linked).filter(|word| is_path(word)).map(|word| (i + 1, word.to_owned())));
     }
     found
 }
 
 fn is_path(word: &str) -> bool {
-    let plain = word
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
     let generated = word.starts_with("target/") || word.starts_with("node_modules");
-    let known = [
-        "md", "rs", "toml", "json", "py", "sh", "html", "onnx", "plan", "mjs", "lock",
-    ];
+    let known = ["md", "rs", "toml", "json", "py", "sh", "html", "onnx", "plan", "mjs", "lock"];
     let named_file = Path::new(word)
         .extension()
         .and_then(|extension| extension.to_str())
@@ -88,10 +69,7 @@ mod tests {
     fn paths_are_told_from_routes_types_and_examples() {
         let page = "`src/lib.rs` and [it](docs/a.md#part), `/v1/rank`, `Vec<T>`, `target/x.json`\n\
                     ```\n`no/where.rs`\n```\nthe room `src/`, or `and/or`, [out](https://example.com/a.md)";
-        let found: Vec<_> = paths(page)
-            .into_iter()
-            .map(|(line, path)| format!("{line}:{path}"))
-            .collect();
+        let found: Vec<_> = paths(page).into_iter().map(|(line, path)| format!("{line}:{path}")).collect();
         assert_eq!(found, ["1:src/lib.rs", "1:docs/a.md", "5:src/"]);
     }
 }

@@ -2,11 +2,7 @@
 //!
 //! Only the standard library is used, so that the first command on a fresh machine starts in seconds.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a task runner talks to a terminal"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to a terminal")]
 
 // In the order of dependence; a module uses only those above it.
 mod sh;
@@ -14,6 +10,7 @@ mod report;
 mod setup;
 mod wasm;
 mod size;
+mod bench;
 mod dependencies;
 mod documents;
 mod test;
@@ -56,11 +53,12 @@ const TASKS: &[Task] = &[
         about: "build a wasm module into target/modules (FRESHRANK_WASM_LTO=off for a quick, large one)",
         run: wasm::run,
     },
+    Task { name: "size", arguments: "", about: "full and lite modules, raw and gzip, by crate", run: size::run },
     Task {
-        name: "size",
+        name: "bench",
         arguments: "",
-        about: "full and lite modules, raw and gzip, by crate",
-        run: size::run,
+        about: "each stage and the whole, natively and in V8, as ratios to the reference kernel",
+        run: bench::run,
     },
 ];
 
@@ -89,14 +87,8 @@ fn main() -> ExitCode {
 }
 
 fn help() -> String {
-    let usage: Vec<String> = TASKS
-        .iter()
-        .map(|task| format!("{} {}", task.name, task.arguments))
-        .collect();
+    let usage: Vec<String> = TASKS.iter().map(|task| format!("{} {}", task.name, task.arguments)).collect();
     let width = usage.iter().map(String::len).max().unwrap_or(0);
-    let lines = TASKS
-        .iter()
-        .zip(&usage)
-        .map(|(task, usage)| format!("  {usage:width$}  {}\n", task.about));
+    let lines = TASKS.iter().zip(&usage).map(|(task, usage)| format!("  {usage:width$}  {}\n", task.about));
     format!("cargo xtask COMMAND\n\n{}", lines.collect::<String>())
 }

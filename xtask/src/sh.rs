@@ -13,9 +13,7 @@ const TAIL_LINES: usize = 40;
 
 /// The workspace.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
 /// A path under `target/`, where everything generated is.
@@ -34,10 +32,7 @@ pub fn program(name: impl AsRef<OsStr>) -> Command {
         let is_ours = name.to_str().is_some_and(|name| {
             name.starts_with("CARGO_PKG_")
                 || name.starts_with("CARGO_MANIFEST_")
-                || matches!(
-                    name,
-                    "CARGO" | "CARGO_BIN_NAME" | "CARGO_CRATE_NAME" | "LD_LIBRARY_PATH" | "OUT_DIR"
-                )
+                || matches!(name, "CARGO" | "CARGO_BIN_NAME" | "CARGO_CRATE_NAME" | "LD_LIBRARY_PATH" | "OUT_DIR")
         });
         if is_ours {
             command.env_remove(name);
@@ -57,22 +52,14 @@ pub fn logged(name: &str, command: &mut Command) -> Outcome<String> {
     create_dir(log.parent().unwrap_or(root()))?;
     let file = File::create(&log).map_err(|err| format!("cannot write {}: {err}", log.display()))?;
     let both = file.try_clone().map_err(|err| err.to_string())?;
-    let status = command
-        .stdout(file)
-        .stderr(both)
-        .status()
-        .map_err(|err| cannot_run(command, &err))?;
+    let status = command.stdout(file).stderr(both).status().map_err(|err| cannot_run(command, &err))?;
     let text = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
     if status.success() {
         return Ok(text);
     }
     let lines: Vec<&str> = text.lines().collect();
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
-    Err(format!(
-        "{tail}\n{} ended with {status}; all of it is in {}",
-        shown(command),
-        log.display()
-    ))
+    Err(format!("{tail}\n{} ended with {status}; all of it is in {}", shown(command), log.display()))
 }
 
 /// What a program says on its standard output.
@@ -82,12 +69,7 @@ pub fn said(command: &mut Command) -> Outcome<String> {
         return Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "{}\n{} ended with {}",
-        words.trim_end(),
-        shown(command),
-        output.status
-    ))
+    Err(format!("{}\n{} ended with {}", words.trim_end(), shown(command), output.status))
 }
 
 /// Whether a program is on the path and answers `--version`.
@@ -127,8 +109,7 @@ pub fn fresh_dir(path: &Path) -> Outcome {
 /// Copies what is in a directory, and the directories in it.
 pub fn copy_dir(from: &Path, to: &Path) -> Outcome {
     create_dir(to)?;
-    let cannot_copy =
-        |err: std::io::Error| format!("cannot copy {} to {}: {err}", from.display(), to.display());
+    let cannot_copy = |err: std::io::Error| format!("cannot copy {} to {}: {err}", from.display(), to.display());
     for entry in fs::read_dir(from).map_err(cannot_copy)? {
         let path = entry.map_err(cannot_copy)?.path();
         let target = to.join(path.file_name().unwrap_or_default());

@@ -21,27 +21,16 @@ pub fn run(_: &[String]) -> Outcome {
         let module = wasm::worker(weight)?.join("index_bg.wasm");
         let raw = sh::read_bytes(&module)?.len();
         let gzip = gzipped(&module)?;
-        let bytes = |name: String, bytes: usize| Row {
-            name,
-            target: "v8",
-            value: bytes as f64,
-            unit: "bytes",
-            against: None,
-        };
+        let bytes =
+            |name: String, bytes: usize| Row { name, target: "v8", value: bytes as f64, unit: "bytes", against: None };
         rows.push(bytes(format!("{name} raw"), raw));
-        rows.push(Row {
-            against: Some(("limit", gzip as f64 / LIMIT_BYTES)),
-            ..bytes(format!("{name} gzip"), gzip)
-        });
+        rows.push(Row { against: Some(("limit", gzip as f64 / LIMIT_BYTES)), ..bytes(format!("{name} gzip"), gzip) });
 
         let by_crate = crates(&sh::read_bytes(&wasm::named("worker", weight))?)?;
         let mut sorted: Vec<_> = by_crate.into_iter().collect();
         sorted.sort_by_key(|(name, bytes)| (std::cmp::Reverse(*bytes), name.clone()));
         let rest: usize = sorted.iter().skip(N_CRATES).map(|(_, bytes)| bytes).sum();
-        let named = sorted
-            .into_iter()
-            .take(N_CRATES)
-            .chain([("other crates".to_owned(), rest)]);
+        let named = sorted.into_iter().take(N_CRATES).chain([("other crates".to_owned(), rest)]);
         let named = named.filter(|(_, bytes)| *bytes > 0);
         rows.extend(named.map(|(part, value)| bytes(format!("{name} before wasm-opt: {part}"), value)));
     }
@@ -51,9 +40,7 @@ pub fn run(_: &[String]) -> Outcome {
 fn gzipped(path: &Path) -> Outcome<usize> {
     let script = "process.stdout.write(String(require('zlib').gzipSync(require('fs').readFileSync(process.argv[1]), { level: 9 }).length))";
     let bytes = said(program("node").args(["-e", script]).arg(path))?;
-    bytes
-        .parse()
-        .map_err(|_| format!("node says {bytes} for the gzipped size"))
+    bytes.parse().map_err(|_| format!("node says {bytes} for the gzipped size"))
 }
 
 /// Bytes by crate of a module with its names: code by the function's name, and the other sections by theirs.
@@ -67,9 +54,7 @@ fn crates(module: &[u8]) -> Outcome<BTreeMap<String, usize>> {
     let torn = || "the module ends inside a section".to_owned();
     while !reader.bytes.is_empty() {
         let id = reader.byte().ok_or_else(torn)?;
-        let mut body = Reader {
-            bytes: reader.run().ok_or_else(torn)?,
-        };
+        let mut body = Reader { bytes: reader.run().ok_or_else(torn)? };
         let length = body.bytes.len();
         match id {
             0 => {
@@ -89,9 +74,7 @@ fn crates(module: &[u8]) -> Outcome<BTreeMap<String, usize>> {
         }
     }
     for (i, size) in sizes.into_iter().enumerate() {
-        let name = names
-            .get(&(n_imported + i))
-            .map_or("(unnamed)", |name| crate_of(name));
+        let name = names.get(&(n_imported + i)).map_or("(unnamed)", |name| crate_of(name));
         *bytes.entry(name.to_owned()).or_default() += size;
     }
     Ok(bytes)
@@ -100,10 +83,7 @@ fn crates(module: &[u8]) -> Outcome<BTreeMap<String, usize>> {
 /// The crate in a function's name: of `<a::B as c::D>::e` it is a, of `core::f::<a::B>` core.
 fn crate_of(name: &str) -> &str {
     let path = name.trim_start_matches(['<', '&', '(', '[', '*']);
-    let path = path
-        .strip_prefix("dyn ")
-        .or_else(|| path.strip_prefix("mut "))
-        .unwrap_or(path);
+    let path = path.strip_prefix("dyn ").or_else(|| path.strip_prefix("mut ")).unwrap_or(path);
     let path = path.strip_prefix("impl ").unwrap_or(path);
     match path.split_once("::") {
         Some((first, _)) if first.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => first,
@@ -207,14 +187,8 @@ mod tests {
 
     #[test]
     fn a_name_belongs_to_the_crate_of_its_type() {
-        assert_eq!(
-            crate_of("<tract_core::ops::Cast as tract_core::Op>::eval"),
-            "tract_core"
-        );
-        assert_eq!(
-            crate_of("core::ptr::drop_in_place::<alloc::vec::Vec<u8>>"),
-            "core"
-        );
+        assert_eq!(crate_of("<tract_core::ops::Cast as tract_core::Op>::eval"), "tract_core");
+        assert_eq!(crate_of("core::ptr::drop_in_place::<alloc::vec::Vec<u8>>"), "core");
         assert_eq!(crate_of("<&serde_json::de::X as Y>::z"), "serde_json");
         assert_eq!(crate_of("__rust_alloc"), "(no crate)");
     }

@@ -34,26 +34,11 @@ enum Verdict {
 
 /// Cheap ones first: a mistake in form need not wait for a build.
 const CHECKS: &[Check] = &[
-    Check {
-        name: "format",
-        work: Work::Cargo(&["fmt", "--all", "--check"], &[]),
-    },
-    Check {
-        name: "documents",
-        work: Work::Own(|| documents::check().map(passed)),
-    },
-    Check {
-        name: "features",
-        work: Work::Own(|| dependencies::features().map(passed)),
-    },
-    Check {
-        name: "deny",
-        work: Work::Own(|| dependencies::deny().map(passed)),
-    },
-    Check {
-        name: "native",
-        work: Work::Cargo(&["test", "--release", "--locked", "--no-fail-fast"], &[]),
-    },
+    Check { name: "format", work: Work::Cargo(&["fmt", "--all", "--check"], &[]) },
+    Check { name: "documents", work: Work::Own(|| documents::check().map(passed)) },
+    Check { name: "features", work: Work::Own(|| dependencies::features().map(passed)) },
+    Check { name: "deny", work: Work::Own(|| dependencies::deny().map(passed)) },
+    Check { name: "native", work: Work::Cargo(&["test", "--release", "--locked", "--no-fail-fast"], &[]) },
     // What of the shells can be tested without a runtime, and that types.d.ts is current.
     Check {
         name: "shells",
@@ -76,30 +61,13 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "clippy",
-        work: Work::Cargo(
-            &[
-                "clippy",
-                "--release",
-                "--locked",
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ],
-            &[],
-        ),
+        work: Work::Cargo(&["clippy", "--release", "--locked", "--all-targets", "--", "-D", "warnings"], &[]),
     },
     Check {
         name: "doc",
-        work: Work::Cargo(
-            &["doc", "--release", "--locked", "--no-deps"],
-            &[("RUSTDOCFLAGS", "-D warnings")],
-        ),
+        work: Work::Cargo(&["doc", "--release", "--locked", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),
     },
-    Check {
-        name: "wasm clippy",
-        work: Work::Own(wasm_clippy),
-    },
+    Check { name: "wasm clippy", work: Work::Own(wasm_clippy) },
     Check {
         name: "wasm",
         work: Work::Modules(&[
@@ -116,22 +84,10 @@ const CHECKS: &[Check] = &[
             "--no-fail-fast",
         ]),
     },
-    Check {
-        name: "node",
-        work: Work::Own(node),
-    },
-    Check {
-        name: "workerd",
-        work: Work::Own(workerd),
-    },
-    Check {
-        name: "training",
-        work: Work::Own(training),
-    },
-    Check {
-        name: "model",
-        work: Work::Own(model),
-    },
+    Check { name: "node", work: Work::Own(node) },
+    Check { name: "workerd", work: Work::Own(workerd) },
+    Check { name: "training", work: Work::Own(training) },
+    Check { name: "model", work: Work::Own(model) },
 ];
 
 fn passed((): ()) -> Verdict {
@@ -144,27 +100,15 @@ pub fn run(arguments: &[String]) -> Outcome {
         CHECKS.iter().for_each(|check| println!("{}", check.name));
         return Ok(());
     }
-    if let Some(unknown) = arguments
-        .iter()
-        .find(|name| !CHECKS.iter().any(|check| check.name == **name))
-    {
-        return Err(format!(
-            "no check `{unknown}`: `cargo xtask test --list` names them"
-        ));
+    if let Some(unknown) = arguments.iter().find(|name| !CHECKS.iter().any(|check| check.name == **name)) {
+        return Err(format!("no check `{unknown}`: `cargo xtask test --list` names them"));
     }
     let started = Instant::now();
     let mut total = Tally::default();
     let (mut n_passed, mut skipped, mut failed) = (0, Vec::new(), Vec::new());
-    for check in CHECKS
-        .iter()
-        .filter(|check| arguments.is_empty() || arguments.iter().any(|name| name == check.name))
-    {
+    for check in CHECKS.iter().filter(|check| arguments.is_empty() || arguments.iter().any(|name| name == check.name)) {
         let (verdict, tally, seconds) = timed(check);
-        let tests = if tally.tests() > 0 {
-            format!(", {} tests", tally.tests())
-        } else {
-            String::new()
-        };
+        let tests = if tally.tests() > 0 { format!(", {} tests", tally.tests()) } else { String::new() };
         match verdict {
             Ok(Verdict::Passed) => {
                 println!("{:12} ok      {seconds:5.0} s{tests}", check.name);
@@ -179,21 +123,13 @@ pub fn run(arguments: &[String]) -> Outcome {
                 println!("{:12} FAILED  {seconds:5.0} s{tests}\n{words}\n", check.name);
                 failed.push(check.name);
                 let one = Tally { passed: 0, failed: 1 };
-                total.add(if tally.failed > 0 {
-                    tally
-                } else {
-                    Tally { failed: 1, ..tally }.or(one)
-                });
+                total.add(if tally.failed > 0 { tally } else { Tally { failed: 1, ..tally }.or(one) });
             }
         }
     }
     let minutes = started.elapsed().as_secs_f64() / 60.0;
     let list = |names: &[&str]| {
-        if names.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", names.join(", "))
-        }
+        if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
     };
     println!(
         "{n_passed} checks passed, {} failed{}, {} skipped{} in {minutes:.1} min",
@@ -203,11 +139,7 @@ pub fn run(arguments: &[String]) -> Outcome {
         list(&skipped)
     );
     println!("{} passed, {} failed", total.passed, total.failed);
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(String::new())
-    }
+    if failed.is_empty() { Ok(()) } else { Err(String::new()) }
 }
 
 fn timed(check: &Check) -> (Outcome<Verdict>, Tally, f64) {
@@ -247,20 +179,9 @@ fn wasm_clippy() -> Outcome<Verdict> {
         return Ok(Verdict::Skipped(why));
     }
     let target = ["--locked", "--profile", "wasm", "--target", setup::WASM_TARGET];
-    let packages = [
-        "--package",
-        "freshrank-worker",
-        "--package",
-        "freshrank-web",
-        "--features",
-        "freshrank-web/full",
-    ];
+    let packages = ["--package", "freshrank-worker", "--package", "freshrank-web", "--features", "freshrank-web/full"];
     let rest = ["--all-targets", "--", "-D", "warnings"];
-    modules(
-        "wasm clippy",
-        &[&["clippy"][..], &target, &packages, &rest].concat(),
-    )
-    .map(passed)
+    modules("wasm clippy", &[&["clippy"][..], &target, &packages, &rest].concat()).map(passed)
 }
 
 /// The package for Node, as a program in Node uses it.
@@ -294,30 +215,22 @@ fn node_tests(
     let mut environment = prepare()?;
     environment.push(("FRESHRANK_CLI", cli()?));
     let mut node = program("node");
-    node.args(["--test", "--test-concurrency=1", "--test-reporter=tap"])
-        .args(files)
-        .envs(environment);
-    node.env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
-        .env("WRANGLER_SEND_METRICS", "false");
+    node.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]).args(files).envs(environment);
+    node.env("CLOUDFLARE_CF_FETCH_ENABLED", "false").env("WRANGLER_SEND_METRICS", "false");
     logged(check, &mut node).map(passed)
 }
 
 fn files_ending(dir: &Path, end: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let paths = entries.map(|entry| entry.path());
-    let mut files: Vec<_> = paths
-        .filter(|path| path.to_string_lossy().ends_with(end))
-        .collect();
+    let mut files: Vec<_> = paths.filter(|path| path.to_string_lossy().ends_with(end)).collect();
     files.sort();
     files
 }
 
 /// The `freshrank` binary, built.
 pub fn cli() -> Outcome<PathBuf> {
-    sh::quietly(
-        "cli",
-        program("cargo").args(["build", "--release", "--locked", "--package", "freshrank-cli"]),
-    )?;
+    sh::quietly("cli", program("cargo").args(["build", "--release", "--locked", "--package", "freshrank-cli"]))?;
     Ok(target("release/freshrank"))
 }
 
@@ -405,18 +318,10 @@ mod tests {
 
     #[test]
     fn the_summaries_of_three_harnesses_add_up() {
-        let rust = "test result: ok. 3 passed; 0 failed; 1 ignored\ntest result: FAILED. 10 passed; 2 failed; 0 ignored";
-        assert_eq!(
-            Tally::read(rust),
-            Tally {
-                passed: 13,
-                failed: 2
-            }
-        );
-        assert_eq!(
-            Tally::read("# tests 5\n# pass 4\n# fail 1\n"),
-            Tally { passed: 4, failed: 1 }
-        );
+        let rust =
+            "test result: ok. 3 passed; 0 failed; 1 ignored\ntest result: FAILED. 10 passed; 2 failed; 0 ignored";
+        assert_eq!(Tally::read(rust), Tally { passed: 13, failed: 2 });
+        assert_eq!(Tally::read("# tests 5\n# pass 4\n# fail 1\n"), Tally { passed: 4, failed: 1 });
         let python = "Ran 7 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=1)";
         assert_eq!(Tally::read(python), Tally { passed: 4, failed: 3 });
         assert_eq!(Tally::read("error: could not compile"), Tally::default());

@@ -52,11 +52,7 @@ impl Weight {
 pub fn run(arguments: &[String]) -> Outcome {
     let lite = arguments.iter().any(|argument| argument == "--lite");
     let weight = if lite { Weight::Lite } else { Weight::Full };
-    let rest: Vec<&str> = arguments
-        .iter()
-        .map(String::as_str)
-        .filter(|argument| *argument != "--lite")
-        .collect();
+    let rest: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--lite").collect();
     let module = match rest[..] {
         ["worker"] => worker(weight)?,
         ["web"] => web(weight)?,
@@ -90,10 +86,7 @@ pub fn web(weight: Weight) -> Outcome<PathBuf> {
         let dir = to.join(kind);
         sh::fresh_dir(&dir)?;
         let mut command = program(&bindgen);
-        command
-            .args(["--target", kind, "--out-name", "freshrank", "--out-dir"])
-            .arg(&dir)
-            .arg(&linked);
+        command.args(["--target", kind, "--out-name", "freshrank", "--out-dir"]).arg(&dir).arg(&linked);
         quietly("wasm-bindgen", &mut command)?;
         optimize(&dir.join("freshrank_bg.wasm"), &named("web", weight))?;
     }
@@ -128,11 +121,7 @@ fn worker_build(wasm: &Wasm, to: &Path, weight: Weight) -> Outcome {
     // Relative to the crate, as worker-build wants it.
     let to = Path::new("../..").join(to.strip_prefix(root()).unwrap_or(to));
     let mut command = wasm.program(worker_build);
-    command
-        .args(["--no-opt", "--profile", "wasm", "--out-dir"])
-        .arg(to)
-        .arg("wasm/worker")
-        .args(weight.features());
+    command.args(["--no-opt", "--profile", "wasm", "--out-dir"]).arg(to).arg("wasm/worker").args(weight.features());
     command.env("WASM_BINDGEN_BIN", bindgen);
     command.env("ESBUILD_BIN", node.join("esbuild"));
     command.env("WASM_OPT_BIN", node.join("wasm-opt"));
@@ -146,19 +135,14 @@ fn is_quick() -> bool {
 
 /// Runs wasm-opt over a module in place, keeping it with its names in `named`. It takes a minute:
 /// the same module is not optimized twice.
-fn optimize(module: &Path, named: &Path) -> Outcome {
+pub fn optimize(module: &Path, named: &Path) -> Outcome {
     let bytes = sh::read_bytes(module)?;
     sh::write(named, &bytes)?;
     if is_quick() {
         return Ok(());
     }
     let mut hasher = DefaultHasher::new();
-    (
-        &bytes,
-        WASM_OPT,
-        sh::read(&root().join("wasm/package-lock.json"))?,
-    )
-        .hash(&mut hasher);
+    (&bytes, WASM_OPT, sh::read(&root().join("wasm/package-lock.json"))?).hash(&mut hasher);
     let known = target("modules/optimized").join(format!("{:016x}.wasm", hasher.finish()));
     if !known.exists() {
         sh::create_dir(&target("modules/optimized"))?;

@@ -34,13 +34,7 @@ pub struct FitOptions {
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self {
-            seed: 1,
-            n_starts: 200,
-            tau: None,
-            n_clusters: None,
-            simulated: None,
-        }
+        Self { seed: 1, n_starts: 200, tau: None, n_clusters: None, simulated: None }
     }
 }
 
@@ -56,10 +50,7 @@ pub fn fit(merchants: &[Merchant], options: &FitOptions) -> Result<CuisineMap, C
     labels.dedup();
     let n = labels.len();
     if n > NO_LABEL {
-        return Err(CuisineError::TooManyLabels {
-            found: n,
-            limit: NO_LABEL,
-        });
+        return Err(CuisineError::TooManyLabels { found: n, limit: NO_LABEL });
     }
 
     let mut counts = vec![0.0; n];
@@ -68,40 +59,25 @@ pub fn fit(merchants: &[Merchant], options: &FitOptions) -> Result<CuisineMap, C
         // A chain of a hundred outlets says once what goes together, not a hundred times.
         let weight = 1.0 / outlets.len() as f64;
         for menu in outlets {
-            let ids: Vec<usize> = menu
-                .iter()
-                .filter_map(|label| labels.binary_search(label).ok())
-                .collect();
+            let ids: Vec<usize> = menu.iter().filter_map(|label| labels.binary_search(label).ok()).collect();
             for &i in &ids {
                 counts[i] += weight;
-                ids.iter()
-                    .filter(|j| **j != i)
-                    .for_each(|j| adjacency[(i, *j)] += weight);
+                ids.iter().filter(|j| **j != i).for_each(|j| adjacency[(i, *j)] += weight);
             }
         }
     }
 
     let degree: Vec<f64> = (0..n).map(|i| (0..n).map(|j| adjacency[(i, j)]).sum()).collect();
     let linked: Vec<usize> = (0..n).filter(|i| degree[*i] > 0.0).collect();
-    let graph = Mat::from_fn(linked.len(), linked.len(), |i, j| {
-        adjacency[(linked[i], linked[j])]
-    });
-    let tau = options
-        .tau
-        .unwrap_or_else(|| degree.iter().sum::<f64>() / linked.len().max(1) as f64);
-    let wanted = options
-        .n_clusters
-        .unwrap_or_else(|| linked.len().div_ceil(10).max(2))
-        .clamp(1, MAX_CLUSTERS)
-        .min(linked.len());
+    let graph = Mat::from_fn(linked.len(), linked.len(), |i, j| adjacency[(linked[i], linked[j])]);
+    let tau = options.tau.unwrap_or_else(|| degree.iter().sum::<f64>() / linked.len().max(1) as f64);
+    let wanted =
+        options.n_clusters.unwrap_or_else(|| linked.len().div_ceil(10).max(2)).clamp(1, MAX_CLUSTERS).min(linked.len());
     let embedding = spectral::embed(&spectral::laplacian(&graph, tau), wanted)
         .ok_or(CuisineError::Eigenvalues { labels: linked.len() })?;
 
     let mut rows: Vec<Option<Vec<f64>>> = vec![None; n];
-    linked
-        .iter()
-        .zip(&embedding.rows)
-        .for_each(|(i, row)| rows[*i].clone_from(row));
+    linked.iter().zip(&embedding.rows).for_each(|(i, row)| rows[*i].clone_from(row));
     let reached: Vec<usize> = (0..n).filter(|i| rows[*i].is_some()).collect();
     let points: Vec<&[f64]> = rows.iter().flatten().map(Vec::as_slice).collect();
     let mass: Vec<f64> = reached.iter().map(|i| counts[*i]).collect();
@@ -113,35 +89,19 @@ pub fn fit(merchants: &[Merchant], options: &FitOptions) -> Result<CuisineMap, C
         None => (0, Vec::new()),
     };
     let mut weights = vec![Vec::new(); n];
-    reached
-        .iter()
-        .zip(shares)
-        .for_each(|(i, share)| weights[*i] = share);
+    reached.iter().zip(shares).for_each(|(i, share)| weights[*i] = share);
 
     let parents = attach(&labels, &vocabulary, &mut rows, &mut weights);
-    let unplaced = labels
-        .iter()
-        .zip(&weights)
-        .filter(|(_, w)| w.is_empty())
-        .map(|(label, _)| label.clone())
-        .collect();
+    let unplaced = labels.iter().zip(&weights).filter(|(_, w)| w.is_empty()).map(|(label, _)| label.clone()).collect();
     let counts: Vec<f64> = counts.into_iter().map(|count| round(count, 1e2)).collect();
-    let unknown = labels
-        .iter()
-        .zip(&counts)
-        .filter(|(label, _)| !vocabulary.knows(label));
+    let unknown = labels.iter().zip(&counts).filter(|(label, _)| !vocabulary.knows(label));
     Ok(CuisineMap {
         format: FORMAT.into(),
         simulated: options.simulated.clone(),
         merchants_sha256: hash(&menus),
         n_clusters,
         tau: round(tau, 1e9),
-        eigenvalues: embedding
-            .eigenvalues
-            .iter()
-            .take(wanted + 1)
-            .map(|value| round(*value, 1e9))
-            .collect(),
+        eigenvalues: embedding.eigenvalues.iter().take(wanted + 1).map(|value| round(*value, 1e9)).collect(),
         weights,
         similarity: (0..n).map(|i| similar(i, &rows)).collect(),
         parents,
@@ -179,28 +139,14 @@ fn hash(menus: &BTreeMap<(Option<&str>, &str), Vec<Vec<String>>>) -> String {
     for ((chain, merchant), outlets) in menus {
         digest.update(format!("{}\t{merchant}\t{outlets:?}\n", chain.unwrap_or("")));
     }
-    digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Without clusters that nobody is in, the heaviest first; among equals the one of the first point.
 fn by_mass(partition: Partition, mass: &[f64]) -> Partition {
-    let of = |c: usize| {
-        partition
-            .cluster
-            .iter()
-            .zip(mass)
-            .filter(|(own, _)| **own == c)
-            .map(|(_, m)| m)
-            .sum::<f64>()
-    };
+    let of = |c: usize| partition.cluster.iter().zip(mass).filter(|(own, _)| **own == c).map(|(_, m)| m).sum::<f64>();
     let first = |c: usize| partition.cluster.iter().position(|own| *own == c);
-    let mut order: Vec<usize> = (0..partition.centroids.len())
-        .filter(|c| first(*c).is_some())
-        .collect();
+    let mut order: Vec<usize> = (0..partition.centroids.len()).filter(|c| first(*c).is_some()).collect();
     order.sort_by(|a, b| of(*b).total_cmp(&of(*a)).then(first(*a).cmp(&first(*b))));
     let place = |c: &usize| order.iter().position(|other| other == c).unwrap_or(0);
     Partition {
@@ -213,23 +159,11 @@ fn by_mass(partition: Partition, mass: &[f64]) -> Partition {
 /// Shares in clusters: the squared cosines to their centroids, of which those of a basis would add up to 1; what is
 /// small is left out.
 fn memberships(points: &[&[f64]], partition: &Partition) -> Vec<Vec<(u8, u8)>> {
-    let length: Vec<f64> = partition
-        .centroids
-        .iter()
-        .map(|centroid| libm::sqrt(dot(centroid, centroid)))
-        .collect();
+    let length: Vec<f64> = partition.centroids.iter().map(|centroid| libm::sqrt(dot(centroid, centroid))).collect();
     let share = |point: &&[f64]| {
-        let cosines = partition
-            .centroids
-            .iter()
-            .zip(&length)
-            .map(|(centroid, length)| dot(point, centroid) / length);
+        let cosines = partition.centroids.iter().zip(&length).map(|(centroid, length)| dot(point, centroid) / length);
         let squares = cosines.map(|cosine| if cosine > 0.0 { cosine * cosine } else { 0.0 });
-        quantized(
-            &squares
-                .map(|square| if square < LEAST_SHARE { 0.0 } else { square })
-                .collect::<Vec<_>>(),
-        )
+        quantized(&squares.map(|square| if square < LEAST_SHARE { 0.0 } else { square }).collect::<Vec<_>>())
     };
     points.iter().map(share).collect()
 }
@@ -248,20 +182,11 @@ fn attach(
         climb.take(labels.len()).find_map(|parent| {
             likeness *= PARENT_SIMILARITY;
             let parent = id(parent)?;
-            Some((
-                parent,
-                rows[parent]
-                    .as_ref()?
-                    .iter()
-                    .map(|x| x * likeness)
-                    .collect::<Vec<_>>(),
-            ))
+            Some((parent, rows[parent].as_ref()?.iter().map(|x| x * likeness).collect::<Vec<_>>()))
         })
     };
     let lost = (0..labels.len()).filter(|i| rows[*i].is_none());
-    let found: Vec<_> = lost
-        .filter_map(|i| ancestor(&labels[i]).map(|(parent, row)| (i, parent, row)))
-        .collect();
+    let found: Vec<_> = lost.filter_map(|i| ancestor(&labels[i]).map(|(parent, row)| (i, parent, row))).collect();
     let mut parents = BTreeMap::new();
     for (i, parent, row) in found {
         rows[i] = Some(row);

@@ -26,9 +26,8 @@ pub struct Embedding {
 #[must_use]
 pub fn laplacian(adjacency: &Mat<f64>, tau: f64) -> Mat<f64> {
     let n = adjacency.nrows();
-    let scale: Vec<f64> = (0..n)
-        .map(|i| 1.0 / libm::sqrt((0..n).map(|j| adjacency[(i, j)]).sum::<f64>() + tau))
-        .collect();
+    let scale: Vec<f64> =
+        (0..n).map(|i| 1.0 / libm::sqrt((0..n).map(|j| adjacency[(i, j)]).sum::<f64>() + tau)).collect();
     Mat::from_fn(n, n, |i, j| scale[i] * adjacency[(i, j)] * scale[j])
 }
 
@@ -38,35 +37,18 @@ pub fn laplacian(adjacency: &Mat<f64>, tau: f64) -> Mat<f64> {
 pub fn embed(laplacian: &Mat<f64>, k: usize) -> Option<Embedding> {
     let n = laplacian.nrows();
     if n == 0 {
-        return Some(Embedding {
-            eigenvalues: Vec::new(),
-            rows: Vec::new(),
-        });
+        return Some(Embedding { eigenvalues: Vec::new(), rows: Vec::new() });
     }
     let eigen = laplacian.self_adjoint_eigen(Side::Lower).ok()?;
     let eigenvalues: Vec<f64> = (0..n).rev().map(|i| eigen.S()[i]).collect();
-    let last = eigenvalues
-        .get(k.min(n).saturating_sub(1))
-        .copied()
-        .unwrap_or(0.0);
-    let leading = eigenvalues
-        .iter()
-        .filter(|value| **value > last - SAME_EIGENVALUE)
-        .count();
+    let last = eigenvalues.get(k.min(n).saturating_sub(1)).copied().unwrap_or(0.0);
+    let leading = eigenvalues.iter().filter(|value| **value > last - SAME_EIGENVALUE).count();
 
     let column = |c: usize| {
         let vector: Vec<f64> = (0..n).map(|i| eigen.U()[(i, n - 1 - c)]).collect();
-        let largest = vector.iter().fold(0.0_f64, |best, x| {
-            if x.abs() > best.abs() + SHORTEST_ROW {
-                *x
-            } else {
-                best
-            }
-        });
-        vector
-            .into_iter()
-            .map(move |x| if largest < 0.0 { -x } else { x })
-            .collect::<Vec<_>>()
+        let largest =
+            vector.iter().fold(0.0_f64, |best, x| if x.abs() > best.abs() + SHORTEST_ROW { *x } else { best });
+        vector.into_iter().map(move |x| if largest < 0.0 { -x } else { x }).collect::<Vec<_>>()
     };
     let columns: Vec<Vec<f64>> = (0..leading).map(column).collect();
     let row = |i: usize| {
@@ -74,10 +56,7 @@ pub fn embed(laplacian: &Mat<f64>, k: usize) -> Option<Embedding> {
         let length = libm::sqrt(dot(&row, &row));
         (length > SHORTEST_ROW).then(|| row.iter().map(|x| x / length).collect())
     };
-    Some(Embedding {
-        rows: (0..n).map(row).collect(),
-        eigenvalues,
-    })
+    Some(Embedding { rows: (0..n).map(row).collect(), eigenvalues })
 }
 
 /// A partition of points.
@@ -135,12 +114,8 @@ pub fn lloyd(points: &[&[f64]], mut centroids: Vec<Vec<f64>>) -> Partition {
             break;
         }
         for (c, centroid) in centroids.iter_mut().enumerate() {
-            let members: Vec<&&[f64]> = points
-                .iter()
-                .zip(&cluster)
-                .filter(|(_, to)| **to == c)
-                .map(|(p, _)| p)
-                .collect();
+            let members: Vec<&&[f64]> =
+                points.iter().zip(&cluster).filter(|(_, to)| **to == c).map(|(p, _)| p).collect();
             if members.is_empty() {
                 let worst = (0..points.len()).reduce(|a, b| if found[b].1 > found[a].1 { b } else { a });
                 *centroid = worst.map_or_else(Vec::new, |i| points[i].to_vec());
@@ -152,23 +127,13 @@ pub fn lloyd(points: &[&[f64]], mut centroids: Vec<Vec<f64>>) -> Partition {
         }
     }
     let inertia = points.iter().map(|point| nearest(point, &centroids).1).sum();
-    Partition {
-        cluster,
-        centroids,
-        inertia,
-    }
+    Partition { cluster, centroids, inertia }
 }
 
 /// The nearest centroid, the first among equals, and the squared distance to it.
 fn nearest(point: &[f64], centroids: &[Vec<f64>]) -> (usize, f64) {
-    let squares = centroids
-        .iter()
-        .map(|centroid| square_distance(point, centroid))
-        .enumerate();
-    squares.fold(
-        (0, f64::INFINITY),
-        |best, next| if next.1 < best.1 { next } else { best },
-    )
+    let squares = centroids.iter().map(|centroid| square_distance(point, centroid)).enumerate();
+    squares.fold((0, f64::INFINITY), |best, next| if next.1 < best.1 { next } else { best })
 }
 
 /// Squared Euclidean distance.
@@ -240,10 +205,7 @@ mod tests {
             for (found, expected) in embedding.eigenvalues.iter().zip(jacobi_eigenvalues(&l)) {
                 assert!((found - expected).abs() < 1e-9, "{found} {expected}");
             }
-            assert!(
-                embedding.eigenvalues[0] < 1.0,
-                "tau draws the largest eigenvalue below 1"
-            );
+            assert!(embedding.eigenvalues[0] < 1.0, "tau draws the largest eigenvalue below 1");
             for row in embedding.rows.iter().flatten() {
                 assert!((dot(row, row) - 1.0).abs() < 1e-12);
             }
@@ -259,10 +221,7 @@ mod tests {
             let partition = k_means(&points, 4, 32, 7).unwrap();
             let cluster = partition.cluster;
             let together = |a: usize, b: usize| (cluster[a] == cluster[b]) == (a / 12 == b / 12);
-            assert!(
-                (0..48).all(|a| (0..48).all(|b| together(a, b))),
-                "seed {seed}: {cluster:?}"
-            );
+            assert!((0..48).all(|a| (0..48).all(|b| together(a, b))), "seed {seed}: {cluster:?}");
         }
     }
 
@@ -281,12 +240,7 @@ mod tests {
         // Four separate pairs: one eigenvalue, four times.
         let a = Mat::from_fn(8, 8, |i, j| if i != j && i / 2 == j / 2 { 1.0 } else { 0.0 });
         let embedding = embed(&laplacian(&a, 1.0), 2).unwrap();
-        assert!(
-            embedding
-                .rows
-                .iter()
-                .all(|row| row.as_ref().is_some_and(|row| row.len() == 4))
-        );
+        assert!(embedding.rows.iter().all(|row| row.as_ref().is_some_and(|row| row.len() == 4)));
     }
 
     #[test]
@@ -305,12 +259,7 @@ mod tests {
         let partition = k_means(&points, 3, 8, 1).unwrap();
         for (point, cluster) in points.iter().zip(&partition.cluster) {
             let own = square_distance(point, &partition.centroids[*cluster]);
-            assert!(
-                partition
-                    .centroids
-                    .iter()
-                    .all(|centroid| square_distance(point, centroid) >= own)
-            );
+            assert!(partition.centroids.iter().all(|centroid| square_distance(point, centroid) >= own));
         }
     }
 }

@@ -3,32 +3,17 @@ use crate::tables::Merchant;
 use proptest::prelude::*;
 
 fn merchant(id: &str, chain: Option<&str>, cuisines: &str) -> Merchant {
-    let cuisines = cuisines
-        .split(';')
-        .filter(|label| !label.is_empty())
-        .map(str::to_owned)
-        .collect();
-    Merchant {
-        merchant_id: id.into(),
-        chain_id: chain.map(Into::into),
-        cuisines,
-        ..Merchant::default()
-    }
+    let cuisines = cuisines.split(';').filter(|label| !label.is_empty()).map(str::to_owned).collect();
+    Merchant { merchant_id: id.into(), chain_id: chain.map(Into::into), cuisines, ..Merchant::default() }
 }
 
 /// Two kitchens that share nobody, each label with the next two of its own.
 fn two_kitchens() -> Vec<Merchant> {
-    let kitchens = [
-        ["sushi", "ramen", "udon", "tempura", "soba"],
-        ["burger", "fries", "hot_dog", "milkshake", "wrap"],
-    ];
+    let kitchens = [["sushi", "ramen", "udon", "tempura", "soba"], ["burger", "fries", "hot_dog", "milkshake", "wrap"]];
     let menus = kitchens.iter().flat_map(|kitchen| {
         (0..15).map(move |i| [kitchen[i % 5], kitchen[(i + 1) % 5], kitchen[(i + 2) % 5]].join(";"))
     });
-    menus
-        .enumerate()
-        .map(|(i, menu)| merchant(&format!("m{i:02}"), None, &menu))
-        .collect()
+    menus.enumerate().map(|(i, menu)| merchant(&format!("m{i:02}"), None, &menu)).collect()
 }
 
 #[test]
@@ -55,10 +40,7 @@ fn a_chain_of_many_outlets_counts_once() {
     let one = fit(&merchants, &FitOptions::default()).unwrap();
     merchants.extend((0..50).map(|i| merchant(&format!("x{i}"), Some("chain"), "sushi;burger")));
     let many = fit(&merchants, &FitOptions::default()).unwrap();
-    assert_eq!(
-        (&one.weights, &one.similarity, &one.merchants),
-        (&many.weights, &many.similarity, &many.merchants)
-    );
+    assert_eq!((&one.weights, &one.similarity, &one.merchants), (&many.weights, &many.similarity, &many.merchants));
 }
 
 #[test]
@@ -71,9 +53,7 @@ fn a_label_that_is_never_beside_another_goes_to_its_parent_or_nowhere() {
     let (yakitori, japanese) = (map.id("yakitori").unwrap(), map.id("japanese").unwrap());
     assert_eq!(map.parents.get("yakitori").map(String::as_str), Some("japanese"));
     assert_eq!(map.weights(yakitori), map.weights(japanese));
-    let likeness = map.similarity[usize::from(yakitori)]
-        .iter()
-        .find(|(id, _)| *id == japanese);
+    let likeness = map.similarity[usize::from(yakitori)].iter().find(|(id, _)| *id == japanese);
     assert_eq!(likeness, Some(&(japanese, 0.8)));
     assert_eq!(map.unplaced, ["klingon"]);
     assert_eq!(map.weights(map.id("klingon").unwrap()), []);
@@ -84,10 +64,7 @@ fn a_label_that_is_never_beside_another_goes_to_its_parent_or_nowhere() {
 fn a_map_survives_the_file_and_a_contradiction_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cuisine-map.json");
-    let options = FitOptions {
-        simulated: Some("simulated for a test".into()),
-        ..FitOptions::default()
-    };
+    let options = FitOptions { simulated: Some("simulated for a test".into()), ..FitOptions::default() };
     let map = fit(&two_kitchens(), &options).unwrap();
     map.write(&path).unwrap();
     let read = CuisineMap::read(&path).unwrap();
@@ -98,19 +75,14 @@ fn a_map_survives_the_file_and_a_contradiction_is_named() {
     broken.weights[3] = vec![(0, 200), (9, 55)];
     broken.write(&path).unwrap();
     let error = CuisineMap::read(&path).unwrap_err().to_string();
-    let expected =
-        "cuisine-map.json: weights: found [(0, 200), (9, 55)], expected up to 3 of 2 clusters, in all 255";
+    let expected = "cuisine-map.json: weights: found [(0, 200), (9, 55)], expected up to 3 of 2 clusters, in all 255";
     assert!(error.ends_with(expected), "{error}");
     assert_ne!(broken.fingerprint(), map.fingerprint());
 }
 
 #[test]
 fn merchants_without_company_make_a_map_without_clusters() {
-    for merchants in [
-        vec![],
-        vec![merchant("a", None, "pizza")],
-        vec![merchant("a", None, "")],
-    ] {
+    for merchants in [vec![], vec![merchant("a", None, "pizza")], vec![merchant("a", None, "")]] {
         let map = fit(&merchants, &FitOptions::default()).unwrap();
         assert_eq!((map.n_clusters, map.unplaced.len()), (0, map.labels.len()));
         assert_eq!(map.blend(&map.ids(&["pizza".into()])), []);
@@ -122,15 +94,9 @@ fn a_merchant_blends_the_clusters_of_its_labels() {
     let map = fit(&two_kitchens(), &FitOptions::default()).unwrap();
     let blend = map.blend(&map.ids(&["sushi".into(), "Burgers".into(), "nowhere".into()]));
     assert_eq!(blend.iter().map(|(_, share)| u32::from(*share)).sum::<u32>(), 255);
-    assert!(
-        blend.iter().all(|(_, share)| (127..=128).contains(share)),
-        "{blend:?}"
-    );
+    assert!(blend.iter().all(|(_, share)| (127..=128).contains(share)), "{blend:?}");
     let total: f64 = map.project(&vec![1.0; map.labels.len()]).iter().sum();
-    assert!(
-        (total - map.labels.len() as f64).abs() < 1e-12,
-        "a projection keeps what is placed"
-    );
+    assert!((total - map.labels.len() as f64).abs() < 1e-12, "a projection keeps what is placed");
 }
 
 proptest! {
@@ -170,10 +136,7 @@ fn ottawa() -> Option<Vec<Merchant>> {
 }
 
 #[test]
-#[allow(
-    clippy::print_stderr,
-    reason = "a skip must be visible, and the map is there to be looked at"
-)]
+#[allow(clippy::print_stderr, reason = "a skip must be visible, and the map is there to be looked at")]
 fn real_cuisines_of_ottawa_keep_their_company() {
     let Some(merchants) = ottawa() else {
         eprintln!("skipped: ../shared/data/osm/ottawa.csv is not here");
@@ -181,44 +144,19 @@ fn real_cuisines_of_ottawa_keep_their_company() {
     };
     let map = fit(&merchants, &FitOptions::default()).unwrap();
     for cluster in map.show() {
-        let labels: Vec<String> = cluster
-            .labels
-            .iter()
-            .take(9)
-            .map(|(label, share)| format!("{label} {share:.2}"))
-            .collect();
-        eprintln!(
-            "{:2} {:7.1} {}",
-            cluster.cluster,
-            cluster.merchants,
-            labels.join(", ")
-        );
+        let labels: Vec<String> =
+            cluster.labels.iter().take(9).map(|(label, share)| format!("{label} {share:.2}")).collect();
+        eprintln!("{:2} {:7.1} {}", cluster.cluster, cluster.merchants, labels.join(", "));
     }
-    eprintln!(
-        "{} labels, tau {}, eigenvalues {:?}",
-        map.labels.len(),
-        map.tau,
-        map.eigenvalues
-    );
-    eprintln!(
-        "attached {:?}\nunplaced {:?}\nunknown {:?}",
-        map.parents, map.unplaced, map.unknown
-    );
+    eprintln!("{} labels, tau {}, eigenvalues {:?}", map.labels.len(), map.tau, map.eigenvalues);
+    eprintln!("attached {:?}\nunplaced {:?}\nunknown {:?}", map.parents, map.unplaced, map.unknown);
     assert_eq!((map.contradiction(), map.n_clusters), (None, 8));
     let alike = |a: &str, b: &str| {
         let b = map.id(b).unwrap();
-        map.similarity[usize::from(map.id(a).unwrap())]
-            .iter()
-            .find(|(id, _)| *id == b)
-            .map_or(0.0, |(_, value)| *value)
+        map.similarity[usize::from(map.id(a).unwrap())].iter().find(|(id, _)| *id == b).map_or(0.0, |(_, value)| *value)
     };
     let cluster = |label: &str| map.weights(map.id(label).unwrap())[0].0;
-    for (a, b) in [
-        ("vietnamese", "thai"),
-        ("noodle", "ramen"),
-        ("burger", "hot_dog"),
-        ("chinese", "sichuan"),
-    ] {
+    for (a, b) in [("vietnamese", "thai"), ("noodle", "ramen"), ("burger", "hot_dog"), ("chinese", "sichuan")] {
         assert!(alike(a, b) > 0.7, "{a} and {b}: {}", alike(a, b));
         assert_eq!(cluster(a), cluster(b), "{a} and {b}");
     }

@@ -45,8 +45,7 @@ impl Vocabulary {
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let table: Table = toml::from_str(text)?;
         let turn = |lists: BTreeMap<String, Vec<String>>| {
-            let pairs =
-                |(to, from): (String, Vec<String>)| from.into_iter().map(move |label| (label, to.clone()));
+            let pairs = |(to, from): (String, Vec<String>)| from.into_iter().map(move |label| (label, to.clone()));
             lists.into_iter().flat_map(pairs).collect()
         };
         Ok(Self {
@@ -64,10 +63,7 @@ impl Vocabulary {
         let lower = label.to_lowercase();
         // An apostrophe joins ("po' boys"), everything else separates.
         let joined = lower.replace(['\'', '’'], "");
-        let words: Vec<&str> = joined
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .collect();
+        let words: Vec<&str> = joined.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
         let plain = words.join("_");
         if plain.is_empty() {
             return None;
@@ -87,10 +83,7 @@ impl Vocabulary {
     pub fn labels(&self, cuisines: &[String]) -> Vec<String> {
         let parts = cuisines.iter().flat_map(|entry| entry.split([';', ',', '|']));
         let mut seen = BTreeSet::new();
-        parts
-            .filter_map(|part| self.normalize(part))
-            .filter(|label| seen.insert(label.clone()))
-            .collect()
+        parts.filter_map(|part| self.normalize(part)).filter(|label| seen.insert(label.clone())).collect()
     }
 
     /// The label that this one is part of.
@@ -102,22 +95,16 @@ impl Vocabulary {
     /// Whether the table names this normalized label at all.
     #[must_use]
     pub fn knows(&self, label: &str) -> bool {
-        let named = |pairs: &BTreeMap<String, String>| {
-            pairs.contains_key(label) || pairs.values().any(|to| to == label)
-        };
-        named(&self.parents)
-            || named(&self.synonyms)
-            || self.keep.contains(label)
-            || self.sensitive.contains(label)
+        let named =
+            |pairs: &BTreeMap<String, String>| pairs.contains_key(label) || pairs.values().any(|to| to == label);
+        named(&self.parents) || named(&self.synonyms) || self.keep.contains(label) || self.sensitive.contains(label)
     }
 
     /// Whether this normalized label can reveal religion or health: one of the listed terms is among its words.
     #[must_use]
     pub fn is_sensitive(&self, label: &str) -> bool {
         let padded = format!("_{label}_");
-        self.sensitive
-            .iter()
-            .any(|term| padded.contains(&format!("_{term}_")))
+        self.sensitive.iter().any(|term| padded.contains(&format!("_{term}_")))
     }
 }
 
@@ -127,18 +114,12 @@ fn singular(label: &str) -> String {
     if ["ss", "us", "is"].iter().any(|ending| label.ends_with(ending)) {
         return label.to_owned();
     }
-    if let Some(stem) = stem("ies").filter(|stem| {
-        !["cook", "smooth", "brown", "vegg"]
-            .iter()
-            .any(|word| stem.ends_with(word))
-    }) {
+    if let Some(stem) =
+        stem("ies").filter(|stem| !["cook", "smooth", "brown", "vegg"].iter().any(|word| stem.ends_with(word)))
+    {
         return format!("{stem}y");
     }
-    if let Some(stem) = stem("es").filter(|stem| {
-        ["ch", "sh", "x", "ss"]
-            .iter()
-            .any(|ending| stem.ends_with(ending))
-    }) {
+    if let Some(stem) = stem("es").filter(|stem| ["ch", "sh", "x", "ss"].iter().any(|ending| stem.ends_with(ending))) {
         return stem.to_owned();
     }
     stem("s").unwrap_or(label).to_owned()
@@ -172,10 +153,7 @@ mod tests {
             assert_eq!(vocabulary.normalize(written).as_deref(), Some(label), "{written}");
         }
         assert_eq!(vocabulary.normalize(" ;-) "), None);
-        assert_eq!(
-            vocabulary.labels(&["Pizza, burgers".into(), "hamburger".into()]),
-            ["pizza", "burger"]
-        );
+        assert_eq!(vocabulary.labels(&["Pizza, burgers".into(), "hamburger".into()]), ["pizza", "burger"]);
     }
 
     #[test]
@@ -188,27 +166,15 @@ mod tests {
                 assert!(seen.insert((what, label)), "{label} is a {what} twice");
             }
         }
-        let targets = table
-            .synonyms
-            .keys()
-            .chain(table.parents.keys())
-            .chain(table.parents.values().flatten());
+        let targets = table.synonyms.keys().chain(table.parents.keys()).chain(table.parents.values().flatten());
         for label in targets.chain(&table.keep) {
-            assert_eq!(
-                vocabulary.normalize(label).as_ref(),
-                Some(label),
-                "not in its own normal form"
-            );
+            assert_eq!(vocabulary.normalize(label).as_ref(), Some(label), "not in its own normal form");
             let climb = std::iter::successors(Some(label.as_str()), |label| vocabulary.parent(label));
             assert!(climb.take(10).count() < 10, "{label} is its own ancestor");
         }
         for written in vocabulary.synonyms.keys() {
             let words = written.split(|c: char| !c.is_alphanumeric());
-            assert_eq!(
-                words.collect::<Vec<_>>().join("_"),
-                *written,
-                "a synonym that no label can match"
-            );
+            assert_eq!(words.collect::<Vec<_>>().join("_"), *written, "a synonym that no label can match");
         }
     }
 

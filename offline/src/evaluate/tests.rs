@@ -35,7 +35,11 @@ fn who_tells_nothing_has_the_harmonic_mean_of_chance() {
     let found = judge(&[0.0; 100], &labels, &[]).unwrap();
     let harmonic: f64 = (1..=100).map(|rank| 1.0 / f64::from(rank)).sum::<f64>() / 100.0;
     assert!((found[0] - harmonic).abs() < TOLERANCE);
-    assert!((found[2] - 0.01).abs() < TOLERANCE && (found[3] - 0.04).abs() < TOLERANCE && (found[4] - 0.1).abs() < TOLERANCE);
+    assert!(
+        (found[2] - 0.01).abs() < TOLERANCE
+            && (found[3] - 0.04).abs() < TOLERANCE
+            && (found[4] - 0.1).abs() < TOLERANCE
+    );
 }
 
 #[test]

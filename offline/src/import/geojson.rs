@@ -39,15 +39,8 @@ struct Feature {
 /// # Errors
 /// The file is not readable, too large, not such a collection, or has no merchant.
 pub fn geojson(path: &Path, options: &OsmOptions) -> Result<(Vec<Merchant>, ImportReport), ImportError> {
-    let io = |source| ImportError::Io {
-        file: path.to_owned(),
-        source,
-    };
-    let format = |found: String| ImportError::Format {
-        file: path.to_owned(),
-        found,
-        expected: EXPECTED,
-    };
+    let io = |source| ImportError::Io { file: path.to_owned(), source };
+    let format = |found: String| ImportError::Format { file: path.to_owned(), found, expected: EXPECTED };
     let bytes = fs::metadata(path).map_err(io)?.len();
     if bytes > MAX_BYTES {
         return Err(format(format!("{bytes} bytes, which is more than {MAX_BYTES}")));
@@ -55,10 +48,7 @@ pub fn geojson(path: &Path, options: &OsmOptions) -> Result<(Vec<Merchant>, Impo
     let text = fs::read(path).map_err(io)?;
     let collection: Collection = serde_json::from_slice(&text).map_err(|err| format(err.to_string()))?;
 
-    let mut report = ImportReport {
-        source: path.display().to_string(),
-        ..ImportReport::default()
-    };
+    let mut report = ImportReport { source: path.display().to_string(), ..ImportReport::default() };
     report.elements.insert("feature", collection.features.len());
     let mut elements: Vec<Found> = Vec::new();
     for feature in collection.features {
@@ -72,9 +62,7 @@ pub fn geojson(path: &Path, options: &OsmOptions) -> Result<(Vec<Merchant>, Impo
             continue;
         }
         let position = mean(corners(&feature.geometry).into_iter());
-        let own = [&feature.id, properties.get("@id").unwrap_or(&Value::Null)]
-            .into_iter()
-            .find_map(id);
+        let own = [&feature.id, properties.get("@id").unwrap_or(&Value::Null)].into_iter().find_map(id);
         let id = own.unwrap_or_else(|| hashed(tags.get("name").map_or("", String::as_str), position));
         elements.push(Found { id, tags, position });
     }
@@ -95,10 +83,7 @@ pub fn geojson(path: &Path, options: &OsmOptions) -> Result<(Vec<Merchant>, Impo
         report.leave_out("the id of another feature", || id);
     }
     if merchants.is_empty() {
-        return Err(ImportError::Nothing {
-            file: path.to_owned(),
-            seen: report.elements.values().sum(),
-        });
+        return Err(ImportError::Nothing { file: path.to_owned(), seen: report.elements.values().sum() });
     }
     Ok((merchants, report))
 }
@@ -120,10 +105,7 @@ fn id(id: &Value) -> Option<String> {
 fn hashed(name: &str, position: Option<(f64, f64)>) -> String {
     let (latitude, longitude) = position.unwrap_or_default();
     let digest = Sha256::digest(format!("{name}|{latitude:.7}|{longitude:.7}"));
-    digest
-        .iter()
-        .take(6)
-        .fold("g".to_owned(), |id, byte| format!("{id}{byte:02x}"))
+    digest.iter().take(6).fold("g".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
 /// The corners of the outer line, (latitude, longitude); none of what is no point on Earth.
@@ -142,8 +124,5 @@ fn corners(geometry: &Value) -> Vec<(f64, f64)> {
     };
     let line = line.as_array().map_or(&[][..], Vec::as_slice);
     let closed = line.len() > 1 && line.first() == line.last();
-    line[..line.len() - usize::from(closed)]
-        .iter()
-        .filter_map(point)
-        .collect()
+    line[..line.len() - usize::from(closed)].iter().filter_map(point).collect()
 }

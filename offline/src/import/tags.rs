@@ -26,16 +26,7 @@ const KEYS: [&str; 13] = [
     "image",
 ];
 
-const AMENITIES: [&str; 8] = [
-    "restaurant",
-    "fast_food",
-    "cafe",
-    "pub",
-    "bar",
-    "biergarten",
-    "food_court",
-    "ice_cream",
-];
+const AMENITIES: [&str; 8] = ["restaurant", "fast_food", "cafe", "pub", "bar", "biergarten", "food_court", "ice_cream"];
 
 /// Categories that say nothing about what is sold there.
 const SAY_NOTHING: [&str; 3] = ["restaurant", "fast_food", "food_court"];
@@ -53,9 +44,7 @@ pub fn food<'t>(get: impl Fn(&str) -> Option<&'t str>) -> Option<(&'static str, 
     let sold = |key, sells: fn(&str) -> bool| get(key)?.split(';').map(str::trim).find(|word| sells(word));
     let shop = |word: &str| Kind::from_word(word) == Some(Kind::Grocery) && word != "grocery";
     let amenity = sold("amenity", |word| AMENITIES.contains(&word));
-    amenity
-        .map(|word| ("amenity", word))
-        .or_else(|| sold("shop", shop).map(|word| ("shop", word)))
+    amenity.map(|word| ("amenity", word)).or_else(|| sold("shop", shop).map(|word| ("shop", word)))
 }
 
 /// An element that sells food, and where it is.
@@ -78,36 +67,23 @@ pub fn merchants(found: Vec<Found>, options: &OsmOptions, report: &mut ImportRep
             items.entry(slug(&brand)).or_insert(item);
         }
     }
-    let brands: std::collections::HashSet<String> = found
-        .iter()
-        .filter_map(|element| get(element, "brand"))
-        .map(|brand| slug(&brand))
-        .collect();
+    let brands: std::collections::HashSet<String> =
+        found.iter().filter_map(|element| get(element, "brand")).map(|brand| slug(&brand)).collect();
 
     let mut merchants = Vec::with_capacity(found.len());
     for element in found {
-        let tag = |key: &str| {
-            element
-                .tags
-                .get(key)
-                .map(|text| text.trim())
-                .filter(|text| !text.is_empty())
-        };
+        let tag = |key: &str| element.tags.get(key).map(|text| text.trim()).filter(|text| !text.is_empty());
         let Some((key, category)) = food(tag) else {
             continue;
         };
         *report.food.entry(format!("{key}={category}")).or_default() += 1;
 
         let Some(name) = tag("name").or_else(|| tag("brand")) else {
-            report.leave_out("no name and no brand", || {
-                format!("{} ({key}={category})", element.id)
-            });
+            report.leave_out("no name and no brand", || format!("{} ({key}={category})", element.id));
             continue;
         };
         let Some((latitude, longitude)) = element.position else {
-            report.leave_out("no position in this extract", || {
-                format!("{} ({name})", element.id)
-            });
+            report.leave_out("no position in this extract", || format!("{} ({name})", element.id));
             continue;
         };
         let chain_id = match (tag("brand:wikidata"), tag("brand")) {
@@ -133,9 +109,7 @@ pub fn merchants(found: Vec<Found>, options: &OsmOptions, report: &mut ImportRep
             .or_else(|| tag("addr:country").filter(|code| code.len() == 2 && code.is_ascii()))
             .map(str::to_uppercase)
             .or_else(|| hours::country(latitude, longitude).map(str::to_owned));
-        let link = ["website", "contact:website", "url", "brand:website"]
-            .into_iter()
-            .find_map(tag);
+        let link = ["website", "contact:website", "url", "brand:website"].into_iter().find_map(tag);
         merchants.push(Merchant {
             name: name.to_owned(),
             chain_id: chain_id.filter(|chain| !chain.is_empty()),
@@ -146,9 +120,7 @@ pub fn merchants(found: Vec<Found>, options: &OsmOptions, report: &mut ImportRep
             cuisines,
             opening_hours: tag("opening_hours").map(str::to_owned),
             url: link.map(str::to_owned),
-            image_url: tag("image")
-                .filter(|image| image.starts_with("https://"))
-                .map(str::to_owned),
+            image_url: tag("image").filter(|image| image.starts_with("https://")).map(str::to_owned),
             merchant_id: element.id.clone(),
             ..Merchant::default()
         });
@@ -160,8 +132,6 @@ pub fn merchants(found: Vec<Found>, options: &OsmOptions, report: &mut ImportRep
 /// A brand as a key: letters and digits in lower case, `_` between words.
 fn slug(brand: &str) -> String {
     let lower = brand.to_lowercase();
-    let words = lower
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty());
+    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("_")
 }

@@ -16,13 +16,7 @@ impl Key {
     /// The key of one thing: `what` separates a merchant from a reader of the same name.
     pub fn new(seed: u64, what: &str, id: &str) -> Self {
         let digest = digest(seed, what, id);
-        Self(
-            digest
-                .iter()
-                .take(8)
-                .rev()
-                .fold(0, |sum, &byte| sum << 8 | u64::from(byte)),
-        )
+        Self(digest.iter().take(8).rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
     }
 
     /// The key of two things together.
@@ -71,11 +65,7 @@ fn unit(bits: u64) -> f64 {
 }
 
 fn digest(seed: u64, what: &str, id: &str) -> [u8; 32] {
-    let hash = Sha256::new()
-        .chain_update(seed.to_le_bytes())
-        .chain_update(what)
-        .chain_update([0])
-        .chain_update(id);
+    let hash = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(what).chain_update([0]).chain_update(id);
     hash.finalize().into()
 }
 
@@ -148,9 +138,7 @@ mod tests {
 
     #[test]
     fn a_normal_has_mean_zero_and_deviation_one() {
-        let draws: Vec<f64> = (0..100_000)
-            .map(|n| Key::new(7, "test", "x").and(n).normal())
-            .collect();
+        let draws: Vec<f64> = (0..100_000).map(|n| Key::new(7, "test", "x").and(n).normal()).collect();
         let mean = draws.iter().sum::<f64>() / 1e5;
         let variance = draws.iter().map(|x| x * x).sum::<f64>() / 1e5 - mean * mean;
         assert!(mean.abs() < 0.02, "{mean}");
@@ -163,10 +151,7 @@ mod tests {
         let mut counts = [0_u32; 3];
         (0..30_000).for_each(|_| counts[dice.pick([1.0, 0.0, 2.0].into_iter()).unwrap()] += 1);
         assert_eq!(counts[1], 0);
-        assert!(
-            (f64::from(counts[2]) / 30_000.0 - 2.0 / 3.0).abs() < 0.02,
-            "{counts:?}"
-        );
+        assert!((f64::from(counts[2]) / 30_000.0 - 2.0 / 3.0).abs() < 0.02, "{counts:?}");
         assert_eq!(dice.pick([0.0].into_iter()), None);
     }
 }

@@ -20,59 +20,29 @@ pub(super) fn latent_fame(key: Key) -> f64 {
 }
 
 /// Fills what is missing. `start` is the first moment of the window.
-pub(super) fn enrich(
-    merchant: &mut Merchant,
-    parameters: &Parameters,
-    groups: &Groups,
-    seed: u64,
-    start: Timestamp,
-) {
+pub(super) fn enrich(merchant: &mut Merchant, parameters: &Parameters, groups: &Groups, seed: u64, start: Timestamp) {
     let key = Key::new(seed, "merchant", &merchant.merchant_id);
     let draw = |fact: u64| key.and(100 + fact);
     let p = &parameters.merchants;
     let weights = groups.of(&merchant.cuisines);
     let typical = |usual: f64, value: fn(&super::parameters::Group) -> f64| {
         let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
-        let sum: f64 = weights
-            .iter()
-            .map(|&(group, weight)| weight * value(&parameters.groups[group]))
-            .sum();
+        let sum: f64 = weights.iter().map(|&(group, weight)| weight * value(&parameters.groups[group])).sum();
         if total > 0.0 { sum / total } else { usual }
     };
 
     let from = *merchant.listed_from.get_or_insert_with(|| {
         let late = draw(0).uniform() < p.listed_late_share;
-        let span = if late {
-            f64::from(parameters.window.days)
-        } else {
-            -1095.0
-        };
+        let span = if late { f64::from(parameters.window.days) } else { -1095.0 };
         start + (draw(1).uniform() * span) as i64 * DAY
     });
     let price = typical(1.8, |group| group.price) + 0.6 * draw(2).normal();
-    merchant
-        .price_band
-        .get_or_insert(clamp(price.round(), 1.0, 4.0) as u8);
-    let prep = typical(
-        if merchant.kind == Kind::Restaurant {
-            18.0
-        } else {
-            14.0
-        },
-        |group| group.prep,
-    );
-    merchant
-        .prep_minutes
-        .get_or_insert(clamp((prep * draw(3).spread(0.25)).round(), 4.0, 60.0) as f32);
+    merchant.price_band.get_or_insert(clamp(price.round(), 1.0, 4.0) as u8);
+    let prep = typical(if merchant.kind == Kind::Restaurant { 18.0 } else { 14.0 }, |group| group.prep);
+    merchant.prep_minutes.get_or_insert(clamp((prep * draw(3).spread(0.25)).round(), 4.0, 60.0) as f32);
     let [near, far] = p.radius_km;
-    merchant
-        .delivery_radius_km
-        .get_or_insert(tenth(near + (far - near) * draw(4).uniform()));
-    let fee = if draw(5).uniform() < p.fee_free_share {
-        0.0
-    } else {
-        0.9 + (p.fee_max - 0.9) * draw(6).uniform()
-    };
+    merchant.delivery_radius_km.get_or_insert(tenth(near + (far - near) * draw(4).uniform()));
+    let fee = if draw(5).uniform() < p.fee_free_share { 0.0 } else { 0.9 + (p.fee_max - 0.9) * draw(6).uniform() };
     merchant.delivery_fee.get_or_insert(tenth(fee));
     rate(merchant, p, key, from, start);
 }
@@ -92,8 +62,7 @@ fn rate(merchant: &mut Merchant, p: &Merchants, key: Key, from: Timestamp, start
     merchant.observed_at = Some(if from > start { from } else { start });
     if from <= start {
         let years = (start - from) as f64 / (365.0 * DAY as f64);
-        let count =
-            (p.rating_count_median * years * libm::exp(0.8 * fame + 0.5 * key.and(121).normal())).round();
+        let count = (p.rating_count_median * years * libm::exp(0.8 * fame + 0.5 * key.and(121).normal())).round();
         let noise = 0.8 / libm::sqrt(count + 1.0) * key.and(122).normal();
         merchant.rating_count = Some(count as u32);
         // Nobody has rated it: no rating, rather than a zero.

@@ -9,12 +9,8 @@ use freshrank::geo::Point;
 use freshrank::time::{DAY_MINUTES, Local};
 
 /// Minutes of the day between which a daypart's orders are placed, with the busiest; 1560 is 02:00.
-const HOURS: [[f64; 3]; 4] = [
-    [420.0, 540.0, 660.0],
-    [660.0, 720.0, 960.0],
-    [960.0, 1110.0, 1320.0],
-    [1320.0, 1350.0, 1560.0],
-];
+const HOURS: [[f64; 3]; 4] =
+    [[420.0, 540.0, 660.0], [660.0, 720.0, 960.0], [960.0, 1110.0, 1320.0], [1320.0, 1350.0, 1560.0]];
 
 /// The daypart a reader falls back to when nobody is open.
 const EVENING: usize = 2;
@@ -73,29 +69,15 @@ impl Stage<'_> {
         let mut dice = Dice::new(self.oracle.seed(), "life", number);
         let days = f64::from(parameters.window.days);
         let launch = dice.chance(parameters.readers.launch_share);
-        let arrival = self.oracle.start()
-            + (dice.uniform() * if launch && days > 28.0 { 28.0 } else { days } * 86_400.0) as i64;
+        let arrival =
+            self.oracle.start() + (dice.uniform() * if launch && days > 28.0 { 28.0 } else { days } * 86_400.0) as i64;
         let spots = self.spots(&parameters.places, &mut dice, arrival);
         let user_id = format!("u{number:06}");
         let soul = self.oracle.soul(&user_id);
         let reader = self.reader(user_id, &soul, arrival, &mut dice);
         let home = spots[0].point;
-        let life = Life {
-            reader,
-            soul,
-            home,
-            places: vec![],
-            orders: vec![],
-            past: vec![],
-            events: vec![],
-        };
-        let mut living = Living {
-            stage: self,
-            dice,
-            life,
-            spots,
-            journey: None,
-        };
+        let life = Life { reader, soul, home, places: vec![], orders: vec![], past: vec![], events: vec![] };
+        let mut living = Living { stage: self, dice, life, spots, journey: None };
         living.app_open(arrival, home);
         if !living.dice.chance(parameters.readers.never_order_share) {
             living.order_on(arrival, &parameters.pace);
@@ -116,12 +98,7 @@ impl Stage<'_> {
         Reader {
             user_id,
             market: Some(self.market.into()),
-            locale: Some(
-                locales
-                    .and_then(|locales| dice.name(locales))
-                    .unwrap_or("en")
-                    .into(),
-            ),
+            locale: Some(locales.and_then(|locales| dice.name(locales)).unwrap_or("en").into()),
             consent,
             membership: Some(soul.member),
             since: Some(since),
@@ -132,11 +109,7 @@ impl Stage<'_> {
     fn spots(&self, p: &Places, dice: &mut Dice, at: Timestamp) -> Vec<Spot> {
         let count = 1 + dice.pick(p.counts.iter().copied()).unwrap_or(0);
         let leanings = [p.home, p.work, p.other, p.other];
-        let spot = |leaning: &Dayparts| Spot {
-            point: self.anywhere(dice, at),
-            leaning: *leaning,
-            place: None,
-        };
+        let spot = |leaning: &Dayparts| Spot { point: self.anywhere(dice, at), leaning: *leaning, place: None };
         leanings.iter().take(count).map(spot).collect()
     }
 
@@ -144,10 +117,7 @@ impl Stage<'_> {
     fn anywhere(&self, dice: &mut Dice, at: Timestamp) -> Point {
         let mut anchor = Point::ORIGIN;
         for _ in 0..8 {
-            anchor = self
-                .oracle
-                .point(dice.below(self.oracle.len()))
-                .unwrap_or(Point::ORIGIN);
+            anchor = self.oracle.point(dice.below(self.oracle.len())).unwrap_or(Point::ORIGIN);
             let point = scatter(anchor, self.oracle.parameters().places.scatter_km, dice);
             if self.oracle.delivering(point, at).len() >= 5 {
                 return point;
@@ -172,8 +142,7 @@ impl Living<'_> {
         let p = &oracle.parameters().places;
         let stay = libm::pow(self.dice.uniform(), pace.stay_power);
         let gap_days = pace.gap_days * libm::exp(pace.gap_spread_readers * self.dice.normal());
-        let new_share =
-            p.new_share * libm::exp(p.new_spread * self.dice.normal() - p.new_spread * p.new_spread / 2.0);
+        let new_share = p.new_share * libm::exp(p.new_spread * self.dice.normal() - p.new_spread * p.new_spread / 2.0);
         let lean: Dayparts = [0, 1, 2, 3].map(|_| libm::exp(pace.daypart_spread * self.dice.normal()));
 
         let mut due = oracle.local(arrival).minutes + 5;
@@ -207,32 +176,14 @@ impl Living<'_> {
     /// The wall-clock time of an order that is due, and its daypart.
     fn hour(&mut self, due: i64, pace: &Pace, lean: &Dayparts, forced: Option<usize>) -> (Local, usize) {
         let mut day = due.div_euclid(DAY_MINUTES);
-        while !self
-            .dice
-            .chance(pace.weekdays[freshrank::time::weekday(day) as usize % 7])
-        {
+        while !self.dice.chance(pace.weekdays[freshrank::time::weekday(day) as usize % 7]) {
             day += 1;
         }
         let weekend = freshrank::time::weekday(day) >= 5;
-        let usual = if weekend {
-            &pace.dayparts_weekend
-        } else {
-            &pace.dayparts_weekday
-        };
-        let daypart = forced
-            .or_else(|| self.dice.pick(usual.iter().zip(lean).map(|(a, b)| a * b)))
-            .unwrap_or(EVENING);
+        let usual = if weekend { &pace.dayparts_weekend } else { &pace.dayparts_weekday };
+        let daypart = forced.or_else(|| self.dice.pick(usual.iter().zip(lean).map(|(a, b)| a * b))).unwrap_or(EVENING);
         let minutes = day * DAY_MINUTES + triangular(HOURS[daypart], self.dice.uniform()) as i64;
-        (
-            Local {
-                minutes: if minutes < due {
-                    minutes + DAY_MINUTES
-                } else {
-                    minutes
-                },
-            },
-            daypart,
-        )
+        (Local { minutes: if minutes < due { minutes + DAY_MINUTES } else { minutes } }, daypart)
     }
 
     /// Where the order goes.
@@ -246,10 +197,7 @@ impl Living<'_> {
             if self.dice.chance(p.travel_share) {
                 let days = self.dice.between(p.travel_days);
                 let spot = self.far(at);
-                self.journey = Some(Journey {
-                    spot,
-                    until: at + (days * 86_400.0) as i64,
-                });
+                self.journey = Some(Journey { spot, until: at + (days * 86_400.0) as i64 });
                 return spot;
             }
             if self.dice.chance(p.unused_share)
@@ -259,23 +207,14 @@ impl Living<'_> {
             }
             let point = self.stage.anywhere(&mut self.dice, at);
             // A guest comes back, but seldom.
-            self.spots.push(Spot {
-                point,
-                leaning: p.other.map(|x| 0.3 * x),
-                place: None,
-            });
+            self.spots.push(Spot { point, leaning: p.other.map(|x| 0.3 * x), place: None });
             return self.spots.len() - 1;
         }
-        self.regular(daypart, |spot| first || spot.place.is_some())
-            .unwrap_or(0)
+        self.regular(daypart, |spot| first || spot.place.is_some()).unwrap_or(0)
     }
 
     fn regular(&mut self, daypart: usize, may: impl Fn(&Spot) -> bool + Clone) -> Option<usize> {
-        self.dice.pick(
-            self.spots
-                .iter()
-                .map(move |spot| if may(spot) { spot.leaning[daypart] } else { 0.0 }),
-        )
+        self.dice.pick(self.spots.iter().map(move |spot| if may(spot) { spot.leaning[daypart] } else { 0.0 }))
     }
 
     /// The farthest of a few places; nobody returns to it after the journey.
@@ -288,11 +227,7 @@ impl Living<'_> {
                 best = other;
             }
         }
-        self.spots.push(Spot {
-            point: best,
-            leaning: [0.0; 4],
-            place: None,
-        });
+        self.spots.push(Spot { point: best, leaning: [0.0; 4], place: None });
         self.spots.len() - 1
     }
 
@@ -319,11 +254,7 @@ impl Living<'_> {
             latitude: Some(point.latitude()),
             longitude: Some(point.longitude()),
             value: Some((basket * 10.0).round() as f32 / 10.0),
-            status: if cancelled {
-                Status::Cancelled
-            } else {
-                Status::Completed
-            },
+            status: if cancelled { Status::Cancelled } else { Status::Completed },
         });
         self.life.past.push(Past { merchant, at });
         true
@@ -332,22 +263,10 @@ impl Living<'_> {
     /// Multinomial logit: adding Gumbel noise to every utility and taking the greatest is drawing with
     /// probability proportional to its exponential.
     fn choose(&mut self, at: Timestamp, point: Point, candidates: &[(u32, f64)]) -> Option<u32> {
-        let moment = self
-            .stage
-            .oracle
-            .moment(&self.life.soul, at, point, &self.life.past);
-        let utilities: Vec<f64> = candidates
-            .iter()
-            .map(|&candidate| moment.utility_at(candidate))
-            .collect();
-        let best = utilities
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, |a, b| if b > a { b } else { a });
-        let weights: Vec<f64> = utilities
-            .iter()
-            .map(|utility| libm::exp(utility - best))
-            .collect();
+        let moment = self.stage.oracle.moment(&self.life.soul, at, point, &self.life.past);
+        let utilities: Vec<f64> = candidates.iter().map(|&candidate| moment.utility_at(candidate)).collect();
+        let best = utilities.iter().copied().fold(f64::NEG_INFINITY, |a, b| if b > a { b } else { a });
+        let weights: Vec<f64> = utilities.iter().map(|utility| libm::exp(utility - best)).collect();
         let chosen = self.dice.pick(weights.iter().copied())?;
         candidates.get(chosen).map(|&(merchant, _)| merchant)
     }
@@ -370,11 +289,7 @@ impl Living<'_> {
     /// What the app saw around an order.
     fn surround(&mut self, at: Timestamp, point: Point, new_place: bool, merchant_id: &str) {
         let p: &App = &self.stage.oracle.parameters().app;
-        let trip = if new_place {
-            p.trip_to_new_place
-        } else {
-            p.trip_to_known_place
-        };
+        let trip = if new_place { p.trip_to_new_place } else { p.trip_to_known_place };
         // The very first order is at home, as a rule.
         if self.dice.chance(trip) && !self.life.orders.is_empty() {
             let minutes = self.dice.between([10.0, 180.0]) as i64;
@@ -424,11 +339,7 @@ fn scatter(around: Point, mean_km: f64, dice: &mut Dice) -> Point {
     let north = km * libm::sin(angle) / KM_PER_DEGREE;
     let east = km * libm::cos(angle) / (KM_PER_DEGREE * libm::cos(around.latitude().to_radians()));
     let millionth = |x: f64| (x * 1e6).round() / 1e6;
-    Point::new(
-        millionth(around.latitude() + north),
-        millionth(around.longitude() + east),
-    )
-    .unwrap_or(around)
+    Point::new(millionth(around.latitude() + north), millionth(around.longitude() + east)).unwrap_or(around)
 }
 
 /// The inverse distribution function of a triangle.

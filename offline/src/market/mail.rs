@@ -32,32 +32,16 @@ pub fn send(stage: &Stage<'_>, lives: &[Life]) -> Vec<Event> {
     let mut counts = Counts::new();
     let mut counted = 0;
     let mut events = Vec::new();
-    for (round, day) in (0..oracle.parameters().window.days)
-        .step_by(usize::from(p.every_days))
-        .enumerate()
-    {
+    for (round, day) in (0..oracle.parameters().window.days).step_by(usize::from(p.every_days)).enumerate() {
         let minute = i64::from(p.minute_of_day[round % 2]);
-        let at = oracle.at(Local {
-            minutes: (first_day + i64::from(day)) * DAY_MINUTES + minute,
-        });
+        let at = oracle.at(Local { minutes: (first_day + i64::from(day)) * DAY_MINUTES + minute });
         for &(_, cell, merchant) in orders[counted..].iter().take_while(|order| order.0 < at) {
             *counts.entry(cell).or_default().entry(merchant).or_default() += 1;
             counted += 1;
         }
-        let popular: HashMap<Cell, Vec<(u32, f64)>> = counts
-            .iter()
-            .map(|(&cell, merchants)| (cell, most(merchants, p.considered)))
-            .collect();
-        let write = |(number, life)| {
-            Letter {
-                stage,
-                life,
-                number,
-                round,
-                popular: &popular,
-            }
-            .write(at)
-        };
+        let popular: HashMap<Cell, Vec<(u32, f64)>> =
+            counts.iter().map(|(&cell, merchants)| (cell, most(merchants, p.considered))).collect();
+        let write = |(number, life)| Letter { stage, life, number, round, popular: &popular }.write(at);
         let letters: Vec<Vec<Event>> = lives.par_iter().enumerate().map(write).collect();
         events.extend(letters.into_iter().flatten());
     }
@@ -73,15 +57,10 @@ fn ordered(life: &Life) -> impl Iterator<Item = (Timestamp, Cell, u32)> {
 
 /// The most ordered from, with ln(1 + orders); equal ones in the order of the table.
 fn most(merchants: &BTreeMap<u32, u32>, considered: usize) -> Vec<(u32, f64)> {
-    let mut all: Vec<(u32, u32)> = merchants
-        .iter()
-        .map(|(&merchant, &count)| (merchant, count))
-        .collect();
+    let mut all: Vec<(u32, u32)> = merchants.iter().map(|(&merchant, &count)| (merchant, count)).collect();
     all.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
     all.truncate(considered);
-    all.into_iter()
-        .map(|(merchant, count)| (merchant, libm::log1p(f64::from(count))))
-        .collect()
+    all.into_iter().map(|(merchant, count)| (merchant, libm::log1p(f64::from(count)))).collect()
 }
 
 /// One reader's message of one round.
@@ -103,24 +82,15 @@ impl Letter<'_> {
         let mut dice = Dice::new(self.stage.oracle.seed(), "mail", self.number * 1024 + self.round);
         let sent = at + dice.below(1200) as i64;
         let slate = self.slate(p, sent, &mut dice);
-        if slate.len() < p.slots {
-            Vec::new()
-        } else {
-            self.read(p, sent, &slate, &mut dice)
-        }
+        if slate.len() < p.slots { Vec::new() } else { self.read(p, sent, &slate, &mut dice) }
     }
 
     fn slate(&self, p: &Mail, at: Timestamp, dice: &mut Dice) -> Vec<Slot> {
         let mut left: Vec<(u32, f64)> = self.stage.candidates(self.life.home, at);
-        let popular = self
-            .popular
-            .get(&self.life.home.cell())
-            .map_or(&[][..], Vec::as_slice);
+        let popular = self.popular.get(&self.life.home.cell()).map_or(&[][..], Vec::as_slice);
         let popular: BTreeMap<u32, f64> = popular.iter().copied().collect();
         left.iter_mut().for_each(|(merchant, weight)| {
-            *weight = popular
-                .get(merchant)
-                .map_or(0.0, |score| libm::exp(score / p.temperature));
+            *weight = popular.get(merchant).map_or(0.0, |score| libm::exp(score / p.temperature));
         });
         let mut slate = Vec::with_capacity(p.slots);
         while slate.len() < p.slots && !left.is_empty() {
@@ -128,20 +98,13 @@ impl Letter<'_> {
             let explore = if total > 0.0 { p.explore } else { 1.0 };
             let even = explore / left.len() as f64;
             let share = |weight: f64| {
-                if total > 0.0 {
-                    (1.0 - explore) * weight / total + even
-                } else {
-                    even
-                }
+                if total > 0.0 { (1.0 - explore) * weight / total + even } else { even }
             };
             let Some(chosen) = dice.pick(left.iter().map(|&(_, weight)| share(weight))) else {
                 break;
             };
             let (merchant, weight) = left.remove(chosen);
-            slate.push(Slot {
-                merchant,
-                propensity: share(weight),
-            });
+            slate.push(Slot { merchant, propensity: share(weight) });
         }
         slate
     }
@@ -154,21 +117,11 @@ impl Letter<'_> {
         let mailbox = at_share(mailboxes, key.uniform());
         let [seldom, often] = p.open_rate;
         let open_rate = seldom + (often - seldom) * key.and(1).uniform();
-        let mut log = Log {
-            letter: self,
-            slate,
-            events: Vec::new(),
-        };
+        let mut log = Log { letter: self, slate, events: Vec::new() };
 
-        let opened = dice
-            .chance(open_rate)
-            .then(|| sent + 60 + dice.exponential(5.0 * 3600.0) as i64);
+        let opened = dice.chance(open_rate).then(|| sent + 60 + dice.exponential(5.0 * 3600.0) as i64);
         // Apple's relay fetches every picture soon after delivery, read or not.
-        let fetched = if mailbox == "apple" {
-            Some(sent + dice.between([60.0, 1800.0]) as i64)
-        } else {
-            opened
-        };
+        let fetched = if mailbox == "apple" { Some(sent + dice.between([60.0, 1800.0]) as i64) } else { opened };
         if dice.chance(p.scanner_share) {
             log.all(sent + 5, "click", "scanner");
         }
@@ -223,11 +176,7 @@ impl Log<'_> {
             user_id: letter.life.reader.user_id.clone(),
             at,
             kind: kind.into(),
-            merchant_id: Some(
-                letter.stage.merchants[shown.merchant as usize]
-                    .merchant_id
-                    .clone(),
-            ),
+            merchant_id: Some(letter.stage.merchants[shown.merchant as usize].merchant_id.clone()),
             latitude: None,
             longitude: None,
             message_id: Some(format!("m{:02}-{}", letter.round, letter.life.reader.user_id)),

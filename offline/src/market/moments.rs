@@ -40,11 +40,7 @@ impl Moments {
         let (mut gaps, mut later, mut repeats, mut new_places) = (Vec::new(), 0_usize, 0_usize, 0_usize);
         for orders in readers.values_mut() {
             orders.sort_by_key(|order| order.ordered_at);
-            gaps.extend(
-                orders
-                    .windows(2)
-                    .map(|two| (two[1].ordered_at - two[0].ordered_at) as f64 / 86_400.0),
-            );
+            gaps.extend(orders.windows(2).map(|two| (two[1].ordered_at - two[0].ordered_at) as f64 / 86_400.0));
             let (mut merchants, mut places) = (BTreeSet::new(), BTreeSet::new());
             for (n, order) in orders.iter().enumerate() {
                 let known = !merchants.insert(&order.merchant_id);
@@ -78,11 +74,7 @@ impl Moments {
 }
 
 fn share(part: usize, whole: usize) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// The value at this share of the sorted values; 0 of none.
@@ -113,14 +105,8 @@ mod tests {
             order("b", "x", 5, "home"),
             order("c", "z", 5, "home"),
         ];
-        let moments = Moments::of(&Tables {
-            orders,
-            ..Tables::default()
-        });
-        assert_eq!(
-            (moments.readers, moments.median_orders, moments.median_gap_days),
-            (3, 1.0, 7.0)
-        );
+        let moments = Moments::of(&Tables { orders, ..Tables::default() });
+        assert_eq!((moments.readers, moments.median_orders, moments.median_gap_days), (3, 1.0, 7.0));
         assert_eq!((moments.repeat_share, moments.new_place_share), (0.5, 0.5));
     }
 }

@@ -158,48 +158,22 @@ impl Oracle {
     ) -> Result<Self, MarketError> {
         let start = start(parameters, &zone)?;
         let groups = Groups::new(parameters, seed);
-        let labels = numbered(
-            merchants
-                .iter()
-                .flat_map(|m| m.cuisines.iter().map(String::as_str)),
-        );
+        let labels = numbered(merchants.iter().flat_map(|m| m.cuisines.iter().map(String::as_str)));
         let chains = numbered(merchants.iter().filter_map(|m| m.chain_id.as_deref()));
-        let index: HashMap<String, u32> = (0..)
-            .zip(merchants)
-            .map(|(n, merchant)| (merchant.merchant_id.clone(), n))
-            .collect();
+        let index: HashMap<String, u32> =
+            (0..).zip(merchants).map(|(n, merchant)| (merchant.merchant_id.clone(), n)).collect();
         let mut sites = merchants
             .iter()
             .map(|merchant| Site::new(merchant, parameters, seed, &groups, &labels, &chains))
             .collect::<Result<Vec<Site>, _>>()?;
         for offer in offers {
-            if let Some(site) = index
-                .get(&offer.merchant_id)
-                .and_then(|&n| sites.get_mut(n as usize))
-            {
+            if let Some(site) = index.get(&offer.merchant_id).and_then(|&n| sites.get_mut(n as usize)) {
                 site.deals.push(Deal::new(offer, site.fee));
             }
         }
-        let labels = labels
-            .keys()
-            .map(|label| Key::new(seed, "label", label))
-            .collect();
-        let reaches = merchants
-            .iter()
-            .zip(&sites)
-            .map(|(merchant, site)| Reach::new(merchant, site.point))
-            .collect();
-        Ok(Self {
-            parameters: parameters.clone(),
-            seed,
-            zone,
-            start,
-            groups,
-            labels,
-            sites,
-            reaches,
-            index,
-        })
+        let labels = labels.keys().map(|label| Key::new(seed, "label", label)).collect();
+        let reaches = merchants.iter().zip(&sites).map(|(merchant, site)| Reach::new(merchant, site.point)).collect();
+        Ok(Self { parameters: parameters.clone(), seed, zone, start, groups, labels, sites, reaches, index })
     }
 
     /// Reads oracle.json beside the tables it was written with.
@@ -208,26 +182,14 @@ impl Oracle {
     /// The file is not there, is no oracle, or the tables hold no merchant.
     pub fn read(directory: &Path, tables: &Tables) -> Result<Self, MarketError> {
         let path = directory.join(FILE);
-        let wrong = |what: String| MarketError::Oracle {
-            path: path.clone(),
-            what,
-        };
+        let wrong = |what: String| MarketError::Oracle { path: path.clone(), what };
         let text = std::fs::read_to_string(&path).map_err(|err| wrong(err.to_string()))?;
         let file: File = serde_json::from_str(&text).map_err(|err| wrong(err.to_string()))?;
         if file.format != FORMAT {
-            return Err(wrong(format!(
-                "found format {:?}, expected {FORMAT:?}",
-                file.format
-            )));
+            return Err(wrong(format!("found format {:?}, expected {FORMAT:?}", file.format)));
         }
         let zone = super::zone_of(&file.time_zone).map_err(|err| wrong(err.to_string()))?;
-        Self::new(
-            &tables.merchants,
-            &tables.offers,
-            &file.parameters,
-            file.seed,
-            zone,
-        )
+        Self::new(&tables.merchants, &tables.offers, &file.parameters, file.seed, zone)
     }
 
     /// Writes oracle.json beside the tables.
@@ -243,10 +205,7 @@ impl Oracle {
             time_zone: self.zone.iana_name().unwrap_or("UTC").into(),
             parameters: self.parameters.clone(),
         };
-        let wrong = |what: String| MarketError::Oracle {
-            path: path.clone(),
-            what,
-        };
+        let wrong = |what: String| MarketError::Oracle { path: path.clone(), what };
         let text = serde_json::to_string_pretty(&file).map_err(|err| wrong(err.to_string()))?;
         std::fs::write(&path, text + "\n").map_err(|err| wrong(err.to_string()))
     }
@@ -285,11 +244,7 @@ impl Oracle {
         Soul {
             key,
             taste: (0..groups).map(|group| key.and(1000 + group).normal()).collect(),
-            labels: self
-                .labels
-                .iter()
-                .map(|&label| key.with(label).normal())
-                .collect(),
+            labels: self.labels.iter().map(|&label| key.with(label).normal()).collect(),
             distance: key.and(1).spread(u.distance_spread),
             price: 2.0 + 0.7 * key.and(2).normal(),
             habit: key.and(3).spread(u.habit_spread),
@@ -305,10 +260,7 @@ impl Oracle {
         let local = self.local(at);
         let month = (at - self.start).div_euclid(30 * DAY) as u64;
         let drift = soul.key.and(month.wrapping_add(1 << 32));
-        let taste = (0..)
-            .zip(&soul.taste)
-            .map(|(n, taste)| taste + u.taste_drift * drift.and(n).normal())
-            .collect();
+        let taste = (0..).zip(&soul.taste).map(|(n, taste)| taste + u.taste_drift * drift.and(n).normal()).collect();
 
         let mut own: BTreeMap<u32, (f64, Timestamp)> = BTreeMap::new();
         let mut chains: BTreeMap<u32, f64> = BTreeMap::new();
@@ -316,10 +268,7 @@ impl Oracle {
             let age_days = (at - past.at) as f64 / DAY as f64;
             let weight = libm::exp2(-age_days / u.habit_half_life_days);
             let entry = own.entry(past.merchant).or_insert((0.0, past.at));
-            *entry = (
-                entry.0 + weight,
-                if past.at > entry.1 { past.at } else { entry.1 },
-            );
+            *entry = (entry.0 + weight, if past.at > entry.1 { past.at } else { entry.1 });
             if let Some(chain) = self.sites.get(past.merchant as usize).and_then(|site| site.chain) {
                 *chains.entry(chain).or_default() += weight;
             }
@@ -421,11 +370,7 @@ const EARTH_RADIUS_KM: f64 = 6371.0088;
 fn unit(point: Point) -> [f64; 3] {
     let (north, east) = (point.latitude().to_radians(), point.longitude().to_radians());
     let across = libm::cos(north);
-    [
-        across * libm::cos(east),
-        across * libm::sin(east),
-        libm::sin(north),
-    ]
+    [across * libm::cos(east), across * libm::sin(east), libm::sin(north)]
 }
 
 /// The square of the straight line between two points of the unit sphere.
@@ -439,11 +384,7 @@ fn chord_square(a: [f64; 3], b: [f64; 3]) -> f64 {
 fn arc_km(chord_square: f64) -> f64 {
     let half = libm::sqrt(chord_square) / 2.0;
     let half = if half < 1.0 { half } else { 1.0 };
-    let angle = if half < 1e-3 {
-        half + half * half * half / 6.0
-    } else {
-        libm::asin(half)
-    };
+    let angle = if half < 1e-3 { half + half * half * half / 6.0 } else { libm::asin(half) };
     2.0 * EARTH_RADIUS_KM * angle
 }
 
@@ -456,54 +397,30 @@ impl Moment<'_> {
         self.oracle
             .reaches
             .get(merchant as usize)
-            .map_or(f64::NEG_INFINITY, |reach| {
-                self.utility_at((merchant, distance_km(reach)))
-            })
+            .map_or(f64::NEG_INFINITY, |reach| self.utility_at((merchant, distance_km(reach))))
     }
 
     /// The same where the distance is known already, kilometres.
     pub(super) fn utility_at(&self, (merchant, distance_km): (u32, f64)) -> f64 {
-        self.oracle
-            .sites
-            .get(merchant as usize)
-            .map_or(f64::NEG_INFINITY, |site| self.of(merchant, site, distance_km))
+        self.oracle.sites.get(merchant as usize).map_or(f64::NEG_INFINITY, |site| self.of(merchant, site, distance_km))
     }
 
     fn of(&self, merchant: u32, site: &Site, distance_km: f64) -> f64 {
         let (u, unseen) = (&self.oracle.parameters.utility, &self.oracle.parameters.unseen);
         let own = self.own.get(&merchant);
 
-        let taste: f64 = self
-            .taste
-            .iter()
-            .zip(&site.vector)
-            .map(|(taste, at)| taste * at)
-            .sum();
-        let labels: f64 = site
-            .labels
-            .iter()
-            .filter_map(|&label| self.soul.labels.get(label as usize))
-            .sum();
-        let label = if site.labels.is_empty() {
-            0.0
-        } else {
-            labels / libm::sqrt(site.labels.len() as f64)
-        };
+        let taste: f64 = self.taste.iter().zip(&site.vector).map(|(taste, at)| taste * at).sum();
+        let labels: f64 = site.labels.iter().filter_map(|&label| self.soul.labels.get(label as usize)).sum();
+        let label = if site.labels.is_empty() { 0.0 } else { labels / libm::sqrt(site.labels.len() as f64) };
         let price = site.price - self.soul.price;
         let fee = if self.soul.member { 0.0 } else { site.fee };
         let habit = own.map_or(0.0, |&(strength, last)| {
             let again_so_soon = self.at - last < 18 * 3600;
             self.habit * libm::log1p(strength) - if again_so_soon { u.satiation } else { 0.0 }
         });
-        let others = site
-            .chain
-            .and_then(|chain| self.chains.get(&chain))
-            .map_or(0.0, |all| all - own.map_or(0.0, |o| o.0));
-        let chain = if others > 0.0 {
-            u.chain * libm::log1p(others)
-        } else {
-            0.0
-        };
+        let others =
+            site.chain.and_then(|chain| self.chains.get(&chain)).map_or(0.0, |all| all - own.map_or(0.0, |o| o.0));
+        let chain = if others > 0.0 { u.chain * libm::log1p(others) } else { 0.0 };
         let offer = site.deal(self.at, own.is_none(), self.soul.member);
 
         let seen = site.base + u.taste * taste + u.label * label + u.daypart * site.daypart[self.daypart]
@@ -519,11 +436,7 @@ impl Moment<'_> {
         let standing = unseen.neighbourhood * site.key.and(area).normal();
         let word = unseen.word_of_mouth * site.key.and(street).and(self.week).normal();
         let buzz = unseen.buzz * site.key.and(self.week).normal();
-        let rain = if self.rains {
-            unseen.rain_comfort * site.rain - unseen.rain_distance * distance_km
-        } else {
-            0.0
-        };
+        let rain = if self.rains { unseen.rain_comfort * site.rain - unseen.rain_distance * distance_km } else { 0.0 };
         seen + bond + standing + word + buzz + rain
     }
 }
@@ -550,46 +463,27 @@ impl Site {
         labels: &BTreeMap<&str, u32>,
         chains: &BTreeMap<&str, u32>,
     ) -> Result<Self, MarketError> {
-        let point =
-            Point::new(merchant.latitude, merchant.longitude).ok_or_else(|| MarketError::Coordinates {
-                merchant_id: merchant.merchant_id.clone(),
-            })?;
+        let point = Point::new(merchant.latitude, merchant.longitude)
+            .ok_or_else(|| MarketError::Coordinates { merchant_id: merchant.merchant_id.clone() })?;
         let (u, n) = (&parameters.utility, parameters.groups.len());
         let key = Key::new(seed, "merchant", &merchant.merchant_id);
         let weights = groups.of(&merchant.cuisines);
-        let sum = |value: &dyn Fn(usize) -> f64| -> f64 {
-            weights.iter().map(|&(group, w)| w * value(group)).sum()
-        };
+        let sum = |value: &dyn Fn(usize) -> f64| -> f64 { weights.iter().map(|&(group, w)| w * value(group)).sum() };
         let g = |group: usize| &parameters.groups[group];
 
         let own = u.taste_own_share / libm::sqrt(n as f64);
-        let mut vector: Vec<f64> = (0..n as u64)
-            .map(|group| own * key.and(1000 + group).normal())
-            .collect();
+        let mut vector: Vec<f64> = (0..n as u64).map(|group| own * key.and(1000 + group).normal()).collect();
         for &(group, weight) in &weights {
             vector[group] += (1.0 - u.taste_own_share) * weight;
         }
         let prep = f64::from(merchant.prep_minutes.unwrap_or(18.0));
-        let not_meals = if merchant.kind == Kind::Restaurant {
-            0.0
-        } else {
-            u.not_meals
-        };
+        let not_meals = if merchant.kind == Kind::Restaurant { 0.0 } else { u.not_meals };
         Ok(Self {
             key,
             point,
-            chain: merchant
-                .chain_id
-                .as_deref()
-                .and_then(|chain| chains.get(chain))
-                .copied(),
+            chain: merchant.chain_id.as_deref().and_then(|chain| chains.get(chain)).copied(),
             vector,
-            labels: merchant
-                .cuisines
-                .iter()
-                .filter_map(|label| labels.get(label.as_str()))
-                .copied()
-                .collect(),
+            labels: merchant.cuisines.iter().filter_map(|label| labels.get(label.as_str())).copied().collect(),
             base: u.appeal * sum(&|group| g(group).appeal)
                 + u.fame * latent_fame(key)
                 + u.quality * latent_quality(key)
@@ -636,12 +530,7 @@ impl Deal {
             Some("member") => DealFor::Member,
             Some(_) => DealFor::Nobody,
         };
-        Self {
-            from: offer.starts_at,
-            until: offer.ends_at,
-            audience,
-            worth,
-        }
+        Self { from: offer.starts_at, until: offer.ends_at, audience, worth }
     }
 }
 
@@ -656,14 +545,8 @@ pub struct Groups {
 impl Groups {
     pub(super) fn new(parameters: &Parameters, seed: u64) -> Self {
         let groups = parameters.groups.iter().enumerate();
-        let of = groups
-            .flat_map(|(n, group)| group.labels.iter().map(move |label| (label.clone(), n)))
-            .collect();
-        Self {
-            seed,
-            n: parameters.groups.len(),
-            of,
-        }
+        let of = groups.flat_map(|(n, group)| group.labels.iter().map(move |label| (label.clone(), n))).collect();
+        Self { seed, n: parameters.groups.len(), of }
     }
 
     /// The row of the group a label belongs to.
@@ -688,9 +571,7 @@ impl Groups {
 /// The first moment of the window.
 pub(super) fn start(parameters: &Parameters, zone: &TimeZone) -> Result<Timestamp, MarketError> {
     let midnight = parameters.window.start.to_zoned(zone.clone());
-    midnight
-        .map(|at| at.timestamp().as_second())
-        .map_err(|err| MarketError::Parameters(format!("window.start: {err}")))
+    midnight.map(|at| at.timestamp().as_second()).map_err(|err| MarketError::Parameters(format!("window.start: {err}")))
 }
 
 /// Distinct names with numbers in alphabetical order.
@@ -715,18 +596,11 @@ mod tests {
     #[test]
     fn the_chord_gives_the_haversine_distance() {
         let station = Point::new(60.1719, 24.9414).unwrap();
-        for (latitude, longitude) in [
-            (60.1719, 24.9414),
-            (60.1720, 24.9416),
-            (60.2, 25.1),
-            (60.3, 25.3),
-            (-60.0, -155.0),
-        ] {
+        for (latitude, longitude) in
+            [(60.1719, 24.9414), (60.1720, 24.9416), (60.2, 25.1), (60.3, 25.3), (-60.0, -155.0)]
+        {
             let point = Point::new(latitude, longitude).unwrap();
-            let (chord, arc) = (
-                arc_km(chord_square(unit(station), unit(point))),
-                station.distance_km(point),
-            );
+            let (chord, arc) = (arc_km(chord_square(unit(station), unit(point))), station.distance_km(point));
             assert!((chord - arc).abs() < 1e-6, "{chord} {arc}");
         }
     }

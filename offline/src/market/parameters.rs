@@ -216,8 +216,7 @@ impl Parameters {
     /// # Errors
     /// The line and what was expected there, or the name of a number that makes no market.
     pub fn parse(text: &str) -> Result<Self, MarketError> {
-        let parameters: Self =
-            toml::from_str(text).map_err(|err| MarketError::Parameters(err.to_string()))?;
+        let parameters: Self = toml::from_str(text).map_err(|err| MarketError::Parameters(err.to_string()))?;
         parameters.check().map(|()| parameters)
     }
 
@@ -233,32 +232,17 @@ impl Parameters {
         let rules = [
             ("format", self.format == FORMAT),
             ("window.days", (1..hours::MAX_DAYS).contains(&self.window.days)),
-            (
-                "merchants.radius_km",
-                increasing(self.merchants.radius_km, 0.1, 100.0),
-            ),
+            ("merchants.radius_km", increasing(self.merchants.radius_km, 0.1, 100.0)),
             ("offers.days", increasing(self.offers.days, 0.0, 1000.0)),
             ("pace.stay_power", self.pace.stay_power > 0.0),
             ("pace.gap_days", self.pace.gap_days >= 0.1),
-            (
-                "pace.weekdays",
-                self.pace.weekdays.iter().all(|w| (0.01..=1.0).contains(w)),
-            ),
-            (
-                "places.travel_days",
-                increasing(self.places.travel_days, 0.0, 1000.0),
-            ),
-            (
-                "utility.habit_half_life_days",
-                self.utility.habit_half_life_days > 0.0,
-            ),
+            ("pace.weekdays", self.pace.weekdays.iter().all(|w| (0.01..=1.0).contains(w))),
+            ("places.travel_days", increasing(self.places.travel_days, 0.0, 1000.0)),
+            ("utility.habit_half_life_days", self.utility.habit_half_life_days > 0.0),
             ("mail.every_days", self.mail.every_days > 0),
             ("mail.slots", (1..=20).contains(&self.mail.slots)),
             ("mail.temperature", self.mail.temperature > 0.0),
-            (
-                "mail.explore",
-                self.mail.explore > 0.0 && self.mail.explore <= 1.0,
-            ),
+            ("mail.explore", self.mail.explore > 0.0 && self.mail.explore <= 1.0),
             ("groups", (1..=64).contains(&self.groups.len())),
         ];
         match rules.into_iter().find(|(_, holds)| !holds) {
@@ -278,9 +262,7 @@ mod date {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -306,9 +288,6 @@ mod tests {
         let err = Parameters::parse(&FROZEN.replace("fame =", "fames =")).unwrap_err();
         assert!(err.to_string().contains("fames"), "{err}");
         let err = Parameters::parse(&FROZEN.replace("stay_power = 1.20", "stay_power = 0.0")).unwrap_err();
-        assert_eq!(
-            err.to_string(),
-            "market parameters: pace.stay_power makes no market"
-        );
+        assert_eq!(err.to_string(), "market parameters: pace.stay_power makes no market");
     }
 }

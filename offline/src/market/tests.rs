@@ -45,20 +45,11 @@ fn helsinki(n: usize) -> Vec<Merchant> {
             merchant_id: format!("n{number}"),
             name: format!("Ravintola {number}"),
             chain_id: dice.chance(0.2).then(|| format!("chain {}", number % 17)),
-            kind: if dice.chance(0.1) {
-                Kind::Grocery
-            } else {
-                Kind::Restaurant
-            },
+            kind: if dice.chance(0.1) { Kind::Grocery } else { Kind::Restaurant },
             latitude: 60.170 + north / 111.195,
             longitude: 24.940 + east / 55.3,
             country: Some("FI".into()),
-            cuisines: cuisines
-                .into_iter()
-                .flatten()
-                .filter(|c| !c.is_empty())
-                .map(Into::into)
-                .collect(),
+            cuisines: cuisines.into_iter().flatten().filter(|c| !c.is_empty()).map(Into::into).collect(),
             opening_hours: dice.chance(0.5).then(|| HOURS[dice.below(HOURS.len())].into()),
             ..Merchant::default()
         }
@@ -67,14 +58,7 @@ fn helsinki(n: usize) -> Vec<Merchant> {
 }
 
 fn market(users: usize, seed: u64) -> Market {
-    simulate(
-        &helsinki(448),
-        &Parameters::frozen().unwrap(),
-        seed,
-        users,
-        "fi/helsinki",
-    )
-    .unwrap()
+    simulate(&helsinki(448), &Parameters::frozen().unwrap(), seed, users, "fi/helsinki").unwrap()
 }
 
 #[test]
@@ -92,17 +76,9 @@ fn the_frozen_market_has_the_moments_of_real_orders() {
 #[test]
 fn one_thread_and_four_make_the_same_tables() {
     let on = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let tables = pool.install(|| market(400, 3)).tables;
-        format!(
-            "{:x}",
-            Sha256::digest(format!("{tables:?}"))
-                .iter()
-                .fold(0_u128, |sum, b| sum << 4 ^ u128::from(*b))
-        )
+        format!("{:x}", Sha256::digest(format!("{tables:?}")).iter().fold(0_u128, |sum, b| sum << 4 ^ u128::from(*b)))
     };
     assert_eq!(on(1), on(4));
     assert_ne!(market(400, 3).tables, market(400, 4).tables);
@@ -114,10 +90,7 @@ fn what_is_real_stays_and_a_second_pass_changes_nothing() {
     real[0].price_band = Some(4);
     real[1].rating = Some(3.1);
     let parameters = Parameters::frozen().unwrap();
-    let once = simulate(&real, &parameters, 1, 0, "fi/helsinki")
-        .unwrap()
-        .tables
-        .merchants;
+    let once = simulate(&real, &parameters, 1, 0, "fi/helsinki").unwrap().tables.merchants;
     for (before, after) in real.iter().zip(&once) {
         let kept = Merchant {
             price_band: before.price_band,
@@ -133,30 +106,17 @@ fn what_is_real_stays_and_a_second_pass_changes_nothing() {
         };
         assert_eq!(&kept, before);
     }
-    assert_eq!(
-        (once[0].price_band, once[1].rating, once[1].observed_at),
-        (Some(4), Some(3.1), None)
-    );
-    let twice = simulate(&once, &parameters, 1, 0, "fi/helsinki")
-        .unwrap()
-        .tables
-        .merchants;
+    assert_eq!((once[0].price_band, once[1].rating, once[1].observed_at), (Some(4), Some(3.1), None));
+    let twice = simulate(&once, &parameters, 1, 0, "fi/helsinki").unwrap().tables.merchants;
     assert_eq!(once, twice);
-    let late = once
-        .iter()
-        .filter(|m| m.observed_at == m.listed_from && m.rating.is_none())
-        .count();
+    let late = once.iter().filter(|m| m.observed_at == m.listed_from && m.rating.is_none()).count();
     assert!((1..30).contains(&late), "{late} merchants list during the window");
 }
 
 #[test]
 fn every_order_goes_to_a_merchant_that_delivers_there_and_is_listed_and_open() {
     let Market { tables, oracle, .. } = market(1500, 5);
-    let merchants: HashMap<&str, &Merchant> = tables
-        .merchants
-        .iter()
-        .map(|m| (m.merchant_id.as_str(), m))
-        .collect();
+    let merchants: HashMap<&str, &Merchant> = tables.merchants.iter().map(|m| (m.merchant_id.as_str(), m)).collect();
     assert!(tables.orders.len() > 1500);
     for order in &tables.orders {
         let merchant = merchants[order.merchant_id.as_str()];
@@ -164,41 +124,23 @@ fn every_order_goes_to_a_merchant_that_delivers_there_and_is_listed_and_open() {
         let at = |lat, lon| freshrank::geo::Point::new(lat, lon).unwrap();
         let km = at(order.latitude.unwrap(), order.longitude.unwrap())
             .distance_km(at(merchant.latitude, merchant.longitude));
-        assert!(
-            km <= f64::from(merchant.delivery_radius_km.unwrap()),
-            "{km} km: {merchant:?}"
-        );
+        assert!(km <= f64::from(merchant.delivery_radius_km.unwrap()), "{km} km: {merchant:?}");
         let local = oracle.local(order.ordered_at);
         let (year, month, day) = freshrank::time::civil_from_days(local.day());
         let date = jiff::civil::date(year as i16, month as i8, day as i8);
         let text = merchant.opening_hours.as_deref().unwrap_or("10:00-21:00");
         let hours = hours::compile(text, merchant.into(), date, 1).unwrap();
-        assert!(
-            hours.is_open(date, local.minute_of_day() as u16),
-            "{text} {date} {local:?}"
-        );
+        assert!(hours.is_open(date, local.minute_of_day() as u16), "{text} {date} {local:?}");
     }
 }
 
 #[test]
 fn every_row_points_at_a_row_that_exists_and_no_row_comes_before_its_reader() {
     let tables = market(1500, 5).tables;
-    let since: HashMap<&str, i64> = tables
-        .readers
-        .iter()
-        .map(|r| (r.user_id.as_str(), r.since.unwrap()))
-        .collect();
+    let since: HashMap<&str, i64> = tables.readers.iter().map(|r| (r.user_id.as_str(), r.since.unwrap())).collect();
     let merchants: HashSet<&str> = tables.merchants.iter().map(|m| m.merchant_id.as_str()).collect();
-    let places: HashMap<(&str, &str), i64> = tables
-        .places
-        .iter()
-        .map(|p| {
-            (
-                (p.user_id.as_str(), p.place_id.as_str()),
-                p.first_seen_at.unwrap(),
-            )
-        })
-        .collect();
+    let places: HashMap<(&str, &str), i64> =
+        tables.places.iter().map(|p| ((p.user_id.as_str(), p.place_id.as_str()), p.first_seen_at.unwrap())).collect();
     for order in &tables.orders {
         let place = (order.user_id.as_str(), order.place_id.as_deref().unwrap());
         assert!(places[&place] <= order.ordered_at && since[order.user_id.as_str()] <= order.ordered_at);
@@ -206,38 +148,23 @@ fn every_row_points_at_a_row_that_exists_and_no_row_comes_before_its_reader() {
     for offer in &tables.offers {
         assert!(merchants.contains(offer.merchant_id.as_str()) && offer.starts_at < offer.ends_at);
     }
-    let consenting: HashSet<&str> = tables
-        .readers
-        .iter()
-        .filter(|r| r.consent == Some(true))
-        .map(|r| r.user_id.as_str())
-        .collect();
+    let consenting: HashSet<&str> =
+        tables.readers.iter().filter(|r| r.consent == Some(true)).map(|r| r.user_id.as_str()).collect();
     for event in tables.events.iter().filter(|event| event.message_id.is_some()) {
-        assert!(
-            consenting.contains(event.user_id.as_str()),
-            "mail without consent"
-        );
+        assert!(consenting.contains(event.user_id.as_str()), "mail without consent");
         assert!(event.propensity.is_some_and(|p| 0.0 < p && p <= 1.0));
         assert!(merchants.contains(event.merchant_id.as_deref().unwrap()));
     }
-    let sorted = tables
-        .orders
-        .is_sorted_by_key(|o| (o.ordered_at, o.user_id.clone(), o.merchant_id.clone()));
+    let sorted = tables.orders.is_sorted_by_key(|o| (o.ordered_at, o.user_id.clone(), o.merchant_id.clone()));
     assert!(sorted && tables.events.is_sorted_by_key(|e| (e.at, e.user_id.clone())));
-    assert!(
-        tables
-            .orders
-            .iter()
-            .any(|order| order.status == Status::Cancelled)
-    );
+    assert!(tables.orders.iter().any(|order| order.status == Status::Cancelled));
 }
 
 #[test]
 fn earlier_slots_are_clicked_more_and_the_log_says_why() {
     let tables = market(4000, 8).tables;
     let count = |kind: &str, slot| {
-        let of =
-            |e: &&Event| e.kind == kind && e.slot == Some(slot) && e.mailbox.as_deref() != Some("scanner");
+        let of = |e: &&Event| e.kind == kind && e.slot == Some(slot) && e.mailbox.as_deref() != Some("scanner");
         tables.events.iter().filter(of).count() as f64
     };
     let rate = |slot| count("click", slot) / count("seen", slot);
@@ -245,18 +172,10 @@ fn earlier_slots_are_clicked_more_and_the_log_says_why() {
     assert!((0.005..0.2).contains(&rate(0)), "{}", rate(0));
     let seen = count("seen", 0);
     let served = count("served", 0);
-    assert!(
-        served > seen,
-        "apple fetches what nobody sees: {served} served, {seen} seen"
-    );
+    assert!(served > seen, "apple fetches what nobody sees: {served} served, {seen} seen");
     // The mean of 1/propensity over a slot estimates how many candidates there were.
     let of = |e: &&Event| e.kind == "served" && e.slot == Some(0);
-    let weights: Vec<f64> = tables
-        .events
-        .iter()
-        .filter(of)
-        .map(|e| 1.0 / f64::from(e.propensity.unwrap()))
-        .collect();
+    let weights: Vec<f64> = tables.events.iter().filter(of).map(|e| 1.0 / f64::from(e.propensity.unwrap())).collect();
     let mean = weights.iter().sum::<f64>() / weights.len() as f64;
     assert!((20.0..448.0).contains(&mean), "{mean}");
 }
@@ -268,18 +187,12 @@ fn the_oracle_read_from_its_file_says_the_same() {
     oracle.write(directory.path()).unwrap();
     let again = Oracle::read(directory.path(), &tables).unwrap();
     let ask = |oracle: &Oracle, order: &Order| {
-        let past = [Past {
-            merchant: 3,
-            at: order.ordered_at - DAY,
-        }];
+        let past = [Past { merchant: 3, at: order.ordered_at - DAY }];
         let place = (order.latitude.unwrap(), order.longitude.unwrap());
         oracle.utility(&order.user_id, &order.merchant_id, order.ordered_at, place, &past)
     };
     for order in &tables.orders {
-        assert_eq!(
-            ask(&oracle, order).unwrap().to_bits(),
-            ask(&again, order).unwrap().to_bits()
-        );
+        assert_eq!(ask(&oracle, order).unwrap().to_bits(), ask(&again, order).unwrap().to_bits());
     }
     assert_eq!(again.utility("u1", "nobody", 0, (60.0, 25.0), &[]), None);
     let err = Oracle::read(&directory.path().join("absent"), &tables).unwrap_err();
@@ -289,27 +202,18 @@ fn the_oracle_read_from_its_file_says_the_same() {
 /// The mean reciprocal rank of each order after `from`, among those who deliver there.
 fn reciprocal_rank(market: &Market, from: i64, score: impl Fn(&Order, &[(u32, f64)]) -> Vec<f64>) -> f64 {
     let (mut sum, mut n) = (0.0, 0.0);
-    for order in market
-        .tables
-        .orders
-        .iter()
-        .filter(|order| order.ordered_at >= from)
-    {
+    for order in market.tables.orders.iter().filter(|order| order.ordered_at >= from) {
         let point = freshrank::geo::Point::new(order.latitude.unwrap(), order.longitude.unwrap()).unwrap();
         let label = market.oracle.merchant(&order.merchant_id).unwrap();
         // A hundred candidates with the label among them, as in the published figures.
         let mut candidates = market.oracle.delivering(point, order.ordered_at);
-        candidates
-            .sort_by_key(|&(m, _)| (m != label, (u64::from(m) * 7919 + order.ordered_at as u64) % 1009));
+        candidates.sort_by_key(|&(m, _)| (m != label, (u64::from(m) * 7919 + order.ordered_at as u64) % 1009));
         candidates.truncate(100);
         let scores = score(order, &candidates);
         let own = scores[0];
         let above = scores.iter().filter(|score| **score > own).count() as f64;
         let ties = scores.iter().filter(|score| **score == own).count() as f64;
-        sum += (0..ties as usize)
-            .map(|t| 1.0 / (above + 1.0 + t as f64))
-            .sum::<f64>()
-            / ties;
+        sum += (0..ties as usize).map(|t| 1.0 / (above + 1.0 + t as f64)).sum::<f64>() / ties;
         n += 1.0;
     }
     sum / n
@@ -321,17 +225,10 @@ fn simple_scorers_do_about_as_well_as_on_real_orders() {
     let from = market.oracle.start() + 140 * DAY;
     let (mut city, mut cell) = (BTreeMap::new(), BTreeMap::new());
     let (mut own, mut pasts): (BTreeMap<_, f64>, HashMap<&str, Vec<Past>>) = Default::default();
-    let cell_of = |o: &Order| {
-        freshrank::geo::Point::new(o.latitude.unwrap(), o.longitude.unwrap())
-            .unwrap()
-            .cell()
-    };
+    let cell_of = |o: &Order| freshrank::geo::Point::new(o.latitude.unwrap(), o.longitude.unwrap()).unwrap().cell();
     for order in &market.tables.orders {
         let merchant = market.oracle.merchant(&order.merchant_id).unwrap();
-        pasts.entry(&order.user_id).or_default().push(Past {
-            merchant,
-            at: order.ordered_at,
-        });
+        pasts.entry(&order.user_id).or_default().push(Past { merchant, at: order.ordered_at });
         if order.ordered_at < from {
             *city.entry(merchant).or_insert(0.0) += 1.0;
             *cell.entry((cell_of(order), merchant)).or_insert(0.0) += 1.0;
@@ -339,9 +236,7 @@ fn simple_scorers_do_about_as_well_as_on_real_orders() {
         }
     }
     let mrr = |score: &dyn Fn(&Order, (u32, f64)) -> f64| {
-        reciprocal_rank(&market, from, |order, all| {
-            all.iter().map(|&one| score(order, one)).collect()
-        })
+        reciprocal_rank(&market, from, |order, all| all.iter().map(|&one| score(order, one)).collect())
     };
     let near = mrr(&|_, (_, km)| -km);
     let popular = mrr(&|_, (m, _)| city.get(&m).copied().unwrap_or(0.0));
@@ -350,20 +245,12 @@ fn simple_scorers_do_about_as_well_as_on_real_orders() {
     let oracle = reciprocal_rank(&market, from, |order, all| {
         let soul = market.oracle.soul(&order.user_id);
         let point = freshrank::geo::Point::new(order.latitude.unwrap(), order.longitude.unwrap()).unwrap();
-        let moment = market
-            .oracle
-            .moment(&soul, order.ordered_at, point, &pasts[order.user_id.as_str()]);
+        let moment = market.oracle.moment(&soul, order.ordered_at, point, &pasts[order.user_id.as_str()]);
         all.iter().map(|&one| moment.utility_at(one)).collect()
     });
     // On real orders: nearest 0.19, popularity 0.15, popularity in the cell 0.35, own orders 0.39.
     let found = [near, popular, popular_here, ordered].map(|mrr| (mrr * 100.0).round() / 100.0);
     let real = [0.19, 0.15, 0.35, 0.39];
-    let alike = found
-        .iter()
-        .zip(real)
-        .all(|(found, real)| (found - real).abs() < 0.1);
-    assert!(
-        alike && oracle > ordered + 0.1 && ordered > near && popular_here > popular,
-        "{found:?} {oracle}"
-    );
+    let alike = found.iter().zip(real).all(|(found, real)| (found - real).abs() < 0.1);
+    assert!(alike && oracle > ordered + 0.1 && ordered > near && popular_here > popular, "{found:?} {oracle}");
 }

@@ -28,12 +28,7 @@ fn merchants() -> Vec<Merchant> {
 
 fn order(merchant: usize, days_ago: f64) -> Order {
     let ordered_at = NOW - (days_ago * DAY) as i64;
-    Order {
-        user_id: "u".into(),
-        merchant_id: format!("m{merchant}"),
-        ordered_at,
-        ..Order::default()
-    }
+    Order { user_id: "u".into(), merchant_id: format!("m{merchant}"), ordered_at, ..Order::default() }
 }
 
 struct World {
@@ -48,22 +43,12 @@ fn world(options: PreferenceOptions) -> World {
     let map = fit(&merchants, &FitOptions::default()).unwrap();
     let menus = Menus::new(&merchants, &map, &options);
     let mix = Mix::of_merchants(&merchants, &menus, NOW);
-    World {
-        map,
-        menus,
-        mix,
-        options,
-    }
+    World { map, menus, mix, options }
 }
 
 impl World {
     fn of(&self, orders: &[Order]) -> Preferences {
-        Preferences::of_reader(
-            &orders.iter().collect::<Vec<_>>(),
-            &self.menus,
-            NOW,
-            &self.options,
-        )
+        Preferences::of_reader(&orders.iter().collect::<Vec<_>>(), &self.menus, NOW, &self.options)
     }
 
     fn id(&self, label: &str) -> u16 {
@@ -73,10 +58,7 @@ impl World {
 
 /// Within 1e-12 of the larger, and of 1.
 fn near(a: &Evidence, b: &Evidence) -> bool {
-    a.len() == b.len()
-        && a.iter()
-            .zip(b)
-            .all(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() <= 1e-12 * a.1.abs().max(1.0))
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() <= 1e-12 * a.1.abs().max(1.0))
 }
 
 #[test]
@@ -90,43 +72,28 @@ fn an_order_is_one_unit_shared_by_its_cuisines_and_halved_every_half_life() {
 
 #[test]
 fn the_posterior_is_the_markets_mix_moved_by_the_evidence() {
-    let options = PreferenceOptions {
-        prior_strength: 3.0,
-        ..PreferenceOptions::default()
-    };
-    let mix = Mix {
-        share: vec![0.5, 0.3, 0.2],
-    };
+    let options = PreferenceOptions { prior_strength: 3.0, ..PreferenceOptions::default() };
+    let mix = Mix { share: vec![0.5, 0.3, 0.2] };
     let mean = posterior(&[(1, 1.5)].into(), &mix, &options);
     for (found, expected) in mean.iter().zip([1.5 / 4.5, 2.4 / 4.5, 0.6 / 4.5]) {
         assert!((found - expected).abs() < 1e-15);
     }
-    assert_eq!(
-        top_raw(&[(1, 1.5), (2, 0.01)].into(), &mix, 6, &options),
-        [(1, (2.4 / 4.51) as f32)]
-    );
+    assert_eq!(top_raw(&[(1, 1.5), (2, 0.01)].into(), &mix, 6, &options), [(1, (2.4 / 4.51) as f32)]);
 }
 
 #[test]
 fn a_reader_without_orders_likes_what_the_market_likes() {
     let w = world(PreferenceOptions::default());
     let (lifelong, recent) = w.of(&[]).tastes(&w.mix, &w.map, &w.options);
-    assert_eq!(
-        lifelong,
-        Taste {
-            clusters: vec![0.0; w.map.n_clusters],
-            raw: vec![]
-        }
-    );
+    assert_eq!(lifelong, Taste { clusters: vec![0.0; w.map.n_clusters], raw: vec![] });
     assert_eq!(recent, lifelong);
 }
 
 #[test]
 fn a_taste_shows_in_its_cluster_and_an_old_one_only_in_the_lifelong() {
     let w = world(PreferenceOptions::default());
-    let (lifelong, recent) = w
-        .of(&[order(0, 300.0), order(1, 310.0), order(2, 320.0)])
-        .tastes(&w.mix, &w.map, &w.options);
+    let (lifelong, recent) =
+        w.of(&[order(0, 300.0), order(1, 310.0), order(2, 320.0)]).tastes(&w.mix, &w.map, &w.options);
     let cluster = usize::from(w.map.weights(w.id("sushi"))[0].0);
     assert!(lifelong.clusters[cluster] > 0.2, "{lifelong:?}");
     assert!(recent.clusters[cluster].abs() < 0.01, "{recent:?}");
@@ -139,21 +106,12 @@ fn what_reveals_religion_stays_out_unless_switched_on() {
     let orders = [order(6, 1.0), order(7, 2.0)];
     let closed = world(PreferenceOptions::default());
     let preferences = closed.of(&orders);
-    assert_eq!(
-        preferences.recent.keys().copied().collect::<Vec<_>>(),
-        [closed.id("kebab")]
-    );
+    assert_eq!(preferences.recent.keys().copied().collect::<Vec<_>>(), [closed.id("kebab")]);
     assert_eq!(closed.mix.share[usize::from(closed.id("halal"))], 0.0);
     let all = smoothed(&preferences.lifelong, &closed.mix, &closed.map, 1.0);
-    assert!(
-        !all.contains_key(&closed.id("halal")),
-        "nor does smoothing bring it back"
-    );
+    assert!(!all.contains_key(&closed.id("halal")), "nor does smoothing bring it back");
 
-    let open = world(PreferenceOptions {
-        sensitive: true,
-        ..PreferenceOptions::default()
-    });
+    let open = world(PreferenceOptions { sensitive: true, ..PreferenceOptions::default() });
     assert!(open.of(&orders).recent.contains_key(&open.id("halal")));
 }
 
@@ -161,13 +119,7 @@ fn what_reveals_religion_stays_out_unless_switched_on() {
 fn smoothing_moves_evidence_to_alike_cuisines_and_loses_none() {
     let w = world(PreferenceOptions::default());
     let evidence: Evidence = [(w.id("sushi"), 2.0), (w.id("fries"), 0.5)].into();
-    assert!(near(
-        &smoothed(&evidence, &w.mix, &w.map, 0.0)
-            .into_iter()
-            .filter(|(_, v)| *v > 0.0)
-            .collect(),
-        &evidence
-    ));
+    assert!(near(&smoothed(&evidence, &w.mix, &w.map, 0.0).into_iter().filter(|(_, v)| *v > 0.0).collect(), &evidence));
     let smooth = smoothed(&evidence, &w.mix, &w.map, 0.4);
     assert!((smooth.values().sum::<f64>() - 2.5).abs() < 1e-12);
     assert!(smooth[&w.id("ramen")] > 0.0 && smooth[&w.id("sushi")] < 2.0);
@@ -181,26 +133,17 @@ fn markets_differ_and_the_small_one_leans_on_all() {
         market: Some(market.into()),
         ..Default::default()
     };
-    let by = |user: &str, merchant| Order {
-        user_id: user.into(),
-        ..order(merchant, 3.0)
-    };
+    let by = |user: &str, merchant| Order { user_id: user.into(), ..order(merchant, 3.0) };
     let tables = Tables {
         merchants: merchants(),
         readers: vec![reader("a", "fi"), reader("b", "ca"), reader("c", "no")],
-        orders: (0..40)
-            .map(|i| by(if i < 30 { "a" } else { "b" }, if i < 30 { 0 } else { 3 }))
-            .collect(),
+        orders: (0..40).map(|i| by(if i < 30 { "a" } else { "b" }, if i < 30 { 0 } else { 3 })).collect(),
         ..Tables::default()
     };
     let mixes = Mix::by_market(&tables, &w.menus, NOW);
     let share = |market: &str, label: &str| mixes[market].share[usize::from(w.id(label))];
     assert!(share("fi", "sushi") > share("no", "sushi") && share("no", "sushi") > share("ca", "sushi"));
-    assert!(
-        mixes
-            .values()
-            .all(|mix| (mix.share.iter().sum::<f64>() - 1.0).abs() < 1e-12)
-    );
+    assert!(mixes.values().all(|mix| (mix.share.iter().sum::<f64>() - 1.0).abs() < 1e-12));
 }
 
 proptest! {

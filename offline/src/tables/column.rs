@@ -290,17 +290,11 @@ impl<R> Column<R> {
 
 /// Splits a list as written in one cell, and brings each label into the one form that is compared.
 pub fn labels(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split([';', ','])
-        .map(label)
-        .filter(|label| !label.is_empty())
+    text.split([';', ',']).map(label).filter(|label| !label.is_empty())
 }
 
 /// Lower case, `_` between words.
 fn label(text: &str) -> String {
     let lower = text.to_lowercase();
-    lower
-        .split(|c: char| c.is_whitespace() || c == '_')
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join("_")
+    lower.split(|c: char| c.is_whitespace() || c == '_').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_")
 }

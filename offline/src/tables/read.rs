@@ -41,10 +41,7 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self {
-            max_bad_share: 0.01,
-            map: Vec::new(),
-        }
+        Self { max_bad_share: 0.01, map: Vec::new() }
     }
 }
 
@@ -57,13 +54,7 @@ impl Default for ReadOptions {
 /// No merchants, a file or column that is not there or not readable, or too many lost rows.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<(Tables, Report), TableError> {
     let files = Files::of(path)?;
-    let mut from = Source {
-        files,
-        options,
-        report: Report::default(),
-        simulated: None,
-        mapped: BTreeSet::new(),
-    };
+    let mut from = Source { files, options, report: Report::default(), simulated: None, mapped: BTreeSet::new() };
 
     let merchants = from.unique::<Merchant, _>(|row| row.merchant_id.clone(), "merchant_id")?;
     let readers = from.unique::<Reader, _>(|row| row.user_id.clone(), "user_id")?;
@@ -71,15 +62,8 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<(Tables, Report), Tabl
     let orders = from.table::<Order>()?;
     let offers = from.unique::<Offer, _>(|row| row.offer_id.clone(), "offer_id")?;
     let events = from.table::<Event>()?;
-    if let Some((column, file)) = options
-        .map
-        .iter()
-        .find(|(column, _)| !from.mapped.contains(column))
-    {
-        return Err(TableError::UnusedMapping {
-            column: column.clone(),
-            from: file.clone(),
-        });
+    if let Some((column, file)) = options.map.iter().find(|(column, _)| !from.mapped.contains(column)) {
+        return Err(TableError::UnusedMapping { column: column.clone(), from: file.clone() });
     }
 
     let merchants = from.keep(merchants, |row| {
@@ -90,43 +74,23 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<(Tables, Report), Tabl
     });
     let known: BTreeSet<&str> = merchants.iter().map(|row| row.1.merchant_id.as_str()).collect();
     let is_known = |id: &str| {
-        let found = || {
-            Wrong::new(
-                "merchant_id",
-                "unknown merchant",
-                shown(id),
-                "an id of the table merchants",
-            )
-        };
+        let found = || Wrong::new("merchant_id", "unknown merchant", shown(id), "an id of the table merchants");
         if known.contains(id) { Ok(()) } else { Err(found()) }
     };
     let spots: HashMap<(&str, &str), (f64, f64)> = places
         .iter()
-        .map(|(_, row)| {
-            (
-                (row.user_id.as_str(), row.place_id.as_str()),
-                (row.latitude, row.longitude),
-            )
-        })
+        .map(|(_, row)| ((row.user_id.as_str(), row.place_id.as_str()), (row.latitude, row.longitude)))
         .collect();
-    let mut orders = from.keep_mut(orders, |row| {
+    let orders = from.keep_mut(orders, |row| {
         is_known(&row.merchant_id)?;
         if row.latitude.is_none() || row.longitude.is_none() {
-            let spot = row
-                .place_id
-                .as_ref()
-                .and_then(|id| spots.get(&(row.user_id.as_str(), id.as_str())));
+            let spot = row.place_id.as_ref().and_then(|id| spots.get(&(row.user_id.as_str(), id.as_str())));
             let Some((latitude, longitude)) = spot else {
                 let found = match row.place_id {
                     Some(_) => "a place that is not in the table places, and no coordinates",
                     None => "neither place_id nor latitude and longitude",
                 };
-                return Err(Wrong::new(
-                    "place_id",
-                    "no place",
-                    found,
-                    "a place of the reader, or coordinates",
-                ));
+                return Err(Wrong::new("place_id", "no place", found, "a place of the reader, or coordinates"));
             };
             (row.latitude, row.longitude) = (Some(*latitude), Some(*longitude));
         }
@@ -143,21 +107,16 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<(Tables, Report), Tabl
         merchants: rows(merchants),
         readers: rows(readers),
         places: rows(places),
-        orders: std::mem::take(&mut orders)
-            .into_iter()
-            .map(|(_, row)| row)
-            .collect(),
+        orders: rows(orders),
         offers: rows(offers),
         events: rows(events),
         simulated: from.simulated.take(),
     };
     from.add_readers(&mut tables);
-    tables.orders.sort_by(|a, b| {
-        (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id))
-    });
     tables
-        .events
-        .sort_by(|a, b| (a.at, &a.user_id).cmp(&(b.at, &b.user_id)));
+        .orders
+        .sort_by(|a, b| (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id)));
+    tables.events.sort_by(|a, b| (a.at, &a.user_id).cmp(&(b.at, &b.user_id)));
     let report = from.finish(&tables)?;
     Ok((tables, report))
 }
@@ -166,12 +125,7 @@ fn rows<R>(rows: Vec<(u64, R)>) -> Vec<R> {
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
-fn ordered(
-    first: Timestamp,
-    end: Timestamp,
-    column: &'static str,
-    expected: &'static str,
-) -> Result<(), Wrong> {
+fn ordered(first: Timestamp, end: Timestamp, column: &'static str, expected: &'static str) -> Result<(), Wrong> {
     if first < end {
         return Ok(());
     }
@@ -198,12 +152,7 @@ impl Wrong {
         found: impl Into<String>,
         expected: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            column,
-            kind,
-            found: found.into(),
-            expected: expected.into(),
-        }
+        Self { column, kind, found: found.into(), expected: expected.into() }
     }
 }
 
@@ -221,31 +170,15 @@ struct Files {
     by_table: BTreeMap<&'static str, PathBuf>,
 }
 
-const TABLES: [&str; 6] = [
-    Merchant::TABLE,
-    Reader::TABLE,
-    Place::TABLE,
-    Order::TABLE,
-    Offer::TABLE,
-    Event::TABLE,
-];
+const TABLES: [&str; 6] = [Merchant::TABLE, Reader::TABLE, Place::TABLE, Order::TABLE, Offer::TABLE, Event::TABLE];
 
 impl Files {
     fn of(path: &Path) -> Result<Self, TableError> {
-        let io = |source| TableError::Io {
-            file: path.to_owned(),
-            source,
-        };
+        let io = |source| TableError::Io { file: path.to_owned(), source };
         let mut by_table = BTreeMap::new();
         if std::fs::metadata(path).map_err(io)?.is_file() {
-            let stem = path
-                .file_stem()
-                .and_then(|stem| stem.to_str())
-                .unwrap_or_default();
-            let table = TABLES
-                .iter()
-                .find(|table| **table == stem)
-                .unwrap_or(&Merchant::TABLE);
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let table = TABLES.iter().find(|table| **table == stem).unwrap_or(&Merchant::TABLE);
             by_table.insert(*table, path.to_owned());
         } else {
             for table in TABLES {
@@ -257,18 +190,12 @@ impl Files {
         }
         if !by_table.contains_key(Merchant::TABLE) {
             let mut found: Vec<String> = match std::fs::read_dir(path) {
-                Ok(dir) => dir
-                    .flatten()
-                    .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                    .collect(),
+                Ok(dir) => dir.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect(),
                 Err(_) => vec![path.display().to_string()],
             };
             found.sort();
             found.truncate(LISTED);
-            return Err(TableError::NoMerchants {
-                dir: path.to_owned(),
-                found,
-            });
+            return Err(TableError::NoMerchants { dir: path.to_owned(), found });
         }
         Ok(Self { by_table })
     }
@@ -298,38 +225,19 @@ struct Source<'o> {
 
 impl Source<'_> {
     fn fault(&mut self, table: &str, row: u64, row_lost: bool, wrong: Wrong) {
-        let Wrong {
-            column,
-            kind,
-            found,
-            expected,
-        } = wrong;
-        let kind = if column.is_empty() {
-            format!("{table}: {kind}")
-        } else {
-            format!("{table}: {column} {kind}")
-        };
+        let Wrong { column, kind, found, expected } = wrong;
+        let kind = if column.is_empty() { format!("{table}: {kind}") } else { format!("{table}: {column} {kind}") };
         let fault = self.report.faults.entry(kind).or_default();
         fault.count += 1;
         fault.row_lost |= row_lost;
         if fault.first.len() < LISTED {
-            let column = if column.is_empty() {
-                String::new()
-            } else {
-                format!("{column}: ")
-            };
+            let column = if column.is_empty() { String::new() } else { format!("{column}: ") };
             let file = self.files.name(table);
-            fault.first.push(format!(
-                "{file}:{row}: {column}found {found}, expected {expected}"
-            ));
+            fault.first.push(format!("{file}:{row}: {column}found {found}, expected {expected}"));
         }
     }
 
-    fn keep<R: Row>(
-        &mut self,
-        rows: Vec<(u64, R)>,
-        check: impl Fn(&R) -> Result<(), Wrong>,
-    ) -> Vec<(u64, R)> {
+    fn keep<R: Row>(&mut self, rows: Vec<(u64, R)>, check: impl Fn(&R) -> Result<(), Wrong>) -> Vec<(u64, R)> {
         self.keep_mut(rows, |row| check(row))
     }
 
@@ -385,27 +293,16 @@ impl Source<'_> {
     }
 
     fn add_readers(&mut self, tables: &mut Tables) {
-        let known: BTreeSet<&str> = tables
-            .readers
-            .iter()
-            .map(|reader| reader.user_id.as_str())
-            .collect();
+        let known: BTreeSet<&str> = tables.readers.iter().map(|reader| reader.user_id.as_str()).collect();
         let mentioned: BTreeSet<&str> = (tables.places.iter().map(|row| row.user_id.as_str()))
             .chain(tables.orders.iter().map(|row| row.user_id.as_str()))
             .chain(tables.events.iter().map(|row| row.user_id.as_str()))
             .filter(|user_id| !known.contains(user_id))
             .collect();
-        let added: Vec<Reader> = mentioned
-            .into_iter()
-            .map(|user_id| Reader {
-                user_id: user_id.to_owned(),
-                ..Reader::default()
-            })
-            .collect();
+        let added: Vec<Reader> =
+            mentioned.into_iter().map(|user_id| Reader { user_id: user_id.to_owned(), ..Reader::default() }).collect();
         if !added.is_empty() {
-            self.report
-                .rows
-                .insert("readers (known from other tables only)".to_owned(), added.len());
+            self.report.rows.insert("readers (known from other tables only)".to_owned(), added.len());
         }
         tables.readers.extend(added);
     }
@@ -419,21 +316,13 @@ impl Source<'_> {
             (Offer::TABLE, tables.offers.len()),
             (Event::TABLE, tables.events.len()),
         ];
-        self.report
-            .rows
-            .extend(counts.map(|(table, count)| (table.to_owned(), count)));
+        self.report.rows.extend(counts.map(|(table, count)| (table.to_owned(), count)));
         for (table, kept) in counts {
             let lost = self.report.lost(table);
             let rows = lost + kept;
             if lost as f64 > self.options.max_bad_share * rows as f64 {
                 let (table, limit) = (table.to_owned(), self.options.max_bad_share);
-                return Err(TableError::TooManyBad {
-                    table,
-                    lost,
-                    rows,
-                    limit,
-                    report: self.report,
-                });
+                return Err(TableError::TooManyBad { table, lost, rows, limit, report: self.report });
             }
         }
         Ok(self.report)
@@ -443,10 +332,7 @@ impl Source<'_> {
         let Some(file) = self.files.by_table.get(R::TABLE).cloned() else {
             return Ok(Vec::new());
         };
-        let opened = File::open(&file).map_err(|source| TableError::Io {
-            file: file.clone(),
-            source,
-        })?;
+        let opened = File::open(&file).map_err(|source| TableError::Io { file: file.clone(), source })?;
         if file.extension().is_some_and(|ending| ending == "parquet") {
             self.parquet(&file, opened)
         } else {
@@ -457,15 +343,8 @@ impl Source<'_> {
     /// For each column of the contract, which columns of the file hold it; none when the file lacks an optional one.
     fn columns<R: Row>(&mut self, file: &Path, found: &[String]) -> Result<Vec<Vec<usize>>, TableError> {
         let position = |name: &str| found.iter().position(|column| column == name);
-        if let Some(twice) = found
-            .iter()
-            .enumerate()
-            .find(|(i, name)| position(name) != Some(*i))
-        {
-            return Err(TableError::DuplicateColumn {
-                file: file.to_owned(),
-                column: twice.1.clone(),
-            });
+        if let Some(twice) = found.iter().enumerate().find(|(i, name)| position(name) != Some(*i)) {
+            return Err(TableError::DuplicateColumn { file: file.to_owned(), column: twice.1.clone() });
         }
         let mut missing = Vec::new();
         let mut columns = Vec::new();
@@ -476,9 +355,7 @@ impl Source<'_> {
                 .iter()
                 .find(|(to, _)| to == column.name || to.split_once('.') == Some((R::TABLE, column.name)));
             let mapped = mapping.and_then(|(to, from)| {
-                let parts = position(from)
-                    .map(|at| vec![at])
-                    .or_else(|| from.split('+').map(position).collect());
+                let parts = position(from).map(|at| vec![at]).or_else(|| from.split('+').map(position).collect());
                 parts.inspect(|_| {
                     self.mapped.insert(to.clone());
                 })
@@ -492,10 +369,8 @@ impl Source<'_> {
         if missing.is_empty() {
             return Ok(columns);
         }
-        let suggestions = missing
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), nearest(name, found)?.to_owned())))
-            .collect();
+        let suggestions =
+            missing.iter().filter_map(|name| Some(((*name).to_owned(), nearest(name, found)?.to_owned()))).collect();
         Err(TableError::MissingColumns {
             file: file.to_owned(),
             missing: missing.into_iter().map(str::to_owned).collect(),
@@ -505,21 +380,13 @@ impl Source<'_> {
     }
 
     fn csv<R: Row>(&mut self, file: &Path, opened: File) -> Result<Vec<(u64, R)>, TableError> {
-        let io = |source| TableError::Io {
-            file: file.to_owned(),
-            source,
-        };
+        let io = |source| TableError::Io { file: file.to_owned(), source };
         let mut records = Records::new(opened).map_err(io)?;
         let mut record = Record::default();
         let found: Vec<String> = match records.next(&mut record).map_err(io)? {
-            Next::Record(_) => record
-                .iter()
-                .map(|name| String::from_utf8_lossy(name).trim().to_owned())
-                .collect(),
+            Next::Record(_) => record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect(),
             Next::TooLong(_) | Next::OpenQuote(_) => {
-                return Err(TableError::Header {
-                    file: file.to_owned(),
-                });
+                return Err(TableError::Header { file: file.to_owned() });
             }
             Next::End => Vec::new(),
         };
@@ -531,12 +398,7 @@ impl Source<'_> {
                 Next::End => return Ok(rows),
                 Next::TooLong(line) => {
                     let found = format!("a line of more than {MAX_RECORD_BYTES} bytes");
-                    self.fault(
-                        R::TABLE,
-                        line,
-                        true,
-                        Wrong::new("", "line too long", found, "a record"),
-                    );
+                    self.fault(R::TABLE, line, true, Wrong::new("", "line too long", found, "a record"));
                     continue;
                 }
                 Next::OpenQuote(line) => {
@@ -552,12 +414,8 @@ impl Source<'_> {
                 }
                 Next::Record(line) => line,
             };
-            if let Some(said) = simulated
-                .and_then(|at| record.get(at))
-                .filter(|said| !said.is_empty())
-            {
-                self.simulated
-                    .get_or_insert_with(|| String::from_utf8_lossy(said).into_owned());
+            if let Some(said) = simulated.and_then(|at| record.get(at)).filter(|said| !said.is_empty()) {
+                self.simulated.get_or_insert_with(|| String::from_utf8_lossy(said).into_owned());
             }
             let text = |at: usize| std::str::from_utf8(record.get(at).unwrap_or_default());
             let row = self.row(line, |column| {
@@ -578,28 +436,15 @@ impl Source<'_> {
             what: err.to_string().lines().next().unwrap_or_default().to_owned(),
         };
         let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|err| parquet(&err))?;
-        let found: Vec<String> = builder
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
+        let found: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
         let columns = self.columns::<R>(file, &found)?;
         let metadata = builder.metadata().file_metadata().key_value_metadata();
-        for entry in metadata
-            .into_iter()
-            .flatten()
-            .filter(|entry| entry.key == SIMULATED)
-        {
+        for entry in metadata.into_iter().flatten().filter(|entry| entry.key == SIMULATED) {
             self.simulated = self.simulated.take().or_else(|| entry.value.clone());
         }
         let wanted: BTreeSet<usize> = columns.iter().flatten().copied().collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.iter().copied());
-        let batches = builder
-            .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
-            .build()
-            .map_err(|err| parquet(&err))?;
+        let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|err| parquet(&err))?;
 
         let mut rows = Vec::new();
         let mut before: u64 = 0;
@@ -643,12 +488,7 @@ impl Source<'_> {
                     if (column.set)(&mut values, value) {
                         continue;
                     }
-                    Wrong::new(
-                        column.name,
-                        "unknown word",
-                        found.unwrap_or_default(),
-                        column.expected(),
-                    )
+                    Wrong::new(column.name, "unknown word", found.unwrap_or_default(), column.expected())
                 }
                 Err(wrong) => wrong,
             };
@@ -712,21 +552,13 @@ fn read_text(kind: Type, text: &str) -> Option<Value<'static>> {
         Type::Real => text.parse().ok().map(Value::Real),
         Type::Single => text.parse().ok().map(Value::Single),
         // Programs that keep gaps in a column of whole numbers write them as reals.
-        Type::Count => text
-            .strip_suffix(".0")
-            .unwrap_or(text)
-            .parse()
-            .ok()
-            .map(Value::Count),
+        Type::Count => text.strip_suffix(".0").unwrap_or(text).parse().ok().map(Value::Count),
         Type::Flag => match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "1" => Some(Value::Flag(true)),
             "false" | "no" | "0" => Some(Value::Flag(false)),
             _ => None,
         },
-        Type::Time => text
-            .parse()
-            .ok()
-            .map(|time: jiff::Timestamp| Value::Time(time.as_second())),
+        Type::Time => text.parse().ok().map(|time: jiff::Timestamp| Value::Time(time.as_second())),
         Type::Labels => Some(Value::Labels(distinct(labels(text)))),
     }
 }
@@ -756,10 +588,9 @@ impl Cells {
             | (Type::Single, DataType::Float32)
             | (Type::Count, DataType::UInt32)
             | (Type::Flag, DataType::Boolean) => Ok(Self::Array(kind, array.clone())),
-            (Type::Time, DataType::Timestamp(..)) => Ok(Self::Array(
-                kind,
-                to(DataType::Timestamp(TimeUnit::Second, None))?,
-            )),
+            (Type::Time, DataType::Timestamp(..)) => {
+                Ok(Self::Array(kind, to(DataType::Timestamp(TimeUnit::Second, None))?))
+            }
             // A number is no moment: its unit and its epoch are anyone's guess.
             (Type::Time, other) if other.is_numeric() => Err(found()),
             (Type::Labels, DataType::List(_) | DataType::LargeList(_)) => {
@@ -801,12 +632,8 @@ impl Cells {
 
 /// The column that was probably meant: what differs least once case and punctuation are gone.
 pub(super) fn nearest<'f>(name: &str, found: &'f [String]) -> Option<&'f str> {
-    let plain = |text: &str| -> String {
-        text.chars()
-            .filter(|c| c.is_alphanumeric())
-            .flat_map(char::to_lowercase)
-            .collect()
-    };
+    let plain =
+        |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
     let wanted = plain(name);
     let similar = |candidate: &&String| {
         let candidate = plain(candidate);
@@ -814,12 +641,8 @@ pub(super) fn nearest<'f>(name: &str, found: &'f [String]) -> Option<&'f str> {
         let distance = edits(&wanted, &candidate);
         (contained || distance * 3 <= wanted.len()).then_some(distance)
     };
-    let ranked = found
-        .iter()
-        .filter_map(|column| Some((similar(&column)?, column)));
-    ranked
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, column)| column.as_str())
+    let ranked = found.iter().filter_map(|column| Some((similar(&column)?, column)));
+    ranked.min_by_key(|(distance, _)| *distance).map(|(_, column)| column.as_str())
 }
 
 /// Levenshtein distance.

@@ -114,13 +114,7 @@ impl<R: Read> Records<R> {
     }
 
     fn with_limit(input: R, max_bytes: usize) -> io::Result<Self> {
-        let mut records = Self {
-            input,
-            buffer: Vec::new(),
-            start: 0,
-            line: 1,
-            max_bytes,
-        };
+        let mut records = Self { input, buffer: Vec::new(), start: 0, line: 1, max_bytes };
         while records.buffer.len() < 3 && records.more()? {}
         if records.buffer.starts_with(b"\xef\xbb\xbf") {
             records.start = 3;
@@ -176,21 +170,13 @@ impl<R: Read> Records<R> {
             // The record went on behind an end of line: a quote holds it open.
             let within = length <= self.max_bytes;
             self.consume(length + 1);
-            return Ok(if within {
-                Next::OpenQuote(line)
-            } else {
-                Next::TooLong(line)
-            });
+            return Ok(if within { Next::OpenQuote(line) } else { Next::TooLong(line) });
         }
         let short = self.buffer.len() - self.start <= self.max_bytes;
         loop {
             self.start = self.buffer.len();
             if !self.more()? {
-                return Ok(if short {
-                    Next::OpenQuote(line)
-                } else {
-                    Next::TooLong(line)
-                });
+                return Ok(if short { Next::OpenQuote(line) } else { Next::TooLong(line) });
             }
             // `contains` looks at many bytes at once, which a gigabyte needs.
             if !self.buffer[self.start..].contains(&b'\n') {
@@ -240,9 +226,7 @@ mod tests {
             match records.next(&mut record).unwrap() {
                 Next::End => return out,
                 next @ Next::Record(_) => {
-                    let fields = record
-                        .iter()
-                        .map(|field| String::from_utf8_lossy(field).into_owned());
+                    let fields = record.iter().map(|field| String::from_utf8_lossy(field).into_owned());
                     out.push((next, fields.collect()));
                 }
                 next => out.push((next, Vec::new())),
@@ -256,8 +240,7 @@ mod tests {
 
     #[test]
     fn quotes_hold_commas_and_ends_of_lines() {
-        let text =
-            b"\xef\xbb\xbfid,name\r\n1,\"Let's\nEat\"\r\n\r\n2,\"the \"\"best\"\", they say\"\n3,5\" sub";
+        let text = b"\xef\xbb\xbfid,name\r\n1,\"Let's\nEat\"\r\n\r\n2,\"the \"\"best\"\", they say\"\n3,5\" sub";
         let expected = vec![
             (Next::Record(1), fields(&["id", "name"])),
             (Next::Record(2), fields(&["1", "Let's\nEat"])),
@@ -270,21 +253,15 @@ mod tests {
     #[test]
     fn a_line_without_end_costs_itself_alone() {
         let text = format!("a\n{}\nb\n", "x".repeat(200_000));
-        let expected = vec![
-            (Next::Record(1), fields(&["a"])),
-            (Next::TooLong(2), vec![]),
-            (Next::Record(3), fields(&["b"])),
-        ];
+        let expected =
+            vec![(Next::Record(1), fields(&["a"])), (Next::TooLong(2), vec![]), (Next::Record(3), fields(&["b"]))];
         assert_eq!(all(text.as_bytes(), 1000), expected);
     }
 
     #[test]
     fn a_quote_never_closed_costs_its_own_line() {
-        let expected = vec![
-            (Next::OpenQuote(1), vec![]),
-            (Next::Record(2), fields(&["b"])),
-            (Next::Record(3), fields(&["c"])),
-        ];
+        let expected =
+            vec![(Next::OpenQuote(1), vec![]), (Next::Record(2), fields(&["b"])), (Next::Record(3), fields(&["c"]))];
         assert_eq!(all(b"\"a\nb\nc\n", 1000), expected);
         assert_eq!(all(b"\"a\nb\nc\n", 3), expected);
     }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, ListBuilder, StringBuilder,
-    TimestampMillisecondBuilder, UInt32Builder,
+    ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, ListBuilder, StringBuilder, TimestampMillisecondBuilder,
+    UInt32Builder,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
@@ -29,13 +29,7 @@ const BATCH_ROWS: usize = 1 << 16;
 /// # Errors
 /// The directory is not writable, or has a CSV file which would be read as a table that is empty now.
 pub fn write(tables: &Tables, dir: &Path) -> Result<(), TableError> {
-    let to = Target {
-        dir,
-        simulated: tables.simulated.as_deref(),
-        ending: "parquet",
-        stale: "csv",
-        put: Put::Parquet,
-    };
+    let to = Target { dir, simulated: tables.simulated.as_deref(), ending: "parquet", stale: "csv", put: Put::Parquet };
     to.all(tables)
 }
 
@@ -44,13 +38,7 @@ pub fn write(tables: &Tables, dir: &Path) -> Result<(), TableError> {
 /// # Errors
 /// As for [`write`], the other way round.
 pub fn write_csv(tables: &Tables, dir: &Path) -> Result<(), TableError> {
-    let to = Target {
-        dir,
-        simulated: tables.simulated.as_deref(),
-        ending: "csv",
-        stale: "parquet",
-        put: Put::Csv,
-    };
+    let to = Target { dir, simulated: tables.simulated.as_deref(), ending: "csv", stale: "parquet", put: Put::Csv };
     to.all(tables)
 }
 
@@ -69,10 +57,7 @@ struct Target<'t> {
 
 impl Target<'_> {
     fn all(&self, tables: &Tables) -> Result<(), TableError> {
-        fs::create_dir_all(self.dir).map_err(|source| TableError::Io {
-            file: self.dir.to_owned(),
-            source,
-        })?;
+        fs::create_dir_all(self.dir).map_err(|source| TableError::Io { file: self.dir.to_owned(), source })?;
         self.table(&tables.merchants)?;
         self.table(&tables.readers)?;
         self.table(&tables.places)?;
@@ -84,30 +69,21 @@ impl Target<'_> {
     fn table<R: Row>(&self, rows: &[R]) -> Result<(), TableError> {
         let file = self.dir.join(format!("{}.{}", R::TABLE, self.ending));
         let other = self.dir.join(format!("{}.{}", R::TABLE, self.stale));
-        let io = |source| TableError::Io {
-            file: file.clone(),
-            source,
-        };
+        let io = |source| TableError::Io { file: file.clone(), source };
         let empty = rows.is_empty() && R::TABLE != Merchant::TABLE;
         // Reading prefers Parquet: an older file must not stand in for what is written now.
         if other.is_file() && (empty || self.stale == "parquet") {
             return Err(TableError::Stale { file: other });
         }
         if empty {
-            return if file.is_file() {
-                fs::remove_file(&file).map_err(io)
-            } else {
-                Ok(())
-            };
+            return if file.is_file() { fs::remove_file(&file).map_err(io) } else { Ok(()) };
         }
         // Whoever reads meanwhile gets the old table or the new one, never half of it.
         let draft = self.dir.join(format!(".{}.{}", R::TABLE, self.ending));
         let written = File::create(&draft).map_err(io)?;
         match self.put {
-            Put::Parquet => parquet(rows, self.simulated, written).map_err(|err| TableError::Parquet {
-                file: file.clone(),
-                what: err.to_string(),
-            })?,
+            Put::Parquet => parquet(rows, self.simulated, written)
+                .map_err(|err| TableError::Parquet { file: file.clone(), what: err.to_string() })?,
             Put::Csv => csv(rows, self.simulated, written).map_err(io)?,
         }
         fs::rename(&draft, &file).map_err(io)
@@ -127,14 +103,9 @@ fn data_type(kind: Type) -> DataType {
     }
 }
 
-fn parquet<R: Row>(
-    rows: &[R],
-    simulated: Option<&str>,
-    to: File,
-) -> Result<(), parquet::errors::ParquetError> {
-    let fields = R::COLUMNS
-        .iter()
-        .map(|column| Field::new(column.name, data_type(column.kind), column.need == Need::Nothing));
+fn parquet<R: Row>(rows: &[R], simulated: Option<&str>, to: File) -> Result<(), parquet::errors::ParquetError> {
+    let fields =
+        R::COLUMNS.iter().map(|column| Field::new(column.name, data_type(column.kind), column.need == Need::Nothing));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let metadata = simulated.map(|said| vec![KeyValue::new(SIMULATED.to_owned(), said.to_owned())]);
     let properties = WriterProperties::builder()
@@ -164,16 +135,11 @@ fn array<R>(column: &Column<R>, rows: &[R]) -> ArrayRef {
         }};
     }
     match column.kind {
-        Type::Text => build!(StringBuilder::new(), Text, |b: &mut StringBuilder, v| b
-            .append_value(v)),
-        Type::Real => build!(Float64Builder::new(), Real, |b: &mut Float64Builder, v| b
-            .append_value(v)),
-        Type::Single => build!(Float32Builder::new(), Single, |b: &mut Float32Builder, v| b
-            .append_value(v)),
-        Type::Count => build!(UInt32Builder::new(), Count, |b: &mut UInt32Builder, v| b
-            .append_value(v)),
-        Type::Flag => build!(BooleanBuilder::new(), Flag, |b: &mut BooleanBuilder, v| b
-            .append_value(v)),
+        Type::Text => build!(StringBuilder::new(), Text, |b: &mut StringBuilder, v| b.append_value(v)),
+        Type::Real => build!(Float64Builder::new(), Real, |b: &mut Float64Builder, v| b.append_value(v)),
+        Type::Single => build!(Float32Builder::new(), Single, |b: &mut Float32Builder, v| b.append_value(v)),
+        Type::Count => build!(UInt32Builder::new(), Count, |b: &mut UInt32Builder, v| b.append_value(v)),
+        Type::Flag => build!(BooleanBuilder::new(), Flag, |b: &mut BooleanBuilder, v| b.append_value(v)),
         Type::Time => build!(
             TimestampMillisecondBuilder::new().with_timezone("UTC"),
             Time,

@@ -70,12 +70,7 @@ impl Engine {
     }
 
     fn with(scorer: Box<dyn Scorer>) -> Self {
-        Self {
-            scorer,
-            areas: BTreeMap::new(),
-            displays: BTreeMap::new(),
-            campaigns: BTreeMap::new(),
-        }
+        Self { scorer, areas: BTreeMap::new(), displays: BTreeMap::new(), campaigns: BTreeMap::new() }
     }
 
     /// Adds an area bundle, in place of the last one of its cell; returns the cell.
@@ -123,10 +118,7 @@ impl Engine {
     pub fn rank(&self, request: &str) -> Result<String, JsError> {
         let asked = self.ask(request)?;
         let display = asked.area.and_then(|area| self.displays.get(&area.hash));
-        Ok(asked
-            .question
-            .answer(asked.area, display, &asked.campaign, self.scorer.as_ref())
-            .to_json())
+        Ok(asked.question.answer(asked.area, display, &asked.campaign, self.scorer.as_ref()).to_json())
     }
 
     /// What the model saw of every candidate that could be placed, and how it judged.
@@ -137,19 +129,9 @@ impl Engine {
         let asked = self.ask(request)?;
         let question = &asked.question;
         let areas = Areas::new(question.areas.iter().chain(asked.area), question.overlay.clone());
-        let decision = rerank(
-            &areas,
-            &question.profile,
-            &question.context,
-            &asked.campaign,
-            self.scorer.as_ref(),
-        );
+        let decision = rerank(&areas, &question.profile, &question.context, &asked.campaign, self.scorer.as_ref());
         Ok(Rows {
-            ids: decision
-                .kept
-                .iter()
-                .map(|candidate| candidate.merchant.id.to_string())
-                .collect(),
+            ids: decision.kept.iter().map(|candidate| candidate.merchant.id.to_string()).collect(),
             scores: decision.scores.iter().map(|score| score.total()).collect(),
             values: decision.rows.values,
         })
@@ -186,11 +168,7 @@ impl Engine {
         };
         let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
         let area = cell.and_then(|cell| self.areas.get(&cell));
-        Ok(Asked {
-            question,
-            campaign,
-            area,
-        })
+        Ok(Asked { question, campaign, area })
     }
 }
 

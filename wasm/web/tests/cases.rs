@@ -31,10 +31,7 @@ fn library() -> Library {
     for (prefix, dir) in [("", "tests/cases"), ("fixtures/", "tests/cases/fixtures")] {
         for file in read_dir(&format!("{ROOT}/{dir}")) {
             if let Some(name) = file.strip_suffix(".toml") {
-                library.0.insert(
-                    format!("{prefix}{name}"),
-                    read_text(&format!("{ROOT}/{dir}/{file}"), "utf8"),
-                );
+                library.0.insert(format!("{prefix}{name}"), read_text(&format!("{ROOT}/{dir}/{file}"), "utf8"));
             }
         }
     }
@@ -48,17 +45,11 @@ fn every_case_has_the_native_bits() {
     let plan = format!("{ROOT}/models/ltr.plan");
     for name in library.cases() {
         let path = format!("{ROOT}/target/cases/{name}.json");
-        assert!(
-            exists(&path),
-            "no {path}: run `cargo test --release -p freshrank --test cases` first"
-        );
+        assert!(exists(&path), "no {path}: run `cargo test --release -p freshrank --test cases` first");
         let native: Value = serde_json::from_str(&read_text(&path, "utf8")).unwrap();
         let case = library.case(name);
         let asked = case.ask();
-        assert_eq!(
-            native["request"], asked.request,
-            "{name}: bundles and profiles are written alike"
-        );
+        assert_eq!(native["request"], asked.request, "{name}: bundles and profiles are written alike");
         assert_eq!(native["campaign"], asked.campaign, "{name}");
         for (scorer, expected) in native["answers"].as_object().unwrap() {
             let (answer, decision) = match scorer.as_str() {
@@ -66,12 +57,7 @@ fn every_case_has_the_native_bits() {
                 "prior" => asked.answer(&NoModel),
                 _ => asked.answer(&Dense::load(&read_bytes(&plan)).unwrap()),
             };
-            let Answer {
-                reply,
-                rows,
-                scores,
-                totals,
-            } = answer;
+            let Answer { reply, rows, scores, totals } = answer;
             assert_eq!(expected["reply"], reply, "{name}, {scorer}");
             assert_eq!(expected["rows"], rows, "{name}, {scorer}: bits of the rows");
             assert_eq!(expected["scores"], scores, "{name}, {scorer}: bits of the scores");

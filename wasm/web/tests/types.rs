@@ -41,11 +41,8 @@ impl TypeVisitor for Declared {
         // Only what is exported has a declaration; numbers and lists have none.
         if T::output_path().is_some() {
             let config = Config::new();
-            let docs = T::docs()
-                .map(|docs| format!("{}\n", docs.trim_end()))
-                .unwrap_or_default();
-            self.by_name
-                .insert(T::ident(&config), format!("{docs}export {}\n", T::decl(&config)));
+            let docs = T::docs().map(|docs| format!("{}\n", docs.trim_end())).unwrap_or_default();
+            self.by_name.insert(T::ident(&config), format!("{docs}export {}\n", T::decl(&config)));
         }
         T::visit_dependencies(self);
         T::visit_generics(self);

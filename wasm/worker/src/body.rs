@@ -45,12 +45,7 @@ pub struct Lines {
 impl Lines {
     /// Lines longer than `limit` are not kept.
     pub const fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            number: 1,
-            line: Vec::new(),
-            length: 0,
-        }
+        Self { limit, number: 1, line: Vec::new(), length: 0 }
     }
 
     /// Takes bytes off the front of a chunk, up to a line's end if there is one.
@@ -73,14 +68,7 @@ impl Lines {
     fn end(&mut self) -> Line {
         let (line, length) = (std::mem::take(&mut self.line), std::mem::take(&mut self.length));
         self.number += 1;
-        (
-            self.number - 1,
-            if length <= self.limit {
-                Ok(line)
-            } else {
-                Err(length)
-            },
-        )
+        (self.number - 1, if length <= self.limit { Ok(line) } else { Err(length) })
     }
 }
 
@@ -95,12 +83,7 @@ pub struct BodyLines {
 impl BodyLines {
     /// The lines of this request.
     pub fn new(request: &mut Request, limit: usize) -> Self {
-        Self {
-            body: request.stream().ok().map(Box::pin),
-            chunk: Vec::new(),
-            at: 0,
-            lines: Lines::new(limit),
-        }
+        Self { body: request.stream().ok().map(Box::pin), chunk: Vec::new(), at: 0, lines: Lines::new(limit) }
     }
 
     /// The next line that is not blank.
@@ -155,12 +138,7 @@ mod tests {
     #[test]
     fn lines_are_the_same_however_the_body_is_cut() {
         let body = b"one\n\nthree is too long\nfour";
-        let expected = [
-            (1, Ok(b"one".to_vec())),
-            (2, Ok(vec![])),
-            (3, Err(17)),
-            (4, Ok(b"four".to_vec())),
-        ];
+        let expected = [(1, Ok(b"one".to_vec())), (2, Ok(vec![])), (3, Err(17)), (4, Ok(b"four".to_vec()))];
         assert_eq!(lines(&[body], 5), expected);
         for cut in 0..body.len() {
             assert_eq!(lines(&[&body[..cut], &body[cut..]], 5), expected, "cut at {cut}");

@@ -15,24 +15,12 @@ pub const PUBLISH: &str = "PUBLISH_KEY";
 /// # Errors
 /// 401, and 503 where nobody ever set the secret: an open door would be worse.
 pub fn check(request: &Request, env: &Env, name: &str) -> Result<(), Problem> {
-    let secret = env
-        .secret(name)
-        .map(|secret| secret.to_string())
-        .unwrap_or_default();
+    let secret = env.secret(name).map(|secret| secret.to_string()).unwrap_or_default();
     if secret.is_empty() {
         return Err(Problem::unavailable(format!("the secret {name} is not set")));
     }
-    let header = request
-        .headers()
-        .get("Authorization")
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    if bearer(&header).is_some_and(|key| equal(key, &secret)) {
-        Ok(())
-    } else {
-        Err(Problem::unauthorized())
-    }
+    let header = request.headers().get("Authorization").ok().flatten().unwrap_or_default();
+    if bearer(&header).is_some_and(|key| equal(key, &secret)) { Ok(()) } else { Err(Problem::unauthorized()) }
 }
 
 /// The key in `Bearer KEY`; the scheme's case does not matter.

@@ -41,9 +41,7 @@ fn start() {
 #[event(fetch)]
 async fn fetch(mut request: Request, env: Env, _: Context) -> worker::Result<Response> {
     // A panic is a bug, and costs every request of this isolate: nothing below may.
-    Ok(route(&mut request, &env)
-        .await
-        .unwrap_or_else(|problem| problem.response()))
+    Ok(route(&mut request, &env).await.unwrap_or_else(|problem| problem.response()))
 }
 
 async fn route(request: &mut Request, env: &Env) -> Result<Response, Problem> {
@@ -83,11 +81,7 @@ async fn route(request: &mut Request, env: &Env) -> Result<Response, Problem> {
 fn allow(request: &Request, methods: &[&str], allow: &'static str) -> Result<(), Problem> {
     // The raw word: `Request::method` calls whatever it does not know a GET.
     let method = request.inner().method();
-    if methods.contains(&method.as_str()) {
-        Ok(())
-    } else {
-        Err(Problem::method_not_allowed(&method, allow))
-    }
+    if methods.contains(&method.as_str()) { Ok(()) } else { Err(Problem::method_not_allowed(&method, allow)) }
 }
 
 fn publishes(request: &Request, env: &Env) -> Result<(), Problem> {
@@ -114,12 +108,7 @@ async fn rank(request: &mut Request, store: &Store) -> Result<Response, Problem>
     let (reply, notices) = answer(&json, store).await?;
     let notices = notices.join("; ");
     let header = (!notices.is_empty()).then_some(("Freshrank-Notice", notices.as_str()));
-    Ok(respond(
-        200,
-        "application/json",
-        ResponseBody::Body(reply.to_json().into_bytes()),
-        header,
-    ))
+    Ok(respond(200, "application/json", ResponseBody::Body(reply.to_json().into_bytes()), header))
 }
 
 /// Answers line by line while the client still sends: what is in memory is one line and its answer.
@@ -137,12 +126,7 @@ fn batch(request: &mut Request, store: Store) -> Result<Response, Problem> {
     });
     let response = Response::builder().from_stream(answers);
     let response = response.map_err(|error| Problem::unavailable(format!("no stream: {error}")))?;
-    Ok(respond(
-        200,
-        "application/x-ndjson",
-        response.body().clone(),
-        None,
-    ))
+    Ok(respond(200, "application/x-ndjson", response.body().clone(), None))
 }
 
 /// The reply, and what is wrong with what was published.
@@ -164,10 +148,7 @@ async fn answer(json: &[u8], store: &Store) -> Result<(Reply, Vec<String>), Prob
         display = found.value;
     }
     let scorer = SCORER.with(Rc::clone);
-    Ok((
-        question.answer(area.as_deref(), display.as_deref(), &campaign, scorer.as_ref()),
-        notices,
-    ))
+    Ok((question.answer(area.as_deref(), display.as_deref(), &campaign, scorer.as_ref()), notices))
 }
 
 async fn put_area(request: &mut Request, store: &Store, path: &str) -> Result<Response, Problem> {
@@ -175,10 +156,7 @@ async fn put_area(request: &mut Request, store: &Store, path: &str) -> Result<Re
     let bytes = body::read(request, bundle::MAX_BYTES).await?;
     let area = Bundle::decode(bytes).map_err(Problem::bad_request)?;
     if area.cell != cell {
-        return Err(Problem::bad_request(format!(
-            "area bundle is of cell {}, its path of {cell}",
-            area.cell
-        )));
+        return Err(Problem::bad_request(format!("area bundle is of cell {}, its path of {cell}", area.cell)));
     }
     let published = json!({ "cell": cell, "hash": area.hash, "merchants": area.len(), "as_of": freshrank::time::format(area.as_of) });
     let bytes = area.bytes().to_vec();
@@ -197,17 +175,12 @@ async fn put_display(request: &mut Request, store: &Store, path: &str) -> Result
 
 async fn put_campaign(request: &mut Request, store: &Store, id: &str) -> Result<Response, Problem> {
     if !is_name(id) {
-        return Err(Problem::bad_request(
-            "a campaign's name has 1 to 64 letters, digits, - and _",
-        ));
+        return Err(Problem::bad_request("a campaign's name has 1 to 64 letters, digits, - and _"));
     }
     let bytes = body::read(request, MAX_CAMPAIGN).await?;
     let campaign = Campaign::parse(&bytes).map_err(Problem::bad_request)?;
     if campaign.id != id {
-        return Err(Problem::bad_request(format!(
-            "campaign says its name is {:?}, its path {id:?}",
-            campaign.id
-        )));
+        return Err(Problem::bad_request(format!("campaign says its name is {:?}, its path {id:?}", campaign.id)));
     }
     let published = json!({ "id": id, "hash": campaign.hash, "layers": campaign.layers.len() });
     store.publish(id, &bytes, campaign).await?;
@@ -215,19 +188,9 @@ async fn put_campaign(request: &mut Request, store: &Store, id: &str) -> Result<
 }
 
 fn cell(text: &str) -> Result<Cell, Problem> {
-    Cell::parse(text).ok_or_else(|| {
-        Problem::new(
-            404,
-            format!("found {text:?}, expected an H3 cell at resolution 7"),
-        )
-    })
+    Cell::parse(text).ok_or_else(|| Problem::new(404, format!("found {text:?}, expected an H3 cell at resolution 7")))
 }
 
 fn json_response(value: &serde_json::Value) -> Response {
-    respond(
-        200,
-        "application/json",
-        ResponseBody::Body(value.to_string().into_bytes()),
-        None,
-    )
+    respond(200, "application/json", ResponseBody::Body(value.to_string().into_bytes()), None)
 }

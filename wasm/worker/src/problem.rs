@@ -28,11 +28,7 @@ struct Document<'a> {
 impl Problem {
     /// A problem of this status.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            detail: detail.into(),
-            header: None,
-        }
+        Self { status, detail: detail.into(), header: None }
     }
 
     /// What the client sent cannot be read.
@@ -48,29 +44,17 @@ impl Problem {
     /// The key is missing or wrong; which of the two is not told.
     pub fn unauthorized() -> Self {
         let header = Some(("WWW-Authenticate", "Bearer realm=\"freshrank\""));
-        Self {
-            header,
-            ..Self::new(
-                401,
-                "expected the header `Authorization: Bearer KEY` with this route's key",
-            )
-        }
+        Self { header, ..Self::new(401, "expected the header `Authorization: Bearer KEY` with this route's key") }
     }
 
     /// There is such a path, but not with this method.
     pub fn method_not_allowed(method: &str, allow: &'static str) -> Self {
-        Self {
-            header: Some(("Allow", allow)),
-            ..Self::new(405, format!("found {method}, expected {allow}"))
-        }
+        Self { header: Some(("Allow", allow)), ..Self::new(405, format!("found {method}, expected {allow}")) }
     }
 
     /// Something behind this module does not answer; the same request may succeed in a moment.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self {
-            header: Some(("Retry-After", "5")),
-            ..Self::new(503, detail)
-        }
+        Self { header: Some(("Retry-After", "5")), ..Self::new(503, detail) }
     }
 
     const fn title(&self) -> &'static str {
@@ -87,13 +71,8 @@ impl Problem {
 
     /// The document; in a batch with the number of its line, from 1.
     pub fn to_json(&self, line: Option<u64>) -> String {
-        let document = Document {
-            r#type: "about:blank",
-            title: self.title(),
-            status: self.status,
-            detail: &self.detail,
-            line,
-        };
+        let document =
+            Document { r#type: "about:blank", title: self.title(), status: self.status, detail: &self.detail, line };
         // Strings and numbers only, so this cannot fail.
         serde_json::to_string(&document).unwrap_or_default()
     }
@@ -107,11 +86,7 @@ impl Problem {
 
 impl From<RequestError> for Problem {
     fn from(error: RequestError) -> Self {
-        let status = if matches!(error, RequestError::TooLong { .. }) {
-            413
-        } else {
-            400
-        };
+        let status = if matches!(error, RequestError::TooLong { .. }) { 413 } else { 400 };
         Self::new(status, error.to_string())
     }
 }
@@ -124,16 +99,10 @@ pub fn respond<'a>(
     more: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Response {
     let headers = Headers::new();
-    let ours = [
-        ("Content-Type", content_type),
-        ("Cache-Control", "private, no-store"),
-    ];
+    let ours = [("Content-Type", content_type), ("Cache-Control", "private, no-store")];
     for (name, value) in ours.into_iter().chain(more) {
         // A value that cannot stand in a header is left out; the body says it all.
         let _ = headers.set(name, value);
     }
-    Response::builder()
-        .with_status(status)
-        .with_headers(headers)
-        .body(body)
+    Response::builder().with_status(status).with_headers(headers).body(body)
 }

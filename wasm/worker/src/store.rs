@@ -80,19 +80,13 @@ pub struct Found<T> {
 
 impl<T> Clone for Found<T> {
     fn clone(&self) -> Self {
-        Self {
-            value: self.value.clone(),
-            error: self.error.clone(),
-        }
+        Self { value: self.value.clone(), error: self.error.clone() }
     }
 }
 
 impl<T> Default for Found<T> {
     fn default() -> Self {
-        Self {
-            value: None,
-            error: None,
-        }
+        Self { value: None, error: None }
     }
 }
 
@@ -111,11 +105,7 @@ struct Entry<T> {
 
 impl<T> Cache<T> {
     const fn new(budget: usize) -> Self {
-        Self {
-            budget,
-            used: 0,
-            entries: BTreeMap::new(),
-        }
+        Self { budget, used: 0, entries: BTreeMap::new() }
     }
 
     /// A value that may still be used, and `suits`; one that does not may be a minute behind its companion.
@@ -137,14 +127,7 @@ impl<T> Cache<T> {
         let bytes = bytes + key.len() + 256;
         self.remove(key);
         self.used += bytes;
-        self.entries.insert(
-            key.to_owned(),
-            Entry {
-                found,
-                bytes,
-                read_at_ms: now_ms,
-            },
-        );
+        self.entries.insert(key.to_owned(), Entry { found, bytes, read_at_ms: now_ms });
         while self.used > self.budget {
             let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.read_at_ms);
             let Some(key) = oldest.map(|(key, _)| key.clone()) else {
@@ -169,11 +152,7 @@ pub struct Store {
 impl Store {
     /// A missing binding shows when something is asked of it.
     pub fn new(env: &Env) -> Self {
-        Self {
-            kv: env
-                .kv(BINDING)
-                .map_err(|error| format!("KV binding {BINDING}: {error}")),
-        }
+        Self { kv: env.kv(BINDING).map_err(|error| format!("KV binding {BINDING}: {error}")) }
     }
 
     /// The bundle of a cell.
@@ -183,8 +162,7 @@ impl Store {
 
     /// The cards of a cell that belong to this bundle.
     pub async fn display(&self, cell: Cell, bundle: Hash) -> Found<Display> {
-        self.read(&cell.to_string(), |display: &Display| display.bundle == bundle)
-            .await
+        self.read(&cell.to_string(), |display: &Display| display.bundle == bundle).await
     }
 
     /// The campaign a request names; without a name, `default`, which there always is.
@@ -204,9 +182,7 @@ impl Store {
         let found = self.read::<Campaign>(id, |_| true).await;
         match (found.value, found.error) {
             (Some(campaign), _) => Ok(campaign),
-            (None, Some(error)) => Err(Problem::unavailable(format!(
-                "campaign {id:?} cannot be read: {error}"
-            ))),
+            (None, Some(error)) => Err(Problem::unavailable(format!("campaign {id:?} cannot be read: {error}"))),
             (None, None) if id == "default" => Ok(Rc::default()),
             (None, None) => Err(unknown()),
         }
@@ -218,22 +194,10 @@ impl Store {
             return found;
         }
         let (found, bytes) = match self.fetch::<T>(&key).await {
-            Ok((value, bytes)) => (
-                Found {
-                    value: value.map(Rc::new),
-                    error: None,
-                },
-                bytes,
-            ),
+            Ok((value, bytes)) => (Found { value: value.map(Rc::new), error: None }, bytes),
             Err(error) => {
                 console_error!("{key}: {error}");
-                (
-                    Found {
-                        value: T::cache().with_borrow(|cache| cache.last(&key)),
-                        error: Some(error),
-                    },
-                    0,
-                )
+                (Found { value: T::cache().with_borrow(|cache| cache.last(&key)), error: Some(error) }, 0)
             }
         };
         T::cache().with_borrow_mut(|cache| cache.keep(&key, found.clone(), bytes, now_ms));
@@ -257,14 +221,9 @@ impl Store {
         let key = format!("{}/{name}", T::FOLDER);
         let refused = |error: String| Problem::unavailable(format!("{key} was not written: {error}"));
         let kv = self.kv.as_ref().map_err(|error| refused(error.clone()))?;
-        let put = kv
-            .put_bytes(&key, bytes)
-            .map_err(|error| refused(error.to_string()))?;
+        let put = kv.put_bytes(&key, bytes).map_err(|error| refused(error.to_string()))?;
         put.execute().await.map_err(|error| refused(error.to_string()))?;
-        let found = Found {
-            value: Some(Rc::new(value)),
-            error: None,
-        };
+        let found = Found { value: Some(Rc::new(value)), error: None };
         T::cache().with_borrow_mut(|cache| cache.keep(&key, found, bytes.len(), now_ms()));
         Ok(())
     }
@@ -272,10 +231,7 @@ impl Store {
 
 /// Whether a campaign can have this name.
 pub fn is_name(id: &str) -> bool {
-    (1..=MAX_NAME).contains(&id.len())
-        && id
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    (1..=MAX_NAME).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// Milliseconds since 1970; stands still between one I/O and the next.
@@ -288,10 +244,7 @@ mod tests {
     use super::*;
 
     fn some(value: u8) -> Found<u8> {
-        Found {
-            value: Some(Rc::new(value)),
-            error: None,
-        }
+        Found { value: Some(Rc::new(value)), error: None }
     }
 
     #[test]
@@ -301,27 +254,12 @@ mod tests {
         cache.keep("good", some(1), 0, 0);
         cache.keep("behind", some(2), 0, 0);
         cache.keep("absent", Found::default(), 0, 0);
-        cache.keep(
-            "damaged",
-            Found {
-                error: Some("damaged".into()),
-                ..some(1)
-            },
-            0,
-            0,
-        );
+        cache.keep("damaged", Found { error: Some("damaged".into()), ..some(1) }, 0, 0);
         assert!(known(&cache, "good", KEEP_MS - 1) && !known(&cache, "good", KEEP_MS));
         for key in ["behind", "absent", "damaged"] {
-            assert!(
-                known(&cache, key, RETRY_MS - 1) && !known(&cache, key, RETRY_MS),
-                "{key}"
-            );
+            assert!(known(&cache, key, RETRY_MS - 1) && !known(&cache, key, RETRY_MS), "{key}");
         }
-        assert_eq!(
-            cache.last("damaged"),
-            Some(Rc::new(1)),
-            "the copy at hand goes on serving"
-        );
+        assert_eq!(cache.last("damaged"), Some(Rc::new(1)), "the copy at hand goes on serving");
     }
 
     #[test]
