@@ -107,11 +107,12 @@ def main() -> int:
     parser.add_argument("--examples", type=Path, required=True, help="what `freshrank examples` wrote")
     parser.add_argument("--out", type=Path, required=True, help="directory to write to, usually models/")
     parser.add_argument("--protocol", default="send-time", choices=["send-time", "known-place"])
+    parser.add_argument("--also", choices=["known-place"], help="train on these queries, too; figures stay with --protocol")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--max-epochs", type=int, default=Recipe.max_epochs)
     arguments = parser.parse_args()
     try:
-        examples = read(arguments.examples, arguments.protocol)
+        examples = read(arguments.examples, arguments.protocol, arguments.also)
         print(f"{arguments.examples}: {len(examples.features)} features, protocol {examples.protocol}")
         print(f"simulated: {examples.simulated}" if examples.simulated else "not simulated")
         for name, queries in examples.splits.items():

@@ -4,7 +4,7 @@ use crate::{Outcome, print};
 use clap::Subcommand;
 use freshrank_offline::cuisines::{CuisineError, CuisineMap, FitOptions, Vocabulary, fit};
 use freshrank_offline::import;
-use freshrank_offline::tables::{self, ReadOptions};
+use freshrank_offline::tables::{self, Merchant, ReadOptions};
 use std::path::PathBuf;
 
 /// What to do with a map.
@@ -15,7 +15,7 @@ pub enum Verb {
         /// A tables directory
         #[arg(long, value_name = "DIR")]
         tables: PathBuf,
-        /// A name-suggestion-index (nsi.json): what its chains combine counts too
+        /// A name-suggestion-index (nsi.json): what its chains combine counts too, and what the reviewed table says
         #[arg(long, value_name = "FILE")]
         chains: Option<PathBuf>,
         /// Of the k-means starts
@@ -38,25 +38,25 @@ pub enum Verb {
 
 pub fn run(verb: &Verb) -> Outcome {
     match verb {
-        Verb::Fit {
-            tables,
-            chains,
-            seed,
-            out,
-        } => {
+        Verb::Fit { tables, chains, seed, out } => {
             let (mut tables, _) = tables::read(tables, &ReadOptions::default())?;
             if let Some(path) = chains {
                 let vocabulary = Vocabulary::reviewed().map_err(CuisineError::from)?;
                 let (chains, report) = import::nsi(path, &vocabulary)?;
                 println!(
                     "{}: {} chains, {} with several cuisines",
-                    report.source, report.merchants, report.facts["several cuisines"]
+                    report.source,
+                    report.merchants,
+                    report.facts.get("several cuisines").unwrap_or(&0)
                 );
                 tables.merchants.extend(chains);
             }
             // Demand is made up, merchants are not: a map of real merchants is real.
             let options = FitOptions { seed: *seed, ..FitOptions::default() };
-            let map = fit(&tables.merchants, &options)?;
+            let map = match chains {
+                Some(_) => reviewed(tables.merchants, &options)?,
+                None => fit(&tables.merchants, &options)?,
+            };
             map.write(out)?;
             println!("{}: {} cuisines in {} clusters", out.display(), map.labels.len(), map.n_clusters);
         }
@@ -76,4 +76,34 @@ pub fn run(verb: &Verb) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Learns a map in which the reviewed table speaks too: each label beside its nearest ancestor that anybody serves, once.
+///
+/// One chain that sells Indian food with coffee would else decide where Indian food stands. What is counted is still
+/// merchants only.
+fn reviewed(mut merchants: Vec<Merchant>, options: &FitOptions) -> Result<CuisineMap, CuisineError> {
+    let seen = fit(&merchants, options)?;
+    let ancestor = |label: &String| {
+        let mut climb = std::iter::successors(seen.vocabulary.parent(label), |label| seen.vocabulary.parent(label));
+        let parent = climb.find(|parent| seen.labels.iter().any(|other| other == parent))?;
+        Some((label.clone(), parent.to_owned()))
+    };
+    let pairs: Vec<(String, String)> = seen.labels.iter().filter_map(ancestor).collect();
+    merchants.extend(pairs.iter().map(|(label, parent)| Merchant {
+        merchant_id: format!("reviewed:{label}"),
+        cuisines: vec![label.clone(), parent.clone()],
+        ..Merchant::default()
+    }));
+    let map = fit(&merchants, options)?;
+    let alone = |label: &String| seen.parents.contains_key(label) || seen.unplaced.contains(label);
+    let attached = |(label, _): &(String, String)| alone(label) && !map.unplaced.contains(label);
+    let parents = pairs.into_iter().filter(attached).collect();
+    Ok(CuisineMap {
+        parents,
+        merchants: seen.merchants,
+        merchants_sha256: seen.merchants_sha256,
+        unknown: seen.unknown,
+        ..map
+    })
 }

@@ -7,6 +7,7 @@ use freshrank_offline::examples::{self, ExampleOptions};
 use freshrank_offline::market::Oracle;
 use freshrank_offline::tables::{self, ReadOptions, Tables};
 use freshrank_offline::timeline::TimelineOptions;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -87,14 +88,18 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if let Some(simulated) = &report.simulated {
         println!("{simulated}");
     }
-    let queries: Vec<String> = report.queries.iter().map(|(split, n)| format!("{n} {split}")).collect();
-    println!("{}: {} rows of {} queries", arguments.out.display(), report.rows, queries.join(", "));
-    let filtered: Vec<String> = report.filtered.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
-    println!(
-        "queries whose order was no candidate: {}",
-        if filtered.is_empty() { "none".into() } else { filtered.join(", ") }
-    );
+    println!("{}: {} rows", arguments.out.display(), report.rows);
+    for (protocol, splits) in &report.queries {
+        println!("{protocol} queries: {}", counts(splits));
+        if let Some(filtered) = report.filtered.get(protocol) {
+            println!("{protocol} queries whose order was no candidate: {}", counts(filtered));
+        }
+    }
     println!("orders that are no queries: {}", serde_json::to_string(&report.left_out)?);
     println!("evaluate a model of these rows with --split {}", freshrank::time::format(report.test_from));
     Ok(())
+}
+
+fn counts(counts: &BTreeMap<&str, usize>) -> String {
+    counts.iter().map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
 }

@@ -83,6 +83,8 @@ pub enum ExamplesError {
 /// One candidate of one query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
+    /// What its query knows.
+    pub protocol: Protocol,
     /// Its query, ascending.
     pub query_id: u32,
     /// Whose.
@@ -108,12 +110,12 @@ pub struct Example {
 pub struct ExamplesReport {
     /// Said in every output when present.
     pub simulated: Option<String>,
-    /// Queries written, by split.
-    pub queries: BTreeMap<&'static str, usize>,
+    /// Queries written, by protocol and split; `known-place` only to train on.
+    pub queries: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
     /// Rows written.
     pub rows: usize,
-    /// Queries whose order was no candidate, by reason.
-    pub filtered: BTreeMap<&'static str, usize>,
+    /// Queries whose order was no candidate, by protocol and reason.
+    pub filtered: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
     /// Orders that are no queries, by reason.
     pub left_out: LeftOut,
     /// First query times of the validation and test splits, seconds since 1970.
@@ -170,6 +172,10 @@ pub fn make(
         return Err(ExamplesError::NoQueries { orders: tables.orders.len() });
     }
     let splits = Splits::of(&queries);
+    let (mut known, _) = timeline.queries(Protocol::KnownPlace, Timestamp::MIN);
+    sample(&mut known, options);
+    // Only to train on: what is measured is the message.
+    known.retain(|query| query.at < splits.valid);
     let mut report = ExamplesReport {
         simulated: tables.simulated.clone(),
         left_out,
@@ -178,22 +184,25 @@ pub fn make(
         ..ExamplesReport::default()
     };
     let mut query_id = 0;
-    timeline.live(&queries, progress, |answers| {
-        let mut examples = Vec::new();
-        for answer in answers {
-            match answer.found {
-                Ok(positive) => {
-                    let split = splits.name(answer.query.at);
-                    examples.extend(rows(&timeline, &answer, positive, query_id, split, oracle, options));
-                    *report.queries.entry(split).or_default() += 1;
-                    query_id += 1;
+    for queries in [&queries, &known] {
+        timeline.live(queries, progress, |answers| {
+            let mut examples = Vec::new();
+            for answer in answers {
+                let protocol = answer.query.protocol.name();
+                match answer.found {
+                    Ok(positive) => {
+                        let split = splits.name(answer.query.at);
+                        examples.extend(rows(&timeline, &answer, positive, query_id, split, oracle, options));
+                        *report.queries.entry(protocol).or_default().entry(split).or_default() += 1;
+                        query_id += 1;
+                    }
+                    Err(why) => *report.filtered.entry(protocol).or_default().entry(why).or_default() += 1,
                 }
-                Err(why) => *report.filtered.entry(why).or_default() += 1,
             }
-        }
-        report.rows += examples.len();
-        take(examples);
-    })?;
+            report.rows += examples.len();
+            take(examples);
+        })?;
+    }
     Ok(report)
 }
 
@@ -273,6 +282,7 @@ fn rows(
     let utilities = oracle.map(|oracle| utilities(oracle, timeline, answer));
     let all: Vec<&[f32]> = answer.rows.iter().collect();
     let example = |i: usize| Example {
+        protocol: query.protocol,
         query_id,
         user_id: query.user_id.to_owned(),
         at: query.at,
@@ -346,7 +356,7 @@ fn batch(schema: &Arc<Schema>, examples: &[Example]) -> Result<RecordBatch, arro
         Arc::new(UInt32Array::from_iter_values(examples.iter().map(|e| e.query_id))),
         text(|e| &e.user_id),
         Arc::new(Int64Array::from_iter_values(examples.iter().map(|e| e.at))),
-        text(|_| Protocol::SendTime.name()),
+        text(|example| example.protocol.name()),
         text(|e| &e.merchant_id),
         number(&|e| e.label),
         text(|e| e.split),

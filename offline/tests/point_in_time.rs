@@ -158,11 +158,17 @@ fn examples_keep_the_order_and_say_what_they_leave_out() {
     for query in rows.chunk_by(|a, b| a.query_id == b.query_id) {
         assert!(query.len() <= 10);
         assert_eq!(query.iter().filter(|row| row.label == 1.0).count(), 1);
+        if query[0].protocol == Protocol::KnownPlace {
+            continue;
+        }
         let hour = (query[0].at + 3 * 3600).rem_euclid(86_400) / 3600;
         assert!(hour == 11 || hour == 17 || query[0].at > report.test_from, "summer time until the end: {hour}");
     }
-    assert!(rows.is_sorted_by_key(|row| row.at));
-    let asked: usize = report.queries.values().sum::<usize>() + report.filtered.values().sum::<usize>();
+    assert!(rows.is_sorted_by_key(|row| (row.protocol != Protocol::SendTime, row.at)), "one protocol after the other");
+    let known = rows.iter().filter(|row| row.protocol == Protocol::KnownPlace);
+    assert!(known.clone().count() > 0 && known.clone().all(|row| row.split == "train"));
+    let sum = |counts: &BTreeMap<&str, BTreeMap<&str, usize>>| counts["send-time"].values().sum::<usize>();
+    let asked = sum(&report.queries) + sum(&report.filtered);
     let completed = tables.orders.iter().filter(|order| order.status == Status::Completed).count();
     assert_eq!(asked + report.left_out.values().sum::<usize>(), completed, "{report:?}");
     let (again, _) = made(tables, &options);

@@ -49,8 +49,8 @@ class Examples:
     splits: dict[str, Queries]
 
 
-def read(path: Path, protocol: str = "send-time") -> Examples:
-    """Reads the queries of one protocol; two protocols are never mixed.
+def read(path: Path, protocol: str = "send-time", also: str | None = None) -> Examples:
+    """Reads the queries of one protocol, and of another one what it has to train on; figures never mix two.
 
     Raises ExamplesError where a column, a value or the order of the rows is not what the contract says.
     """
@@ -71,7 +71,10 @@ def read(path: Path, protocol: str = "send-time") -> Examples:
         raise ExamplesError(f"{path}: no column {', '.join(missing)}")
     facts += [name for name in ("utility",) if name in columns]
     table = file.read(columns=[*facts, *features])
-    table = table.filter(pc.equal(table["protocol"], protocol))
+    wanted = pc.equal(table["protocol"], protocol)
+    if also is not None:
+        wanted = pc.or_(wanted, pc.and_(pc.equal(table["protocol"], also), pc.equal(table["split"], "train")))
+    table = table.filter(wanted)
     if table.num_rows == 0:
         raise ExamplesError(f"{path}: no row of protocol {protocol}")
 
@@ -107,7 +110,7 @@ def read(path: Path, protocol: str = "send-time") -> Examples:
         features=features,
         fingerprint=said["freshrank.fingerprint"],
         simulated=said.get("freshrank.simulated") or None,
-        protocol=protocol,
+        protocol=protocol if also is None else f"{protocol}, trained on {also} too",
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         splits=splits,
     )

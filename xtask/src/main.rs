@@ -14,6 +14,7 @@ mod bench;
 mod dependencies;
 mod documents;
 mod test;
+mod train;
 mod demo;
 
 use std::process::ExitCode;
