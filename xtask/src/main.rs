@@ -54,6 +54,12 @@ const TASKS: &[Task] = &[
         about: "build a wasm module into target/modules (FRESHRANK_WASM_LTO=off for a quick, large one)",
         run: wasm::run,
     },
+    Task {
+        name: "train",
+        arguments: "",
+        about: "make models/ again: real merchants, simulated demand, rows, training, quantization, plan",
+        run: train::run,
+    },
     Task { name: "size", arguments: "", about: "full and lite modules, raw and gzip, by crate", run: size::run },
     Task {
         name: "bench",

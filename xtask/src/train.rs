@@ -24,7 +24,10 @@ pub fn run(_: &[String]) -> Outcome {
 
     let steps: [(&str, Vec<&str>); 4] = [
         ("import", vec!["import", "osm", &extract, "--country", "FI", "--as-of", "2026-10-23", "--out", &merchants]),
-        ("cuisines", vec!["cuisines", "fit", "--tables", &merchants, "--chains", &chains, "--out", "models/cuisine-map.json"]),
+        (
+            "cuisines",
+            vec!["cuisines", "fit", "--tables", &merchants, "--chains", &chains, "--out", "models/cuisine-map.json"],
+        ),
         ("market", vec!["market", "--merchants", &merchants, "--market", MARKET, "--seed", SEED, "--out", &tables]),
         ("examples", vec!["examples", "--tables", &tables, "--market", MARKET, "--out", &examples]),
     ];
