@@ -19,7 +19,7 @@ static MARKET: LazyLock<(Tables, CuisineMap)> = LazyLock::new(|| {
     let merchant = |n: usize| Merchant {
         merchant_id: format!("m{n}"),
         name: format!("Merchant {n}"),
-        chain_id: (n % 9 == 0).then(|| "chain".to_owned()),
+        chain_id: n.is_multiple_of(9).then(|| "chain".to_owned()),
         latitude: 60.15 + 0.004 * (n % 8) as f64,
         longitude: 24.90 + 0.008 * (n / 8) as f64,
         country: Some("FI".into()),

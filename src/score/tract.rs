@@ -175,7 +175,7 @@ impl<'g> Compiler<'g> {
         if node.op_is::<EinSum>() {
             let inputs = self.layers.last().map_or(N_FEATURES, |layer| layer.biases.len());
             // A layer after another one without relu between them would be one layer; training exports none.
-            if side != 0 || constant.len() % inputs != 0 || !(self.layers.is_empty() || self.relu) {
+            if side != 0 || !constant.len().is_multiple_of(inputs) || !(self.layers.is_empty() || self.relu) {
                 return refuse();
             }
             self.relu = false;

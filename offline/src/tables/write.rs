@@ -33,10 +33,10 @@ pub fn write(tables: &Tables, dir: &Path) -> Result<(), TableError> {
     to.all(tables)
 }
 
-/// Writes CSV files, for a spreadsheet or another program; otherwise like [`write`].
+/// Writes CSV files, for a spreadsheet or another program; otherwise like [`write()`].
 ///
 /// # Errors
-/// As for [`write`], the other way round.
+/// As for [`write()`], the other way round.
 pub fn write_csv(tables: &Tables, dir: &Path) -> Result<(), TableError> {
     let to = Target { dir, simulated: tables.simulated.as_deref(), ending: "csv", stale: "parquet", put: Put::Csv };
     to.all(tables)
