@@ -1,5 +1,6 @@
 //! The whole flow on real merchants: import, simulated demand, bundles, the Worker under workerd, messages.
 
+use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -14,8 +15,6 @@ const AS_OF: &str = "2026-10-23T05:00:00Z";
 const MARKET: &str = "fi/helsinki";
 /// Asked for first, so that the line to try next is usually the same.
 const PORT: u16 = 8787;
-const RANK_KEY: &str = "demo-rank-key";
-const PUBLISH_KEY: &str = "demo-publish-key";
 
 /// `cargo xtask demo [--once]`.
 pub fn run(arguments: &[String]) -> Outcome {
@@ -64,19 +63,20 @@ pub fn run(arguments: &[String]) -> Outcome {
     sh::write(&config, lines.collect::<String>())?;
 
     let port = free_port()?;
+    let (rank_key, publish_key) = (new_key()?, new_key()?);
     let mut wrangler = program("node");
     wrangler.arg(root().join("wasm/node_modules/wrangler/wrangler-dist/cli.js"));
     wrangler.args(["dev", "--local", "--ip", "127.0.0.1", "--port", &port.to_string(), "--log-level", "warn"]);
     wrangler.arg("--show-interactive-dev-session=false").arg("--config").arg(config);
     wrangler.arg("--persist-to").arg(demo.join("kv"));
-    wrangler.args(["--var", &format!("RANK_KEY:{RANK_KEY}"), "--var", &format!("PUBLISH_KEY:{PUBLISH_KEY}")]);
+    wrangler.args(["--var", &format!("RANK_KEY:{rank_key}"), "--var", &format!("PUBLISH_KEY:{publish_key}")]);
     wrangler.env("CLOUDFLARE_CF_FETCH_ENABLED", "false").env("WRANGLER_SEND_METRICS", "false").env("CI", "1");
     println!("\n> wrangler dev --local, port {port}");
     let mut server = Server::start(wrangler, once)?;
 
     let mut ask = program("node");
     ask.arg("xtask/demo.mjs").arg(format!("http://127.0.0.1:{port}")).args(["target/demo/out", AS_OF]);
-    let asked = ask.env("RANK_KEY", RANK_KEY).env("PUBLISH_KEY", PUBLISH_KEY).status();
+    let asked = ask.env("RANK_KEY", rank_key).env("PUBLISH_KEY", publish_key).status();
     if !asked.is_ok_and(|status| status.success()) {
         let log = target("logs/wrangler.log");
         return Err(format!("the Worker did not answer as it should; what it said is in {}", log.display()));
@@ -90,6 +90,14 @@ pub fn run(arguments: &[String]) -> Outcome {
         server.wait();
     }
     Ok(())
+}
+
+/// A key of this run alone: none stands in the tree.
+fn new_key() -> Outcome<String> {
+    let mut bytes = [0; 16];
+    let random = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    random.map_err(|err| format!("no random numbers: {err}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn free_port() -> Outcome<u16> {

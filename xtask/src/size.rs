@@ -118,13 +118,21 @@ fn n_function_imports(body: &mut Reader<'_>) -> Option<usize> {
                 body.number()?;
                 n_functions += 1;
             }
-            // wasm-bindgen's modules import functions and, at most, a memory.
-            2 => {
+            kind @ (1 | 2) => {
+                // A table tells its type before its limits.
+                if kind == 1 {
+                    body.byte()?;
+                }
                 let has_maximum = body.byte()? & 1 == 1;
                 body.number()?;
                 if has_maximum {
                     body.number()?;
                 }
+            }
+            // A global's type and mutability, an exception tag's attribute and type.
+            3 | 4 => {
+                body.byte()?;
+                body.number()?;
             }
             _ => return None,
         }
