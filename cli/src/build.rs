@@ -5,16 +5,13 @@ use clap::Args;
 use freshrank::time;
 use freshrank_offline::areas::{self, BuildOptions, Catalog};
 use freshrank_offline::cuisines::CuisineMap;
-use freshrank_offline::profiles::{self, ProfileOptions};
+use freshrank_offline::profiles::{self, DEVELOPMENT_SECRET, ProfileOptions};
 use freshrank_offline::tables::{self, ReadOptions};
 use serde_json::json;
 use std::path::PathBuf;
 
 /// Readers are HMAC(secret, user_id); every minter must compute them alike.
 pub const SECRET: &str = "FRESHRANK_READER_SECRET";
-/// Made-up readers have nothing to hide.
-const SIMULATED_SECRET: &[u8] = b"simulated readers only";
-
 /// What to build.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -53,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let map = CuisineMap::read(&arguments.cuisine_map)?;
     let secret = match std::env::var(SECRET) {
         Ok(secret) => secret.into_bytes(),
-        Err(_) if tables.simulated.is_some() || tables.readers.is_empty() => SIMULATED_SECRET.to_vec(),
+        Err(_) if tables.simulated.is_some() || tables.readers.is_empty() => DEVELOPMENT_SECRET.to_vec(),
         Err(_) => {
             return Err(format!("{SECRET} is not set: readers are known by HMAC(secret, user_id) only").into());
         }

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_feature_of_one_build_only_is_named() {
-        let native = read_tree("h3o v0.11.1 std\nfoo v1.0.0 (/work/foo)\nh3o v0.11.1 \n");
+        let native = read_tree("h3o v0.11.1 std\nfoo v1.0.0 (/elsewhere/foo)\nh3o v0.11.1 \n");
         let wasm = read_tree("h3o v0.11.1 \n");
         let numeric = Numeric { name: "h3o", must: &[], must_not: &["std"] };
         assert_eq!(
