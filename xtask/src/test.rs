@@ -38,6 +38,7 @@ const CHECKS: &[Check] = &[
     Check { name: "documents", work: Work::Own(|| documents::check().map(passed)) },
     Check { name: "features", work: Work::Own(|| dependencies::features().map(passed)) },
     Check { name: "deny", work: Work::Own(|| dependencies::deny().map(passed)) },
+    Check { name: "data", work: Work::Own(data) },
     Check { name: "native", work: Work::Cargo(&["test", "--release", "--locked", "--no-fail-fast"], &[]) },
     // What of the shells can be tested without a runtime, and that types.d.ts is current.
     Check {
@@ -172,6 +173,15 @@ fn modules(check: &str, arguments: &[&str]) -> Outcome {
     setup::bindgen()?;
     let wasm = setup::wasm()?;
     logged(check, wasm.program("cargo").args(arguments))
+}
+
+/// What the native tests read but the tree may not hold: without it they check nothing, so it is fetched, or its absence said.
+fn data() -> Outcome<Verdict> {
+    setup::helsinki()?;
+    if root().join("../shared/data/osm").is_dir() {
+        return Ok(Verdict::Passed);
+    }
+    Ok(Verdict::Skipped("no ../shared/data/osm: the tests on Ottawa and Copenhagen check nothing".to_owned()))
 }
 
 fn wasm_clippy() -> Outcome<Verdict> {
