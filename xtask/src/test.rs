@@ -32,6 +32,9 @@ enum Verdict {
     Skipped(String),
 }
 
+/// With `--workspace`, the one selection of features that native code is compiled for: each other one would compile tract again.
+const TYPES: &str = "--features=freshrank-web/types,freshrank-web/full";
+
 /// Cheap ones first: a mistake in form need not wait for a build.
 const CHECKS: &[Check] = &[
     Check { name: "format", work: Work::Cargo(&["fmt", "--all", "--check"], &[]) },
@@ -39,26 +42,10 @@ const CHECKS: &[Check] = &[
     Check { name: "features", work: Work::Own(|| dependencies::features().map(passed)) },
     Check { name: "deny", work: Work::Own(|| dependencies::deny().map(passed)) },
     Check { name: "data", work: Work::Own(data) },
-    Check { name: "native", work: Work::Cargo(&["test", "--release", "--locked", "--no-fail-fast"], &[]) },
-    // What of the shells can be tested without a runtime, and that types.d.ts is current.
+    // The shells too: what of them can be tested without a runtime, and that types.d.ts is current.
     Check {
-        name: "shells",
-        work: Work::Cargo(
-            &[
-                "test",
-                "--release",
-                "--locked",
-                "--no-fail-fast",
-                "--package",
-                "freshrank-worker",
-                "--package",
-                "freshrank-web",
-                "--no-default-features",
-                "--features",
-                "freshrank-web/types,freshrank-web/full",
-            ],
-            &[],
-        ),
+        name: "native",
+        work: Work::Cargo(&["test", "--release", "--locked", "--no-fail-fast", "--workspace", TYPES], &[]),
     },
     Check {
         name: "clippy",
@@ -223,7 +210,7 @@ fn node_tests(
         return Ok(Verdict::Skipped(format!("no *.test.mjs in {dir}")));
     }
     let mut environment = prepare()?;
-    environment.push(("FRESHRANK_CLI", cli()?));
+    environment.push(("FRESHRANK_CLI", cli_as_tested()?));
     let mut node = program("node");
     node.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]).args(files).envs(environment);
     node.env("CLOUDFLARE_CF_FETCH_ENABLED", "false").env("WRANGLER_SEND_METRICS", "false");
@@ -241,6 +228,14 @@ fn files_ending(dir: &Path, end: &str) -> Vec<PathBuf> {
 /// The `freshrank` binary, built.
 pub fn cli() -> Outcome<PathBuf> {
     sh::quietly("cli", program("cargo").args(["build", "--release", "--locked", "--package", "freshrank-cli"]))?;
+    Ok(target("release/freshrank"))
+}
+
+/// The same from the selection of features that the native tests have compiled.
+fn cli_as_tested() -> Outcome<PathBuf> {
+    // With `--tests`, as development dependencies select features as well.
+    let selection = ["build", "--release", "--locked", "--workspace", "--bins", "--tests", TYPES];
+    sh::quietly("cli", program("cargo").args(selection))?;
     Ok(target("release/freshrank"))
 }
 
