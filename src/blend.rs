@@ -53,8 +53,8 @@ impl Score {
 pub fn boost(kept: &[Candidate], scores: &[i32], policy: &Policy) -> Vec<Score> {
     let boosts: Vec<(Named, i32)> = policy
         .boosts
-        .iter()
-        .map(|boost| (Named::parse(&boost.merchant), crate::score::fixed(libm::logf(boost.factor))))
+        .values()
+        .map(|boost| (Named::parse(&boost.merchant), crate::score::fixed(libm::log(boost.factor) as f32)))
         .collect();
     let of = |candidate: &Candidate| {
         let own = boosts.iter().filter(|(named, _)| named.matches(&candidate.merchant));
@@ -72,7 +72,7 @@ pub fn blend(kept: &[Candidate], scores: &[Score], policy: &Policy) -> Vec<Place
     order.sort_by_key(|&i| (core::cmp::Reverse(scores[i].total()), kept[i].merchant.id));
     let mut slate = Slate { kept, policy, slots: alloc::vec![None; usize::from(policy.slots)] };
 
-    for pin in &policy.pins {
+    for pin in policy.pins.values() {
         let named = Named::parse(&pin.merchant);
         let pinned = order.iter().copied().find(|&i| named.matches(&kept[i].merchant) && slate.is_free(i));
         if let (Some(i), Some(slot @ None)) = (pinned, slate.slots.get_mut(usize::from(pin.slot))) {

@@ -4,13 +4,19 @@
 //! layer set it. Lists are set whole.
 
 use crate::bundle::Kind;
-use crate::id::{ChainId, Hash, MerchantId};
+use crate::id::Hash;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+mod policy;
+
+pub use policy::{
+    Action, Arm, Boost, ById, Consent, Explore, Fallback, Named, Pin, PlacePolicy, Range, Ranker, Rule, UnknownHours,
+};
 
 /// The path of the layer that covers everything.
 pub const GLOBAL: &str = "global";
@@ -21,66 +27,21 @@ pub const MAX_LIST: usize = 1000;
 /// Layers of one campaign.
 pub const MAX_LAYERS: usize = 10_000;
 
-/// How a campaign wants the place decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Who said something: a layer and the line of its file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum PlacePolicy {
-    /// Likely places and evidence together.
-    #[default]
-    Fused,
-    /// The likeliest place of the profile.
-    Predicted,
-    /// The last event, however old within a day.
-    LastEvent,
-    /// The newest position of any kind.
-    Freshest,
+pub struct Origin {
+    /// Its path, `fi/helsinki`.
+    pub layer: String,
+    /// From 1; 0 where the layer was never a file.
+    pub line: u32,
 }
 
-/// What to do with a merchant whose hours nobody knows, in a city where others' are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum UnknownHours {
-    /// A closed door disappoints more than a missing merchant.
-    #[default]
-    Drop,
-    /// Show it.
-    Keep,
-}
-
-/// A multiplier on a merchant's odds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(deny_unknown_fields)]
-pub struct Boost {
-    /// `merchant_id`, or `chain:` and a `chain_id`.
-    pub merchant: String,
-    /// Above 1 lifts, below 1 buries; 0.01 to 100.
-    pub factor: f32,
-}
-
-/// A fixed slot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(deny_unknown_fields)]
-pub struct Pin {
-    /// From 0.
-    pub slot: u8,
-    /// `merchant_id`, or `chain:` and a `chain_id`; shown there if it is kept.
-    pub merchant: String,
-}
-
-/// What a slot shows when no merchant is left.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(deny_unknown_fields)]
-pub struct Fallback {
-    /// On the card.
-    pub text: String,
-    /// Where a click goes.
-    #[serde(default)]
-    pub url: String,
+impl core::fmt::Display for Origin {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { layer, line } = self;
+        if *line == 0 { write!(f, "{layer}") } else { write!(f, "{layer}.yaml:{line}") }
+    }
 }
 
 macro_rules! layers {
@@ -97,8 +58,9 @@ macro_rules! layers {
         #[derive(Debug, Clone, PartialEq)]
         pub struct Policy {
             $($(#[$doc])* pub $key: $type,)*
-            /// Which layer set each key; keys that nobody set have their default.
-            pub provenance: BTreeMap<&'static str, String>,
+            /// Who said each leaf, by its path: `slots`, `rules.no-alcohol.when`, `exclude[chain:burger]`. A leaf that nobody said has
+            /// its default.
+            pub provenance: BTreeMap<String, Origin>,
         }
 
         impl Default for Policy {
@@ -108,11 +70,21 @@ macro_rules! layers {
         }
 
         impl Policy {
+            /// Who said a key, or the nearest thing above it: of `rules.a`, whoever spoke last of the rule or of its parts.
+            #[must_use]
+            pub fn origin(&self, path: &str) -> Option<&Origin> {
+                self.provenance.get(path).or_else(|| {
+                    let parts = self.provenance.iter();
+                    let mut parts = parts.filter(|(leaf, _)| leaf.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '['])));
+                    parts.next_back().map(|(_, origin)| origin)
+                })
+            }
+
             /// Lets a layer override what is above it.
             fn apply(&mut self, path: &str, layer: &Layer) {
                 $(if let Some(value) = &layer.$key {
                     self.$key = value.clone();
-                    self.provenance.insert(stringify!($key), path.to_string());
+                    self.provenance.insert(stringify!($key).to_string(), Origin { layer: path.to_string(), line: 0 });
                 })*
             }
         }
@@ -141,11 +113,47 @@ layers! {
     /// How the place is decided; follows the reader's market, since it comes before the place.
     place: PlacePolicy = PlacePolicy::Fused;
     /// Merchants whose odds are multiplied.
-    boosts: Vec<Boost> = Vec::new();
+    boosts: ById<Boost> = ById::new();
     /// `merchant_id`s, or `chain:` and a `chain_id`, that are never shown.
     exclude: Vec<String> = Vec::new();
     /// Fixed slots.
-    pins: Vec<Pin> = Vec::new();
+    pins: ById<Pin> = ById::new();
+    /// Conditions over merchant, reader, place and time, and what follows from them.
+    rules: ById<Rule> = ById::new();
+    /// Merchants of one price band in a message; given up before a slot stays empty.
+    price_cap: u8 = 24;
+    /// Merchants of one pool in a message, by pool.
+    pool_caps: BTreeMap<String, u8> = BTreeMap::new();
+    /// Which pool each slot asks first, over and over: `[reorder, relevant, relevant]`; empty asks none.
+    pattern: Vec<String> = Vec::new();
+    /// Pools by ratio, `{relevant: 3, offer: 1}`: a pattern spread evenly. Not together with `pattern`.
+    weave: BTreeMap<String, u8> = BTreeMap::new();
+    /// Slots that take one pool alone.
+    ranges: ById<Range> = ById::new();
+    /// Least share of slots, of those filled, that nobody paid for, 0 to 1.
+    organic_share: f64 = 0.0;
+    /// Merchants shown in this many of the reader's last messages stand back.
+    no_repeat: u8 = 0;
+    /// From 0, the score alone, to 1: how much a merchant of a cluster already shown stands back.
+    diversity: f64 = 0.0;
+    /// How much a message tries out.
+    explore: Explore = Explore { share: 0.0, among: 10 };
+    /// From 0, the reader's raw tastes alone, to 1: how far tastes are smoothed over similar cuisines.
+    smoothing: f64 = 1.0;
+    /// Who judges.
+    ranker: Ranker = Ranker::Model;
+    /// Sides of an experiment.
+    arms: ById<Arm> = ById::new();
+    /// `merchant_id`s, `chain:` and a `chain_id`, or `cuisine:` and a label, that need `age_allow`.
+    age_restricted: Vec<String> = Vec::new();
+    /// Which of them this market's law lets a message show; follows the reader's market.
+    age_allow: Vec<String> = Vec::new();
+    /// BCP 47; follows the reader's market.
+    language: String = String::new();
+    /// What the law wants said below; follows the reader's market.
+    legal: String = String::new();
+    /// Whether tailoring needs the reader's consent; follows the reader's market.
+    consent: Consent = Consent::NotRequired;
     /// What a slot shows when no merchant is left.
     fallback: Fallback = Fallback { text: "See what is open near you".to_string(), url: String::new() };
 }
@@ -244,49 +252,20 @@ impl Campaign {
             if layer.first_pass == Some(0) {
                 return fail(path, "first_pass", "0".into(), "at least 1");
             }
-            let boosts = layer.boosts.as_deref().unwrap_or_default();
-            if let Some(boost) = boosts.iter().find(|b| !(b.factor >= 0.01 && b.factor <= 100.0)) {
+            let boosts = layer.boosts.iter().flatten();
+            if let Some((_, boost)) = boosts.clone().find(|(_, b)| !(b.factor >= 0.01 && b.factor <= 100.0)) {
                 return fail(path, "boosts", format!("{} for {}", boost.factor, boost.merchant), "0.01 to 100");
             }
-            let pins = layer.pins.as_deref().unwrap_or_default();
-            if let Some(pin) = pins.iter().find(|pin| usize::from(pin.slot) >= MAX_SLOTS) {
+            let pins = layer.pins.iter().flatten();
+            if let Some((_, pin)) = pins.clone().find(|(_, pin)| usize::from(pin.slot) >= MAX_SLOTS) {
                 return fail(path, "pins", pin.slot.to_string(), "a slot from 0 to 23");
             }
-            let longest = boosts.len().max(pins.len()).max(layer.exclude.as_ref().map_or(0, Vec::len));
+            let longest = boosts.count().max(pins.count()).max(layer.exclude.as_ref().map_or(0, Vec::len));
             if longest > MAX_LIST {
                 return fail(path, "boosts, pins or exclude", longest.to_string(), "at most 1000 entries");
             }
         }
         Ok(())
-    }
-}
-
-/// Whom a list entry of a layer speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named {
-    /// One merchant.
-    Merchant(MerchantId),
-    /// All outlets of a chain.
-    Chain(ChainId),
-}
-
-impl Named {
-    /// Reads `merchant_id`, or `chain:` and a `chain_id`.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text.strip_prefix("chain:") {
-            Some(chain) => Self::Chain(ChainId::of(chain)),
-            None => Self::Merchant(MerchantId::of(text)),
-        }
-    }
-
-    /// Whether this merchant is meant.
-    #[must_use]
-    pub fn matches(self, merchant: &crate::bundle::Merchant) -> bool {
-        match self {
-            Self::Merchant(id) => merchant.id == id,
-            Self::Chain(chain) => merchant.chain == chain,
-        }
     }
 }
 
@@ -306,7 +285,8 @@ mod tests {
     fn the_deeper_layer_wins_and_every_key_knows_its_layer() {
         let policy = campaign().policy("fi/helsinki");
         assert_eq!((policy.slots, policy.title.as_str(), policy.exclude.len()), (6, "Lounas", 0));
-        let from: Vec<_> = policy.provenance.iter().map(|(key, layer)| (*key, layer.as_str())).collect();
+        let from: Vec<_> =
+            policy.provenance.iter().map(|(key, origin)| (key.as_str(), origin.layer.as_str())).collect();
         assert_eq!(from, [("exclude", "fi/helsinki"), ("slots", "global"), ("title", "fi")]);
         assert_eq!(campaign().policy("se/lund").title, "Lunch", "a place without layers has the global one");
         assert_eq!(campaign().policy("").title, "Lunch");
@@ -318,7 +298,7 @@ mod tests {
             (r#"{"slots": 0}"#, "campaign c, layer fi, slots: found 0, expected 1 to 24"),
             (r#"{"radius_km": -1}"#, "campaign c, layer fi, radius_km: found -1, expected above 0 and at most 100 km"),
             (
-                r#"{"boosts": [{"merchant": "m", "factor": 1e9}]}"#,
+                r#"{"boosts": {"m": {"merchant": "m", "factor": 1e9}}}"#,
                 "campaign c, layer fi, boosts: found 1000000000 for m, expected 0.01 to 100",
             ),
             (r#"{"slotz": 1}"#, "campaign: unknown field `slotz`"),

@@ -386,7 +386,7 @@ pub struct Reply {
     pub model_error: Option<String>,
     /// Which layer set each key of the merged configuration.
     #[cfg_attr(feature = "types", ts(type = "Record<string, string>"))]
-    pub layers: BTreeMap<&'static str, String>,
+    pub layers: BTreeMap<String, String>,
     /// What made it.
     pub hashes: Hashes,
     /// On request: every drop with its reason.
@@ -505,7 +505,12 @@ impl Reply {
             dropped,
             scorer: decision.scorer.to_string(),
             model_error: decision.model_error.as_ref().map(ToString::to_string),
-            layers: decision.policy.provenance.clone(),
+            layers: decision
+                .policy
+                .provenance
+                .iter()
+                .map(|(leaf, origin)| (leaf.clone(), origin.layer.clone()))
+                .collect(),
             hashes: decision.hashes.clone(),
             drops,
         }

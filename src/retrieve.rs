@@ -11,7 +11,7 @@ use crate::locate::Place;
 use crate::profile::Profile;
 use crate::time::{DAY_MINUTES, Local, clock};
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -188,7 +188,7 @@ impl Gate<'_> {
             return Err(Reason::Unavailable(closure, until));
         }
         if self.excluded.iter().any(|named| named.matches(&merchant)) {
-            return Err(Reason::Excluded(self.policy.provenance.get("exclude").cloned().unwrap_or_default()));
+            return Err(Reason::Excluded(self.policy.origin("exclude").map(ToString::to_string).unwrap_or_default()));
         }
         if merchant.across_border && !self.policy.across_border {
             return Err(Reason::AcrossBorder);
@@ -284,7 +284,7 @@ fn best(
     policy: &Policy,
     local: Local,
 ) {
-    let pinned: Vec<Named> = policy.pins.iter().map(|pin| Named::parse(&pin.merchant)).collect();
+    let pinned: Vec<Named> = policy.pins.values().map(|pin| Named::parse(&pin.merchant)).collect();
     let mut ranked: Vec<(bool, f32, Candidate)> = core::mem::take(kept)
         .into_iter()
         .map(|candidate| {

@@ -203,9 +203,11 @@ fn layer() -> impl Strategy<Value = Layer> {
                 chain_cap: Some(chains),
                 cuisine_cap: Some(cuisines),
                 unknown_hours: keep.then_some(UnknownHours::Keep),
-                boosts: Some(lists.0.into_iter().map(|(i, factor)| Boost { merchant: name(i), factor }).collect()),
+                boosts: Some(
+                    lists.0.into_iter().map(|(i, factor)| (name(i), Boost::of(&name(i), f64::from(factor)))).collect(),
+                ),
                 exclude: Some(lists.1.into_iter().map(name).collect()),
-                pins: Some(lists.2.into_iter().map(|(slot, i)| Pin { slot, merchant: name(i) }).collect()),
+                pins: Some(lists.2.into_iter().map(|(slot, i)| (name(i), Pin::at(slot, &name(i)))).collect()),
                 ..Layer::default()
             }
         },
@@ -393,7 +395,7 @@ fn adding_a_boost_never_lowers_a_rank() {
                 .find(|name| MerchantId::of(name) == before.kept[i].merchant.id)
                 .unwrap();
             let mut boosted = world;
-            boosted.layer.boosts.get_or_insert_default().push(Boost { merchant: name, factor });
+            boosted.layer.boosts.get_or_insert_default().insert("one more".into(), Boost::of(&name, f64::from(factor)));
             let after = boosted.decide(&network(model));
             prop_assert!(rank(&after, i) <= rank(&before, i));
             Ok(())

@@ -41,10 +41,10 @@ pub fn run(verb: &Verb) -> Outcome {
             let policy = campaign.policy(path);
             let layers = campaign.layers.values().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
             let names: Vec<&String> = campaign.layers.keys().collect();
-            let rows = policy.provenance.iter().map(|(key, layer)| {
-                let at = names.iter().position(|name| *name == layer);
-                let value = at.map(|at| layers[at][key].to_string()).unwrap_or_default();
-                vec![(*key).to_string(), value, layer.clone()]
+            let rows = policy.provenance.iter().map(|(key, origin)| {
+                let at = names.iter().position(|name| **name == origin.layer);
+                let value = at.map(|at| layers[at][key.as_str()].to_string()).unwrap_or_default();
+                vec![key.clone(), value, origin.to_string()]
             });
             print::table(&["key", "value", "layer"], rows);
         }

@@ -35,7 +35,7 @@ impl<'a> Words<'a> {
                 "local" => self.local().into(),
                 "layers" => {
                     let layers = self.decision.policy.provenance.iter();
-                    Value::Table(layers.map(|(key, layer)| ((*key).to_owned(), layer.as_str().into())).collect())
+                    Value::Table(layers.map(|(key, layer)| (key.clone(), layer.layer.as_str().into())).collect())
                 }
                 other => panic!("nothing to expect is called {other:?}"),
             };
