@@ -77,7 +77,8 @@ pub fn wasm() -> Outcome<Wasm> {
         if let Some(wasm) = rustup() {
             return wasm;
         }
-        if !has_std(Path::new("/usr/bin/rustc"))
+        // Where it could not be fetched once, this checkout does not wait for it again.
+        if !target("tools/distribution").exists()
             && quietly("rustup-target", program("rustup").args(["target", "add", WASM_TARGET])).is_ok()
         {
             println!("setup: {WASM_TARGET} added by rustup");
