@@ -8,6 +8,7 @@ mod key;
 #[path = "../../model.rs"]
 mod model;
 mod problem;
+mod registry;
 mod store;
 
 use body::BodyLines;
@@ -17,6 +18,7 @@ use freshrank::request::{MAX_BODY, Question, Reply};
 use freshrank::{Campaign, Scorer, feature};
 use futures_util::stream;
 use problem::{Problem, respond};
+use registry::{Command, What};
 use serde_json::json;
 use std::rc::Rc;
 use store::{Store, is_name, now_ms};
@@ -24,6 +26,8 @@ use worker::{Context, Env, Request, Response, ResponseBody, event};
 
 /// Bytes of a display block, as [`Display::decode`] reads them.
 const MAX_DISPLAY: usize = 16 << 20;
+/// Bytes of a layer's path.
+const MAX_PATH: usize = 200;
 /// Bytes of a campaign.
 const MAX_CAMPAIGN: usize = 2 << 20;
 
@@ -72,8 +76,9 @@ async fn route(request: &mut Request, env: &Env) -> Result<Response, Problem> {
         }
         ["v1", "campaigns", id] => {
             publishes(request, env)?;
-            put_campaign(request, &Store::new(env), id).await
+            put_campaign(request, env, id).await
         }
+        ["v1", "campaigns", id, "layers", ref path @ ..] => layer(request, env, id, &path.join("/")).await,
         _ => Err(Problem::new(404, format!("no route {path}"))),
     }
 }
@@ -173,18 +178,94 @@ async fn put_display(request: &mut Request, store: &Store, path: &str) -> Result
     Ok(json_response(&published))
 }
 
-async fn put_campaign(request: &mut Request, store: &Store, id: &str) -> Result<Response, Problem> {
-    if !is_name(id) {
-        return Err(Problem::bad_request("a campaign's name has 1 to 64 letters, digits, - and _"));
-    }
+async fn put_campaign(request: &mut Request, env: &Env, id: &str) -> Result<Response, Problem> {
+    campaign_name(id)?;
     let bytes = body::read(request, MAX_CAMPAIGN).await?;
     let campaign = Campaign::parse(&bytes).map_err(Problem::bad_request)?;
     if campaign.id != id {
         return Err(Problem::bad_request(format!("campaign says its name is {:?}, its path {id:?}", campaign.id)));
     }
-    let published = json!({ "id": id, "hash": campaign.hash, "layers": campaign.layers.len() });
-    store.publish(id, &bytes, campaign).await?;
+    if registry::is_bound(env) {
+        let document = serde_json::from_slice(&bytes).map_err(Problem::bad_request)?;
+        return ask(env, id, "", What::Import { document }, "everything".into(), None).await;
+    }
+    let published = json!({ "id": id, "hash": campaign.hash, "layers": campaign.layers().len() });
+    Store::new(env).publish(id, &bytes, campaign).await?;
     Ok(json_response(&published))
+}
+
+fn campaign_name(id: &str) -> Result<(), Problem> {
+    let problem = || Problem::bad_request("a campaign's name has 1 to 64 letters, digits, - and _");
+    is_name(id).then_some(()).ok_or_else(problem)
+}
+
+/// One layer of a campaign: its versions, a new one, one back, or none.
+async fn layer(request: &mut Request, env: &Env, id: &str, path: &str) -> Result<Response, Problem> {
+    campaign_name(id)?;
+    if path.is_empty() || path.len() > MAX_PATH || !path.split('/').all(is_name) {
+        return Err(Problem::new(404, "a layer's path is names of letters, digits, - and _ with / between, as fi/helsinki"));
+    }
+    allow(request, &["GET", "PUT", "DELETE"], "GET, PUT, DELETE")?;
+    let scope = key::layer(request, env, id, path)?;
+    let if_match = request.headers().get("If-Match").ok().flatten();
+    let query: Vec<(String, String)> =
+        request.url().map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default();
+    let asked = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let method = request.inner().method();
+    let what = match method.as_str() {
+        "GET" => What::Show,
+        "DELETE" => {
+            let (author, reason) = signed(request).await?;
+            What::Remove { author, reason }
+        }
+        _ if asked("rollback").is_some() => {
+            let (author, reason) = signed(request).await?;
+            What::Rollback { author, reason }
+        }
+        _ => {
+            let share = match asked("share") {
+                Some(text) => text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0).ok_or_else(|| {
+                    Problem::bad_request(format!("found share {text:?}, expected a number above 0 and at most 1"))
+                })?,
+                None => 1.0,
+            };
+            let bytes = body::read(request, MAX_CAMPAIGN).await?;
+            let layer: serde_json::Value = serde_json::from_slice(&bytes).map_err(Problem::bad_request)?;
+            What::Put { layer, share }
+        }
+    };
+    ask(env, id, path, what, scope, if_match).await
+}
+
+/// Who asks, and why.
+async fn signed(request: &mut Request) -> Result<(String, String), Problem> {
+    #[derive(serde::Deserialize)]
+    struct Signed {
+        author: String,
+        reason: String,
+    }
+    let bytes = body::read(request, MAX_CAMPAIGN).await?;
+    let said: Signed = serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::bad_request(format!("{error}; expected {{\"author\": ..., \"reason\": ...}}")))?;
+    Ok((said.author, said.reason))
+}
+
+async fn ask(
+    env: &Env,
+    campaign: &str,
+    path: &str,
+    what: What,
+    scope: String,
+    if_match: Option<String>,
+) -> Result<Response, Problem> {
+    let writes = !matches!(what, What::Show);
+    let command = Command { campaign: campaign.into(), path: path.into(), what, scope, if_match };
+    let response = registry::send(env, &command).await?;
+    if writes {
+        // The isolate that was told answers with it at once; others within a minute.
+        Store::forget_campaign(campaign);
+    }
+    Ok(response)
 }
 
 fn cell(text: &str) -> Result<Cell, Problem> {

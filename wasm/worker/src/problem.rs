@@ -61,9 +61,13 @@ impl Problem {
         match self.status {
             400 => "Bad Request",
             401 => "Unauthorized",
+            403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
+            409 => "Conflict",
+            412 => "Precondition Failed",
             413 => "Content Too Large",
+            422 => "Unprocessable Content",
             503 => "Service Unavailable",
             _ => "Error",
         }

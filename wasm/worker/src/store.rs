@@ -15,7 +15,7 @@ use worker::kv::KvStore;
 use worker::{Date, Env, console_error};
 
 /// The binding in wrangler.toml.
-const BINDING: &str = "AREAS";
+pub const BINDING: &str = "AREAS";
 /// How long a parsed value is used without asking KV again; KV itself takes as long to show a change everywhere.
 const KEEP_MS: u64 = 60_000;
 /// How long it is believed that there is nothing, or nothing usable.
@@ -188,6 +188,11 @@ impl Store {
         }
     }
 
+    /// Lets go of the parsed copy, so that the next request reads what was just written.
+    pub fn forget_campaign(id: &str) {
+        CAMPAIGNS.with_borrow_mut(|cache| cache.remove(&format!("{}/{id}", Campaign::FOLDER)));
+    }
+
     async fn read<T: Published>(&self, name: &str, suits: impl Fn(&T) -> bool) -> Found<T> {
         let (key, now_ms) = (format!("{}/{name}", T::FOLDER), now_ms());
         if let Some(found) = T::cache().with_borrow(|cache| cache.fresh(&key, now_ms, suits)) {
@@ -205,12 +210,26 @@ impl Store {
     }
 
     async fn fetch<T: Published>(&self, key: &str) -> Result<(Option<T>, usize), String> {
-        let bytes = self.kv.as_ref().map_err(Clone::clone)?.get(key).bytes().await;
-        let Some(bytes) = bytes.map_err(|error| error.to_string())? else {
+        let Some(bytes) = self.bytes(key).await? else {
             return Ok((None, 0));
         };
         let n = bytes.len();
-        Ok((Some(T::parse(bytes)?), n))
+        let damaged = match T::parse(bytes) {
+            Ok(value) => return Ok((Some(value), n)),
+            Err(error) => error,
+        };
+        // A fresh isolate has no copy at hand: the version before, where one is kept, beats none.
+        match self.bytes(&good(key)).await?.map(|bytes| (bytes.len(), T::parse(bytes))) {
+            Some((n, Ok(value))) => {
+                console_error!("{key}: {damaged}; the version before it answers");
+                Ok((Some(value), n))
+            }
+            _ => Err(damaged),
+        }
+    }
+
+    async fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        self.kv.as_ref().map_err(Clone::clone)?.get(key).bytes().await.map_err(|error| error.to_string())
     }
 
     /// Publishes bytes that were checked: `value` is what they say.
@@ -227,6 +246,27 @@ impl Store {
         T::cache().with_borrow_mut(|cache| cache.keep(&key, found, bytes.len(), now_ms()));
         Ok(())
     }
+}
+
+/// Where the version before stands.
+fn good(key: &str) -> String {
+    format!("good/{key}")
+}
+
+/// Writes a campaign that was checked, and keeps the one before it, if that can be read, as the last known good.
+///
+/// # Errors
+/// 503 where KV does not take it.
+pub async fn replace_campaign(kv: &KvStore, id: &str, document: &[u8]) -> Result<(), Problem> {
+    let key = format!("{}/{id}", Campaign::FOLDER);
+    let refused = |error: &dyn std::fmt::Display| Problem::unavailable(format!("{key} was not written: {error}"));
+    let before = kv.get(&key).bytes().await.map_err(|error| refused(&error))?;
+    if let Some(before) = before.filter(|bytes| Campaign::parse(bytes).is_ok()) {
+        let put = kv.put_bytes(&good(&key), &before).map_err(|error| refused(&error))?;
+        put.execute().await.map_err(|error| refused(&error))?;
+    }
+    let put = kv.put_bytes(&key, document).map_err(|error| refused(&error))?;
+    put.execute().await.map_err(|error| refused(&error))
 }
 
 /// Whether a campaign can have this name.

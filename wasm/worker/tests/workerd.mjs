@@ -10,6 +10,9 @@ import { Miniflare } from "miniflare";
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 export const RANK_KEY = "rank-key-of-the-tests";
 export const PUBLISH_KEY = "publish-key-of-the-tests";
+export const HELSINKI_KEY = "helsinki-key-of-the-tests";
+export const US_KEY = "us-key-of-the-tests";
+const LAYER_KEYS = `lunch/fi/helsinki ${HELSINKI_KEY}\nlunch/us ${US_KEY}`;
 
 /** Where a module's `index.js` and `index_bg.wasm` are. */
 export function directory(module = "full") {
@@ -18,12 +21,12 @@ export function directory(module = "full") {
 }
 
 /**
- * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound; `patch` may
+ * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound, `registry: false` the registry; `patch` may
  * change the module's bytes.
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY }, kv = true, patch = (wasm) => wasm } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, LAYER_KEYS }, kv = true, registry = kv, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
@@ -41,6 +44,7 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     port: 0,
     cf: false,
     kvNamespaces: kv ? ["AREAS"] : [],
+    durableObjects: registry ? { REGISTRY: { className: "Registry", useSQLite: true } } : {},
     bindings: secrets,
     handleRuntimeStdio: (stdout, stderr) => {
       for (const stream of [stdout, stderr]) stream.on("data", (text) => logged.push(String(text)));
