@@ -206,6 +206,8 @@ fn install(package: &str, follows: &str, binary: &str) -> Outcome<PathBuf> {
         let mut cargo = program("cargo");
         cargo.args(["install", "--quiet", package, "--version", &format!("={version}"), "--root"]);
         cargo.arg(target("tools")).env("CARGO_TARGET_DIR", target("tools/build"));
+        // They run for seconds and would be optimized for minutes.
+        cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_LTO", "off");
         quietly(package, &mut cargo)
     })?;
     Ok(path)
