@@ -58,8 +58,8 @@ pub struct Ingredients<'a> {
     pub scores: &'a [Score],
     /// What rules say of `kept`; who is not in it has no marks.
     pub marks: &'a [Marks],
-    /// Tells what is new to the reader.
-    pub profile: &'a Profile,
+    /// Tells what is new to the reader; `None` where nothing may be known of them.
+    pub profile: Option<&'a Profile>,
     /// Brings time, seed and what was shown elsewhere.
     pub context: &'a Context,
     /// What the campaign wants.

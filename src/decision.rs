@@ -26,6 +26,8 @@ pub struct Decision {
     pub offset_minutes: i16,
     /// One a slot.
     pub placements: Vec<Placement>,
+    /// Whether the reader's profile was looked at: a market may ask for consent first.
+    pub tailored: bool,
     /// What the campaign asked for and could not have.
     pub notices: Vec<Notice>,
     /// Who could be placed, ascending by merchant id.
@@ -53,6 +55,7 @@ impl Decision {
     #[must_use]
     pub fn ingredients<'a>(&'a self, profile: &'a Profile, context: &'a Context) -> Ingredients<'a> {
         let Self { kept, dropped, scores, marks, policy, .. } = self;
+        let profile = self.tailored.then_some(profile);
         Ingredients { kept, dropped, scores, marks, profile, context, policy }
     }
 }
@@ -78,13 +81,19 @@ pub struct Hashes {
     pub policy: Hash,
 }
 
+/// Whether a market's law lets a message look at the reader's profile.
+#[must_use]
+pub fn may_tailor(profile: &Profile, market: &Policy) -> bool {
+    market.consent == Consent::NotRequired || profile.consent
+}
+
 /// The reader as a market's law lets a message look at them: without a consent that it asks for, only the market is known.
 #[must_use]
 pub fn reader<'a>(profile: &'a Profile, market: &Policy) -> Cow<'a, Profile> {
-    if market.consent == Consent::Required && !profile.consent {
-        return Cow::Owned(Profile { market: profile.market.clone(), ..Profile::default() });
+    if may_tailor(profile, market) {
+        return Cow::Borrowed(profile);
     }
-    Cow::Borrowed(profile)
+    Cow::Owned(Profile { market: profile.market.clone(), ..Profile::default() })
 }
 
 /// The reader with tastes smoothed as far as a campaign wants; the columns of smoothed taste are linear in them.

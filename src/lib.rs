@@ -56,6 +56,7 @@ pub fn rerank(
     scorer: &dyn Scorer,
 ) -> Decision {
     let market = campaign.policy(&profile.market);
+    let tailored = decision::may_tailor(profile, &market);
     let profile = decision::reader(profile, &market);
     let place = locate::locate(&profile, context, market.place);
     let area = place.cell().and_then(|cell| areas.get(cell));
@@ -78,7 +79,7 @@ pub fn rerank(
         dropped: &dropped,
         scores: &scores,
         marks: &marks,
-        profile: &profile,
+        profile: Some(&profile),
         context,
         policy: &policy,
     };
@@ -97,6 +98,7 @@ pub fn rerank(
         scorer: if model_error.is_some() { "prior" } else { scorer.name() },
         place,
         placements,
+        tailored,
         notices,
         kept,
         dropped,

@@ -68,7 +68,12 @@ impl fmt::Display for Notice {
             }
             Self::RangeTaken { range, slot, by } => write!(f, "range {range}: slot {slot} belongs to range {by}"),
             Self::GivenUp { demand, slots } => {
-                write!(f, "{}: given up in {}, where nobody is left who meets it", demand.key(), list(slots))
+                write!(
+                    f,
+                    "{}: given up in {}, to break no stronger demand and leave nothing empty",
+                    demand.key(),
+                    list(slots)
+                )
             }
             Self::OnlyPaid { slots } => {
                 write!(f, "organic_share: only paid merchants are left for {}", list(slots))

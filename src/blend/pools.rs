@@ -68,7 +68,7 @@ impl<'a> Pools<'a> {
 /// The four pools that need no rule; a profile remembers ten merchants, and what it does not remember is new to the reader.
 fn belongs(of: &Ingredients<'_>, i: usize, pool: &str) -> bool {
     let candidate = &of.kept[i];
-    let known = || of.profile.known(candidate.merchant.id).is_some();
+    let known = || of.profile.is_some_and(|profile| profile.known(candidate.merchant.id).is_some());
     match pool {
         "relevant" => true,
         "reorder" => known(),
