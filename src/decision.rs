@@ -1,13 +1,16 @@
 //! The whole answer.
 
-use crate::blend::{Placement, Score};
-use crate::campaign::Policy;
+use crate::blend::{Ingredients, Marks, Notice, Placement, Score};
+use crate::campaign::{Consent, Policy};
+use crate::context::Context;
 use crate::feature::Rows;
 use crate::geo::Cell;
 use crate::id::Hash;
 use crate::locate::Place;
+use crate::profile::Profile;
 use crate::retrieve::{Candidate, Dropped};
 use crate::score::ModelError;
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -22,12 +25,18 @@ pub struct Decision {
     pub offset_minutes: i16,
     /// One a slot.
     pub placements: Vec<Placement>,
+    /// Whether the reader's profile was looked at: a market may ask for consent first.
+    pub tailored: bool,
+    /// What the campaign asked for and could not have.
+    pub notices: Vec<Notice>,
     /// Who could be placed, ascending by merchant id.
     pub kept: Vec<Candidate>,
     /// Who could not, and why, ascending by merchant id.
     pub dropped: Vec<Dropped>,
     /// The rows of `kept`, as the model saw them.
     pub rows: Rows,
+    /// What rules say of `kept`; empty where there are none.
+    pub marks: Vec<Marks>,
     /// The judgement of `kept`.
     pub scores: Vec<Score>,
     /// Who judged: `dense`, `tract` or `prior`.
@@ -42,6 +51,16 @@ pub struct Decision {
     pub holdout: bool,
     /// What made it.
     pub hashes: Hashes,
+}
+
+impl Decision {
+    /// What its message was blended from, to be asked for [`crate::blend::moves`].
+    #[must_use]
+    pub fn ingredients<'a>(&'a self, profile: &'a Profile, context: &'a Context) -> Ingredients<'a> {
+        let Self { kept, dropped, scores, marks, policy, .. } = self;
+        let profile = self.tailored.then_some(profile);
+        Ingredients { kept, dropped, scores, marks, profile, context, policy }
+    }
 }
 
 /// Which model, bundle and campaign made a decision.
@@ -63,6 +82,35 @@ pub struct Hashes {
     /// Of the merged configuration.
     #[cfg_attr(feature = "types", ts(type = "string"))]
     pub policy: Hash,
+}
+
+/// Whether a market's law lets a message look at the reader's profile.
+#[must_use]
+pub fn may_tailor(profile: &Profile, market: &Policy) -> bool {
+    market.consent == Consent::NotRequired || profile.consent
+}
+
+/// The reader as a market's law lets a message look at them: without a consent that it asks for, only the market is known.
+#[must_use]
+pub fn reader<'a>(profile: &'a Profile, market: &Policy) -> Cow<'a, Profile> {
+    if may_tailor(profile, market) {
+        return Cow::Borrowed(profile);
+    }
+    Cow::Owned(Profile { market: profile.market.clone(), ..Profile::default() })
+}
+
+/// The reader with tastes smoothed as far as a campaign wants; the columns of smoothed taste are linear in them.
+#[must_use]
+pub fn smoothed<'a>(profile: Cow<'a, Profile>, policy: &Policy) -> Cow<'a, Profile> {
+    let factor = policy.smoothing as f32;
+    if factor == 1.0 {
+        return profile;
+    }
+    let mut profile = profile.into_owned();
+    for taste in [&mut profile.lifelong, &mut profile.recent] {
+        taste.clusters.iter_mut().for_each(|share| *share *= factor);
+    }
+    Cow::Owned(profile)
 }
 
 impl Policy {

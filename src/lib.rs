@@ -39,6 +39,8 @@ pub use id::{ChainId, Hash, MerchantId};
 pub use profile::Profile;
 pub use score::Scorer;
 
+use alloc::vec::Vec;
+use blend::{Blend, Ingredients};
 use campaign::Whereabouts;
 use decision::Hashes;
 
@@ -54,21 +56,36 @@ pub fn rerank(
     campaign: &Campaign,
     scorer: &dyn Scorer,
 ) -> Decision {
-    let place = locate::locate(profile, context, campaign.policy(&profile.market).place);
+    let market = campaign.policy(&profile.market);
+    let tailored = decision::may_tailor(profile, &market);
+    let profile = decision::reader(profile, &market);
+    let place = locate::locate(&profile, context, market.place);
     let area = place.cell().and_then(|cell| areas.get(cell));
     let bundle = area.as_ref().map(|area| area.bundle);
     let arm = campaign.arm(profile.reader);
     let policy = campaign.policy_at(&Whereabouts { market: &profile.market, area: bundle, point: place.point, arm });
     let local = bundle.map_or(time::Local::new(context.at, profile.offset_minutes), |b| b.local(context.at));
+    let profile = decision::smoothed(profile, &policy);
+    let scorer = score::of(policy.ranker, scorer);
 
-    let (kept, dropped) = retrieve::retrieve(area.as_ref(), profile, &place, context, &policy);
-    let rows = feature::featurize(&kept, profile, &place, context, local);
+    let (kept, dropped) = retrieve::retrieve(area.as_ref(), &profile, &place, context, &policy);
+    let rows = feature::featurize(&kept, &profile, &place, context, local);
     let (judged, model_error) = match score::score(scorer, &rows) {
         Ok(scores) => (scores, None),
         Err(error) => (score::prior(&rows), Some(error)),
     };
-    let scores = blend::boost(&kept, &judged, &policy);
-    let placements = blend::blend(&kept, &scores, &policy);
+    let marks = Vec::new();
+    let scores = blend::boost(&kept, &judged, &marks, context, &policy);
+    let ingredients = Ingredients {
+        kept: &kept,
+        dropped: &dropped,
+        scores: &scores,
+        marks: &marks,
+        profile: Some(&profile),
+        context,
+        policy: &policy,
+    };
+    let Blend { placements, notices } = blend::blend(&ingredients);
 
     let hashes = Hashes {
         model: scorer.model(),
@@ -83,9 +100,12 @@ pub fn rerank(
         scorer: if model_error.is_some() { "prior" } else { scorer.name() },
         place,
         placements,
+        tailored,
+        notices,
         kept,
         dropped,
         rows,
+        marks,
         scores,
         model_error,
         policy,

@@ -7,13 +7,13 @@ use crate::blend::Pool;
 use crate::bundle::{Bundle, Card, Display, OfferKind};
 use crate::campaign::{Campaign, Fallback};
 use crate::context::{Context, Fix, Grade, LastEvent, Mailbox};
-use crate::decision::{Decision, Hashes};
+use crate::decision::{Decision, Hashes, reader};
 use crate::explain::{Node, explain};
 use crate::geo::{Cell, Point};
-use crate::id::MerchantId;
+use crate::id::{MerchantId, hex};
 use crate::locate::{self, Source};
 use crate::profile::Profile;
-use crate::score::Scorer;
+use crate::score::{Scorer, of};
 use crate::time::{self, clock};
 use crate::wire::DecodeError;
 use crate::{Areas, rerank};
@@ -30,6 +30,12 @@ use thiserror::Error;
 pub const MAX_BODY: usize = 8 << 20;
 /// Bundles that a request may bring along.
 pub const MAX_AREAS: usize = 16;
+/// Merchants that other blocks of a message may show.
+pub const MAX_ELSEWHERE: usize = 1000;
+/// Earlier messages that a request may tell of: `no_repeat` is a byte.
+pub const MAX_RECENT: usize = 255;
+/// Merchants of one earlier message.
+pub const MAX_SHOWN: usize = 1000;
 
 /// What a shell is asked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -127,7 +133,21 @@ pub struct RequestContext {
     #[serde(default)]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<u32>"))]
     pub seed: u64,
+    /// `merchant_id`s that other blocks of the same message show; this one does not repeat them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<_, _, MAX_ELSEWHERE>")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub elsewhere: Vec<String>,
+    /// What the reader's last messages showed, the newest first; how many of them count is the campaign's `no_repeat`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<_, _, MAX_RECENT>")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub recent: Vec<Shown>,
 }
+
+/// The `merchant_id`s of one message.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+#[serde(transparent)]
+pub struct Shown(#[serde(deserialize_with = "at_most::<_, _, MAX_SHOWN>")] pub Vec<String>);
 
 /// Something the reader did, as a request tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -259,7 +279,8 @@ impl Question {
     /// The area to fetch before answering, unless the request brought its own.
     #[must_use]
     pub fn cell(&self, campaign: &Campaign) -> Option<Cell> {
-        locate::locate(&self.profile, &self.context, campaign.policy(&self.profile.market).place).cell()
+        let market = campaign.policy(&self.profile.market);
+        locate::locate(&reader(&self.profile, &market), &self.context, market.place).cell()
     }
 
     /// Decides, and words the answer.
@@ -313,7 +334,10 @@ fn context(told: &RequestContext, now: i64) -> Result<Context, RequestError> {
         Some(text) => instant("context.at", text)?,
         None => now.clamp(0, time::LATEST - 1),
     };
-    Ok(Context { at, request, last_event, mailbox: told.mailbox, seed: told.seed })
+    let ids = |names: &Vec<String>| names.iter().map(|name| MerchantId::of(name)).collect();
+    let recent = told.recent.iter().map(|shown| ids(&shown.0)).collect();
+    let elsewhere = ids(&told.elsewhere);
+    Ok(Context { at, request, last_event, mailbox: told.mailbox, seed: told.seed, elsewhere, recent })
 }
 
 fn bytes(field: &'static str, text: &str) -> Result<Vec<u8>, RequestError> {
@@ -373,6 +397,10 @@ pub struct Reply {
     pub place: ReplyPlace,
     /// One a slot.
     pub slots: Vec<ReplySlot>,
+    /// What the campaign asked for and could not have, for whoever made it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub notices: Vec<String>,
     /// How many candidates could be placed.
     #[cfg_attr(feature = "types", ts(type = "number"))]
     pub kept: usize,
@@ -424,6 +452,20 @@ pub struct ReplyPlace {
 pub struct ReplySlot {
     /// Why it stands here.
     pub pool: Pool,
+    /// The pool that this slot takes or asks first, by the campaign's plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// Somebody pays for it: whoever shows the card says so on it.
+    #[serde(skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub sponsored: bool,
+    /// What the card shows beside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub badges: Vec<String>,
+    /// How likely it was, in a campaign that explores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draw: Option<ReplyDraw>,
     /// The merchant's fingerprint; absent for the campaign's own card.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "types", ts(as = "Option<String>"))]
@@ -459,6 +501,23 @@ pub struct ReplyOffer {
     pub kind: OfferKind,
     /// Per cent, or hundredths of the currency.
     pub value: i32,
+}
+
+/// How likely it was that a slot shows what it shows, given the slots before it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
+pub struct ReplyDraw {
+    /// The probability.
+    pub propensity: f64,
+    /// A pin: nothing was drawn.
+    #[serde(skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub deterministic: bool,
+    /// Those that could have stood here: the first 8 bytes of SHA-256 over their fingerprints, ascending, in hexadecimal.
+    pub feasible: String,
+    /// How many they were.
+    #[cfg_attr(feature = "types", ts(type = "number"))]
+    pub n_feasible: usize,
 }
 
 /// A drop with its reason.
@@ -508,6 +567,7 @@ impl Reply {
             slots: (0..decision.placements.len())
                 .map(|slot| reply_slot(question, decision, slot, display, scorer))
                 .collect(),
+            notices: decision.notices.iter().map(ToString::to_string).collect(),
             kept: decision.kept.len(),
             dropped,
             scorer: decision.scorer.to_string(),
@@ -543,6 +603,15 @@ fn reply_slot(
     let placement = &decision.placements[slot];
     let empty = ReplySlot {
         pool: placement.pool,
+        asked: placement.asked.clone(),
+        sponsored: placement.sponsored,
+        badges: placement.badges.clone(),
+        draw: placement.draw.map(|draw| ReplyDraw {
+            propensity: draw.propensity,
+            deterministic: draw.deterministic,
+            feasible: hex(&draw.feasible.to_le_bytes()),
+            n_feasible: draw.n,
+        }),
         merchant: None,
         score: None,
         distance_km: None,
@@ -565,7 +634,9 @@ fn reply_slot(
         offer: candidate.offer.map(|offer| ReplyOffer { kind: offer.kind, value: offer.value }),
         card: display.and_then(|block| block.card(candidate.merchant.id)),
         fallback: None,
-        explanation: question.explain.then(|| explain(row, score, scorer, decision.model_error.as_ref())),
+        explanation: question
+            .explain
+            .then(|| explain(row, score, of(decision.policy.ranker, scorer), decision.model_error.as_ref())),
         ..empty
     }
 }

@@ -9,7 +9,7 @@ use crate::geo::Point;
 use crate::id::MerchantId;
 use crate::locate::Place;
 use crate::profile::Profile;
-use crate::time::{DAY_MINUTES, Local, clock};
+use crate::time::{self, DAY_MINUTES, Local, clock};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -17,6 +17,9 @@ use core::fmt;
 
 /// A kitchen that tells no preparation time gets this one.
 pub const USUAL_PREP_MINUTES: u8 = 20;
+
+/// How an entry that speaks of a cuisine begins.
+const CUISINE: &str = "cuisine:";
 
 /// A merchant that may be placed.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +58,10 @@ pub enum Reason {
     NotListedYet,
     /// The overlay says so, until a time (seconds since 1970) if it tells one.
     Unavailable(Closure, Option<i64>),
+    /// Another block of the message shows it.
+    Elsewhere,
+    /// What it sells is not for everyone, and its market does not allow it.
+    AgeRestricted,
     /// A layer excludes it.
     Excluded(String),
     /// The place is beyond its delivery radius.
@@ -96,6 +103,8 @@ impl Reason {
             Self::Kind => "kind",
             Self::NotListedYet => "not_listed_yet",
             Self::Unavailable(closure, _) => closure.code(),
+            Self::Elsewhere => "elsewhere",
+            Self::AgeRestricted => "age_restricted",
             Self::Excluded(_) => "excluded",
             Self::TooFar { .. } => "too_far",
             Self::AcrossBorder => "across_border",
@@ -117,6 +126,8 @@ impl fmt::Display for Reason {
             Self::Unavailable(closure, Some(until)) => {
                 write!(f, "{closure} until {}", crate::time::format(*until))
             }
+            Self::Elsewhere => write!(f, "shown by another block of the message"),
+            Self::AgeRestricted => write!(f, "age-restricted, and not on the market's allow-list"),
             Self::Excluded(layer) => write!(f, "excluded by layer {layer}"),
             Self::TooFar { distance_km, limit_km } => write!(f, "{distance_km:.1} km away, delivers {limit_km:.1} km"),
             Self::AcrossBorder => write!(f, "across the border"),
@@ -140,6 +151,7 @@ struct Gate<'a> {
     context: &'a Context,
     profile: &'a Profile,
     policy: &'a Policy,
+    ages: Ages,
     excluded: Vec<Named>,
     local: Local,
     /// Kitchens share schedules: each is looked up once.
@@ -163,7 +175,8 @@ pub fn retrieve(
     };
     let excluded = policy.exclude.iter().map(|name| Named::parse(name)).collect();
     let local = area.bundle.local(context.at);
-    let mut gate = Gate { area, point, context, profile, policy, excluded, local, doors: BTreeMap::new() };
+    let ages = Ages::new(policy);
+    let mut gate = Gate { area, point, context, profile, policy, ages, excluded, local, doors: BTreeMap::new() };
     for index in 0..area.bundle.len() {
         let merchant = area.bundle.merchant(index);
         match gate.admit(index, merchant) {
@@ -186,6 +199,12 @@ impl Gate<'_> {
         }
         if let Some((closure, until)) = self.area.closure(merchant.id, self.context.at) {
             return Err(Reason::Unavailable(closure, until));
+        }
+        if self.context.elsewhere.contains(&merchant.id) {
+            return Err(Reason::Elsewhere);
+        }
+        if !self.ages.allow(&merchant) {
+            return Err(Reason::AgeRestricted);
         }
         if self.excluded.iter().any(|named| named.matches(&merchant)) {
             return Err(Reason::Excluded(self.policy.origin("exclude").map(ToString::to_string).unwrap_or_default()));
@@ -284,7 +303,8 @@ fn best(
     policy: &Policy,
     local: Local,
 ) {
-    let pinned: Vec<Named> = policy.pins.values().map(|pin| Named::parse(&pin.merchant)).collect();
+    let pins = policy.pins.values().filter(|pin| time::holds(&pin.from, &pin.until, context.at));
+    let pinned: Vec<Named> = pins.map(|pin| Named::parse(&pin.merchant)).collect();
     let mut ranked: Vec<(bool, f32, Candidate)> = core::mem::take(kept)
         .into_iter()
         .map(|candidate| {
@@ -312,6 +332,63 @@ fn best(
     }
     kept.sort_by_key(|candidate| candidate.merchant.id);
     dropped.sort_by_key(|dropped| dropped.id);
+}
+
+/// Whom an entry of `age_restricted` or `age_allow` speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sells {
+    Named(Named),
+    /// A label of the cuisine map.
+    Cuisine(u16),
+    /// A label that nobody resolved, and so nobody's.
+    Unresolved,
+}
+
+impl Sells {
+    fn parse(text: &str) -> Self {
+        match text.strip_prefix(CUISINE) {
+            Some(label) => label.strip_prefix('#').and_then(|i| i.parse().ok()).map_or(Self::Unresolved, Self::Cuisine),
+            None => Self::Named(Named::parse(text)),
+        }
+    }
+
+    fn matches(self, merchant: &Merchant) -> bool {
+        match self {
+            Self::Named(named) => named.matches(merchant),
+            Self::Cuisine(label) => merchant.cuisines.contains(&label),
+            Self::Unresolved => false,
+        }
+    }
+}
+
+/// What is not for everyone, and what of it the market allows.
+struct Ages {
+    restricted: Vec<Sells>,
+    allowed: Vec<Sells>,
+}
+
+impl Ages {
+    fn new(policy: &Policy) -> Self {
+        let read = |entries: &[String]| entries.iter().map(|entry| Sells::parse(entry)).collect();
+        Self { restricted: read(&policy.age_restricted), allowed: read(&policy.age_allow) }
+    }
+
+    /// Each restriction needs its own permission, or one for the merchant itself: a permit for wine is none for spirits.
+    fn allow(&self, merchant: &Merchant) -> bool {
+        let named = |allowed: &Sells| matches!(allowed, Sells::Named(_)) && allowed.matches(merchant);
+        let mut restricted = self.restricted.iter().filter(|entry| entry.matches(merchant));
+        restricted.all(|entry| self.allowed.contains(entry) || self.allowed.iter().any(named))
+    }
+}
+
+/// How an entry of `age_restricted` or `age_allow` is published: `cuisine:LABEL` as `cuisine:#INDEX`, which is what bundles
+/// carry; every other entry as it is. `None` where `lookup` knows no such label.
+#[must_use]
+pub fn resolve_cuisine(entry: &str, lookup: impl Fn(&str) -> Option<u16>) -> Option<String> {
+    match entry.strip_prefix(CUISINE) {
+        Some(label) if !label.starts_with('#') => lookup(label).map(|index| alloc::format!("{CUISINE}#{index}")),
+        _ => Some(entry.to_string()),
+    }
 }
 
 /// Days between a listing and a local day.

@@ -15,12 +15,14 @@ use std::{env, fs};
 use support::{Answer, Case, Library};
 
 /// `code()` of every reason there is; a new reason wants a case.
-const REASONS: [&str; 13] = [
+const REASONS: [&str; 15] = [
     "across_border",
+    "age_restricted",
     "chain_duplicate",
     "closed",
     "closed_today",
     "closes_too_soon",
+    "elsewhere",
     "excluded",
     "first_pass",
     "hours_unknown",

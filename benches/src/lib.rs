@@ -169,8 +169,10 @@ fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
         })),
         "blend" => Ok(Box::new(move || {
             let judged = prior(&expected.rows);
-            let scores = blend::boost(&expected.kept, black_box(&judged), &policy);
-            assert!(blend::blend(&expected.kept, &scores, &policy).len() == usize::from(policy.slots));
+            let scores = blend::boost(&expected.kept, black_box(&judged), &[], &scene.context, &policy);
+            let ingredients =
+                blend::Ingredients { scores: &scores, ..expected.ingredients(&scene.profile, &scene.context) };
+            assert!(blend::blend(&ingredients).placements == expected.placements);
         })),
         "whole" => Ok(Box::new(move || {
             let areas = Areas::new([&scene.bundle], vec![]);

@@ -2,8 +2,10 @@
 
 use super::Asked;
 use freshrank::Decision;
+use freshrank::blend::{self, Cause};
 use freshrank::bundle::OfferKind;
 use freshrank::feature::FEATURES;
+use freshrank::request::Question;
 use freshrank::time::{Local, clock};
 use std::fmt::Write as _;
 use toml::{Table, Value};
@@ -30,6 +32,13 @@ impl<'a> Words<'a> {
                 "open_until" => list(self.open_until()),
                 "offers" => list(self.offers()),
                 "pools" => list(self.decision.placements.iter().map(|p| json_word(&p.pool)).collect()),
+                "asked" => {
+                    list(self.decision.placements.iter().map(|p| p.asked.clone().unwrap_or("-".into())).collect())
+                }
+                "sponsored" => list(self.sponsored()),
+                "notices" => list(self.decision.notices.iter().map(|notice| self.named(notice.to_string())).collect()),
+                "draws" => list(self.draws()),
+                "moves" => list(self.moves()),
                 "place" => self.place().into(),
                 "scorer" => self.scorer().into(),
                 "local" => self.local().into(),
@@ -61,14 +70,63 @@ impl<'a> Words<'a> {
     fn dropped(&self) -> Vec<String> {
         let mut drops: Vec<String> = Vec::new();
         for drop in &self.decision.dropped {
-            let mut reason = drop.reason.to_string();
-            for (id, name) in &self.asked.names.merchants {
-                reason = reason.replace(&format!("{id:016x}"), name);
-            }
-            drops.push(format!("{}: {reason}", self.name(drop.id)));
+            drops.push(format!("{}: {}", self.name(drop.id), self.named(drop.reason.to_string())));
         }
         drops.sort();
         drops
+    }
+
+    /// Fingerprints by name.
+    fn named(&self, mut words: String) -> String {
+        for (id, name) in &self.asked.names.merchants {
+            words = words.replace(&format!("{id:016x}"), name);
+        }
+        words
+    }
+
+    /// Who carries the label.
+    fn sponsored(&self) -> Vec<String> {
+        let paid = self.decision.placements.iter().filter(|placement| placement.sponsored);
+        paid.filter_map(|placement| Some(self.name(self.decision.kept[placement.candidate?].merchant.id))).collect()
+    }
+
+    /// `0.55 of 8`, or `certain`.
+    fn draws(&self) -> Vec<String> {
+        let draws = self.decision.placements.iter().map(|placement| placement.draw);
+        let words = draws.map(|draw| match draw {
+            None => "-".into(),
+            Some(draw) if draw.deterministic => "certain".into(),
+            Some(draw) => format!("{} of {}", (draw.propensity * 1000.0).round() / 1000.0, draw.n),
+        });
+        words.collect()
+    }
+
+    /// `gyros from 6 to 1 by reorder, past bento for cuisine_cap`: cards that score alone would have put elsewhere.
+    fn moves(&self) -> Vec<String> {
+        let question = Question::parse(self.asked.request.as_bytes(), 0).unwrap();
+        let ingredients = self.decision.ingredients(&question.profile, &question.context);
+        let name = |i: usize| self.name(self.decision.kept[i].merchant.id);
+        let cause = |cause: &Cause| match cause {
+            Cause::Pinned(id) => format!("pin {id}"),
+            Cause::ChainCap => "chain_cap".into(),
+            Cause::OrganicShare => "organic_share".into(),
+            Cause::Demand(demand) => demand.key().into(),
+            Cause::Diversity(cost) => format!("diversity {}", cost >> 16),
+            Cause::Explored => "explore".into(),
+        };
+        let moved = blend::moves(&ingredients, &self.decision.placements);
+        let words = moved.iter().filter(|moved| !moved.causes.is_empty()).map(|moved| {
+            let passed: Vec<String> = moved
+                .passed
+                .iter()
+                .map(|p| {
+                    format!("{} ({})", name(p.candidate), p.causes.iter().map(cause).collect::<Vec<_>>().join(", "))
+                })
+                .collect();
+            let past = if passed.is_empty() { "nobody".into() } else { passed.join(", ") };
+            format!("slot {}: {}, {} by score, past {past}", moved.slot, name(moved.candidate), moved.rank)
+        });
+        words.collect()
     }
 
     /// `da-vinci: open_minutes 60`, for the columns that are asked for.
@@ -164,10 +222,26 @@ fn json_word(value: &impl serde::Serialize) -> String {
 /// The end of a case's document.
 pub fn section(expect: &Table) -> String {
     let mut text = String::from("[expect]\n");
-    let order = ["slots", "pools", "dropped", "open_until", "offers", "columns", "place", "local", "scorer", "layers"];
+    let order = [
+        "slots",
+        "pools",
+        "asked",
+        "sponsored",
+        "notices",
+        "draws",
+        "moves",
+        "dropped",
+        "open_until",
+        "offers",
+        "columns",
+        "place",
+        "local",
+        "scorer",
+        "layers",
+    ];
     for key in order.iter().filter(|key| expect.contains_key(**key)) {
         let _ = match &expect[*key] {
-            Value::Array(lines) if matches!(*key, "dropped" | "columns") && lines.len() > 1 => {
+            Value::Array(lines) if matches!(*key, "dropped" | "columns" | "notices" | "moves") && lines.len() > 1 => {
                 let lines: String = lines.iter().map(|line| format!("    {line},\n")).collect();
                 writeln!(text, "{key} = [\n{lines}]")
             }

@@ -34,9 +34,9 @@ pub fn layer(request: &Request, env: &Env, campaign: &str, path: &str) -> Result
     }
     let asked = format!("{campaign}/{path}");
     let scope = own.iter().find(|scope| covers(scope, &asked));
-    scope.map(|scope| (*scope).to_owned()).ok_or_else(|| {
-        Problem::new(403, format!("this key is for {}, not for {asked}", own.join(" and ")))
-    })
+    scope
+        .map(|scope| (*scope).to_owned())
+        .ok_or_else(|| Problem::new(403, format!("this key is for {}, not for {asked}", own.join(" and "))))
 }
 
 /// What a key is for. Every line is compared, so that how long it takes tells nothing.
@@ -96,7 +96,9 @@ mod tests {
         let teams = "lunch/fi/helsinki  one\n\nlunch/us two\n dinner/global three\nlunch/se one\nbad line without\n";
         assert_eq!(scopes(teams, "one"), ["lunch/fi/helsinki", "lunch/se"]);
         assert_eq!(scopes(teams, "four"), [""; 0]);
-        assert!(covers("lunch/fi/helsinki", "lunch/fi/helsinki") && covers("lunch/fi/helsinki", "lunch/fi/helsinki/kallio"));
+        assert!(
+            covers("lunch/fi/helsinki", "lunch/fi/helsinki") && covers("lunch/fi/helsinki", "lunch/fi/helsinki/kallio")
+        );
         for other in ["lunch/fi", "lunch/fi/helsinki-west", "lunch/global", "dinner/fi/helsinki", "lunch/defaults/fi"] {
             assert!(!covers("lunch/fi/helsinki", other), "{other}");
         }

@@ -203,7 +203,10 @@ fn campaign_name(id: &str) -> Result<(), Problem> {
 async fn layer(request: &mut Request, env: &Env, id: &str, path: &str) -> Result<Response, Problem> {
     campaign_name(id)?;
     if path.is_empty() || path.len() > MAX_PATH || !path.split('/').all(is_name) {
-        return Err(Problem::new(404, "a layer's path is names of letters, digits, - and _ with / between, as fi/helsinki"));
+        return Err(Problem::new(
+            404,
+            "a layer's path is names of letters, digits, - and _ with / between, as fi/helsinki",
+        ));
     }
     allow(request, &["GET", "PUT", "DELETE"], "GET, PUT, DELETE")?;
     let scope = key::layer(request, env, id, path)?;

@@ -172,16 +172,34 @@ impl Versions {
     /// The rows that a command adds.
     fn changes(&self, command: &Command, held: Option<&Version>) -> Result<Vec<Version>, Problem> {
         let at = time::format((store::now_ms() / 1000).cast_signed());
-        let row = |path: &str, layer: Option<String>, author: String, reason: String, share: f64| -> Result<Version, Problem> {
+        let row = |path: &str,
+                   layer: Option<String>,
+                   author: String,
+                   reason: String,
+                   share: f64|
+         -> Result<Version, Problem> {
             let version = layer.as_ref().map_or_else(|| "none".into(), |layer| Hash::of(layer.as_bytes()).to_string());
             let n = self.last(path)? + 1;
-            Ok(Version { path: path.into(), n, version, at: at.clone(), author, reason, scope: command.scope.clone(), share, layer })
+            Ok(Version {
+                path: path.into(),
+                n,
+                version,
+                at: at.clone(),
+                author,
+                reason,
+                scope: command.scope.clone(),
+                share,
+                layer,
+            })
         };
         match &command.what {
             What::Put { layer, share } => {
                 let said = |key: &str| layer[key].as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
                 let (Some(author), Some(reason)) = (said("author"), said("reason")) else {
-                    return Err(Problem::new(422, "a layer that is published says its `author` and the `reason` of the change"));
+                    return Err(Problem::new(
+                        422,
+                        "a layer that is published says its `author` and the `reason` of the change",
+                    ));
                 };
                 Ok(Vec::from([row(&command.path, Some(layer.to_string()), author, reason, *share)?]))
             }
@@ -191,7 +209,8 @@ impl Versions {
             }
             What::Rollback { author, reason } => {
                 let before = self.before(&command.path)?;
-                let before = before.ok_or_else(|| Problem::new(409, format!("layer {} has no earlier version", command.path)))?;
+                let before = before
+                    .ok_or_else(|| Problem::new(409, format!("layer {} has no earlier version", command.path)))?;
                 let reason = format!("{reason} (back to version {} of {})", before.version, before.at);
                 Ok(Vec::from([row(&command.path, before.layer, author.clone(), reason, 1.0)?]))
             }
@@ -218,7 +237,8 @@ impl Versions {
 
     /// What holds of a layer: its last version that all readers have.
     fn held(&self, path: &str) -> Result<Option<Version>, Problem> {
-        let rows = self.query("SELECT * FROM versions WHERE path = ? AND share >= 1 ORDER BY n DESC LIMIT 1", [path.into()])?;
+        let rows =
+            self.query("SELECT * FROM versions WHERE path = ? AND share >= 1 ORDER BY n DESC LIMIT 1", [path.into()])?;
         Ok(rows.into_iter().next().filter(|row| row.layer.is_some()))
     }
 
@@ -316,7 +336,11 @@ fn assemble(id: &str, rows: &[Version]) -> Result<(String, Campaign), Problem> {
     }
     let document = Value::Object(document).to_string();
     let campaign = Campaign::parse(document.as_bytes()).map_err(|error| Problem::new(422, error.to_string()))?;
-    let errors: Vec<String> =
-        campaign.check().iter().filter(|problem| problem.severity == Severity::Error).map(ToString::to_string).collect();
+    let errors: Vec<String> = campaign
+        .check()
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .map(ToString::to_string)
+        .collect();
     if errors.is_empty() { Ok((document, campaign)) } else { Err(Problem::new(422, errors.join("\n"))) }
 }
