@@ -4,6 +4,7 @@ use crate::bundle::Kind;
 use crate::campaign::{Named, Policy};
 use crate::id::MerchantId;
 use crate::retrieve::Candidate;
+use crate::rule::Hits;
 use alloc::vec::Vec;
 use serde::Serialize;
 
@@ -48,19 +49,20 @@ impl Score {
     }
 }
 
-/// Adds the campaign's boosts; factors multiply odds, so their logarithms add to the score.
+/// Adds the boosts of the campaign's layers and rules; factors multiply odds, so their logarithms add to the score.
 #[must_use]
-pub fn boost(kept: &[Candidate], scores: &[i32], policy: &Policy) -> Vec<Score> {
+pub fn boost(kept: &[Candidate], scores: &[i32], policy: &Policy, hits: &Hits) -> Vec<Score> {
     let boosts: Vec<(Named, i32)> = policy
         .boosts
         .values()
         .map(|boost| (Named::parse(&boost.merchant), crate::score::fixed(libm::log(boost.factor) as f32)))
         .collect();
-    let of = |candidate: &Candidate| {
+    let of = |i: usize, candidate: &Candidate| {
         let own = boosts.iter().filter(|(named, _)| named.matches(&candidate.merchant));
-        own.fold(0_i32, |sum, (_, ln)| sum.saturating_add(*ln))
+        own.fold(hits.ln_boost(i), |sum, (_, ln)| sum.saturating_add(*ln))
     };
-    kept.iter().zip(scores).map(|(candidate, &model)| Score { model, boost: of(candidate) }).collect()
+    let judged = kept.iter().zip(scores).enumerate();
+    judged.map(|(i, (candidate, &model))| Score { model, boost: of(i, candidate) }).collect()
 }
 
 /// Fills every slot: pins, then by score under the caps, then without the cuisine cap, then the fallback card.

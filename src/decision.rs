@@ -8,6 +8,7 @@ use crate::geo::Cell;
 use crate::id::Hash;
 use crate::locate::Place;
 use crate::retrieve::{Candidate, Dropped};
+use crate::rule::Hits;
 use crate::score::ModelError;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,6 +28,8 @@ pub struct Decision {
     pub kept: Vec<Candidate>,
     /// Who could not, and why, ascending by merchant id.
     pub dropped: Vec<Dropped>,
+    /// What the rules say of `kept`; their error counts are over all that were asked about.
+    pub hits: Hits,
     /// The rows of `kept`, as the model saw them.
     pub rows: Rows,
     /// The judgement of `kept`.

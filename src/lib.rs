@@ -22,6 +22,7 @@ pub mod context;
 pub mod areas;
 pub mod campaign;
 pub mod locate;
+pub mod rule;
 pub mod retrieve;
 pub mod feature;
 pub mod score;
@@ -59,13 +60,13 @@ pub fn rerank(
     let policy = campaign.policy(layer_path(bundle, &profile.market));
     let local = bundle.map_or(time::Local::new(context.at, profile.offset_minutes), |b| b.local(context.at));
 
-    let (kept, dropped) = retrieve::retrieve(area.as_ref(), profile, &place, context, &policy);
+    let (kept, dropped, hits) = retrieve::retrieve(area.as_ref(), profile, &place, context, &policy);
     let rows = feature::featurize(&kept, profile, &place, context, local);
     let (judged, model_error) = match score::score(scorer, &rows) {
         Ok(scores) => (scores, None),
         Err(error) => (score::prior(&rows), Some(error)),
     };
-    let scores = blend::boost(&kept, &judged, &policy);
+    let scores = blend::boost(&kept, &judged, &policy, &hits);
     let placements = blend::blend(&kept, &scores, &policy);
 
     let hashes = Hashes {
@@ -83,6 +84,7 @@ pub fn rerank(
         placements,
         kept,
         dropped,
+        hits,
         rows,
         scores,
         model_error,

@@ -9,6 +9,7 @@ use crate::geo::Point;
 use crate::id::MerchantId;
 use crate::locate::Place;
 use crate::profile::Profile;
+use crate::rule::{Excluded, Hits, Moment, Rules};
 use crate::time::{DAY_MINUTES, Local, clock};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -57,6 +58,15 @@ pub enum Reason {
     Unavailable(Closure, Option<i64>),
     /// A layer excludes it.
     Excluded(String),
+    /// A rule excludes it.
+    Rule {
+        /// Its id.
+        rule: String,
+        /// Who said it.
+        layer: String,
+    },
+    /// There are rules that include, and none of them includes it.
+    NotIncluded,
     /// The place is beyond its delivery radius.
     TooFar {
         /// To the place.
@@ -97,6 +107,8 @@ impl Reason {
             Self::NotListedYet => "not_listed_yet",
             Self::Unavailable(closure, _) => closure.code(),
             Self::Excluded(_) => "excluded",
+            Self::Rule { .. } => "rule",
+            Self::NotIncluded => "not_included",
             Self::TooFar { .. } => "too_far",
             Self::AcrossBorder => "across_border",
             Self::HoursUnknown => "hours_unknown",
@@ -118,6 +130,8 @@ impl fmt::Display for Reason {
                 write!(f, "{closure} until {}", crate::time::format(*until))
             }
             Self::Excluded(layer) => write!(f, "excluded by layer {layer}"),
+            Self::Rule { rule, layer } => write!(f, "excluded by rule {rule} of {layer}"),
+            Self::NotIncluded => write!(f, "not included by any rule"),
             Self::TooFar { distance_km, limit_km } => write!(f, "{distance_km:.1} km away, delivers {limit_km:.1} km"),
             Self::AcrossBorder => write!(f, "across the border"),
             Self::HoursUnknown => write!(f, "opening hours unknown"),
@@ -148,7 +162,8 @@ struct Gate<'a> {
 
 /// Splits an area's merchants into those that may be placed and those that may not.
 ///
-/// Kept candidates come ascending by merchant id; kept and dropped together are all merchants of the area.
+/// Kept candidates come ascending by merchant id, with what the rules say of them; kept and dropped together are all
+/// merchants of the area. Rules are asked once a door is known to be open, and before the first pass.
 #[must_use]
 pub fn retrieve(
     area: Option<&Area<'_>>,
@@ -156,10 +171,10 @@ pub fn retrieve(
     place: &Place,
     context: &Context,
     policy: &Policy,
-) -> (Vec<Candidate>, Vec<Dropped>) {
+) -> (Vec<Candidate>, Vec<Dropped>, Hits) {
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     let (Some(area), Some(point)) = (area, place.point) else {
-        return (kept, dropped);
+        return (kept, dropped, Hits::default());
     };
     let excluded = policy.exclude.iter().map(|name| Named::parse(name)).collect();
     let local = area.bundle.local(context.at);
@@ -171,8 +186,28 @@ pub fn retrieve(
             Err(reason) => dropped.push(Dropped { id: merchant.id, reason }),
         }
     }
+    let moment = Moment { profile, place, context, local, slots: policy.slots, language: &policy.language };
+    let hits = Rules::new(policy).evaluate(&moment, &kept);
+    let asked: Vec<MerchantId> = kept.iter().map(|candidate| candidate.merchant.id).collect();
+    let mut i = 0;
+    kept.retain(|candidate| {
+        let excluded = hits.excluded(i);
+        i += 1;
+        dropped.extend(excluded.map(|excluded| {
+            let reason = match excluded {
+                Excluded::By(head) => Reason::Rule { rule: head.id.clone(), layer: head.layer.clone() },
+                Excluded::NotIncluded => Reason::NotIncluded,
+            };
+            Dropped { id: candidate.merchant.id, reason }
+        }));
+        excluded.is_none()
+    });
     best(&mut kept, &mut dropped, profile, place, context, policy, local);
-    (kept, dropped)
+    // Both are ascending by id.
+    let places: Vec<usize> =
+        kept.iter().filter_map(|candidate| asked.binary_search(&candidate.merchant.id).ok()).collect();
+    let hits = hits.of(&places);
+    (kept, dropped, hits)
 }
 
 impl Gate<'_> {
