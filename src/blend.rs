@@ -9,9 +9,10 @@ use crate::campaign::{Named, Policy};
 use crate::context::Context;
 use crate::profile::Profile;
 use crate::retrieve::{Candidate, Dropped};
+use crate::rule::Hits;
 use crate::time;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -45,6 +46,22 @@ pub struct Marks {
     pub sponsored: bool,
     /// ln of the factors, score x 65536.
     pub ln_boost: i32,
+}
+
+/// What rules say of each of the first `n` candidates; nothing at all where no rule is in force.
+#[must_use]
+pub fn marks(hits: &Hits, n: usize) -> Vec<Marks> {
+    if hits.is_empty() {
+        return Vec::new();
+    }
+    let texts = |texts: &mut dyn Iterator<Item = &str>| texts.map(ToString::to_string).collect();
+    let of = |i| Marks {
+        pools: texts(&mut hits.pools(i)),
+        badges: texts(&mut hits.badges(i)),
+        sponsored: hits.sponsored(i).is_some(),
+        ln_boost: hits.ln_boost(i),
+    };
+    (0..n).map(of).collect()
 }
 
 /// What a message is blended from.

@@ -22,6 +22,8 @@ pub mod cover;
 pub mod author;
 pub mod merge;
 mod check;
+#[cfg(feature = "cel")]
+mod compile;
 mod policy;
 
 pub use author::{Problem, Severity};

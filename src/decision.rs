@@ -9,6 +9,7 @@ use crate::id::Hash;
 use crate::locate::Place;
 use crate::profile::Profile;
 use crate::retrieve::{Candidate, Dropped};
+use crate::rule::Hits;
 use crate::score::ModelError;
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -33,6 +34,8 @@ pub struct Decision {
     pub kept: Vec<Candidate>,
     /// Who could not, and why, ascending by merchant id.
     pub dropped: Vec<Dropped>,
+    /// What the rules say of `kept`; their error counts are over all that were asked about.
+    pub hits: Hits,
     /// The rows of `kept`, as the model saw them.
     pub rows: Rows,
     /// What rules say of `kept`; empty where there are none.

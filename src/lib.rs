@@ -22,6 +22,7 @@ pub mod context;
 pub mod areas;
 pub mod campaign;
 pub mod locate;
+pub mod rule;
 pub mod retrieve;
 pub mod feature;
 pub mod score;
@@ -39,7 +40,6 @@ pub use id::{ChainId, Hash, MerchantId};
 pub use profile::Profile;
 pub use score::Scorer;
 
-use alloc::vec::Vec;
 use blend::{Blend, Ingredients};
 use campaign::Whereabouts;
 use decision::Hashes;
@@ -68,13 +68,13 @@ pub fn rerank(
     let profile = decision::smoothed(profile, &policy);
     let scorer = score::of(policy.ranker, scorer);
 
-    let (kept, dropped) = retrieve::retrieve(area.as_ref(), &profile, &place, context, &policy);
+    let (kept, dropped, hits) = retrieve::retrieve(area.as_ref(), &profile, &place, context, &policy);
     let rows = feature::featurize(&kept, &profile, &place, context, local);
     let (judged, model_error) = match score::score(scorer, &rows) {
         Ok(scores) => (scores, None),
         Err(error) => (score::prior(&rows), Some(error)),
     };
-    let marks = Vec::new();
+    let marks = blend::marks(&hits, kept.len());
     let scores = blend::boost(&kept, &judged, &marks, context, &policy);
     let ingredients = Ingredients {
         kept: &kept,
@@ -104,6 +104,7 @@ pub fn rerank(
         notices,
         kept,
         dropped,
+        hits,
         rows,
         marks,
         scores,

@@ -9,6 +9,7 @@ use crate::geo::Point;
 use crate::id::MerchantId;
 use crate::locate::Place;
 use crate::profile::Profile;
+use crate::rule::{Excluded, Hits, Moment, Rules};
 use crate::time::{self, DAY_MINUTES, Local, clock};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -64,6 +65,15 @@ pub enum Reason {
     AgeRestricted,
     /// A layer excludes it.
     Excluded(String),
+    /// A rule excludes it.
+    Rule {
+        /// Its id.
+        rule: String,
+        /// Who said it.
+        layer: String,
+    },
+    /// There are rules that include, and none of them includes it.
+    NotIncluded,
     /// The place is beyond its delivery radius.
     TooFar {
         /// To the place.
@@ -106,6 +116,8 @@ impl Reason {
             Self::Elsewhere => "elsewhere",
             Self::AgeRestricted => "age_restricted",
             Self::Excluded(_) => "excluded",
+            Self::Rule { .. } => "rule",
+            Self::NotIncluded => "not_included",
             Self::TooFar { .. } => "too_far",
             Self::AcrossBorder => "across_border",
             Self::HoursUnknown => "hours_unknown",
@@ -129,6 +141,8 @@ impl fmt::Display for Reason {
             Self::Elsewhere => write!(f, "shown by another block of the message"),
             Self::AgeRestricted => write!(f, "age-restricted, and not on the market's allow-list"),
             Self::Excluded(layer) => write!(f, "excluded by layer {layer}"),
+            Self::Rule { rule, layer } => write!(f, "excluded by rule {rule} of {layer}"),
+            Self::NotIncluded => write!(f, "not included by any rule"),
             Self::TooFar { distance_km, limit_km } => write!(f, "{distance_km:.1} km away, delivers {limit_km:.1} km"),
             Self::AcrossBorder => write!(f, "across the border"),
             Self::HoursUnknown => write!(f, "opening hours unknown"),
@@ -160,7 +174,8 @@ struct Gate<'a> {
 
 /// Splits an area's merchants into those that may be placed and those that may not.
 ///
-/// Kept candidates come ascending by merchant id; kept and dropped together are all merchants of the area.
+/// Kept candidates come ascending by merchant id, with what the rules say of them; kept and dropped together are all
+/// merchants of the area. Rules are asked once a door is known to be open, and before the first pass.
 #[must_use]
 pub fn retrieve(
     area: Option<&Area<'_>>,
@@ -168,10 +183,10 @@ pub fn retrieve(
     place: &Place,
     context: &Context,
     policy: &Policy,
-) -> (Vec<Candidate>, Vec<Dropped>) {
+) -> (Vec<Candidate>, Vec<Dropped>, Hits) {
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     let (Some(area), Some(point)) = (area, place.point) else {
-        return (kept, dropped);
+        return (kept, dropped, Hits::default());
     };
     let excluded = policy.exclude.iter().map(|name| Named::parse(name)).collect();
     let local = area.bundle.local(context.at);
@@ -184,8 +199,28 @@ pub fn retrieve(
             Err(reason) => dropped.push(Dropped { id: merchant.id, reason }),
         }
     }
+    let moment = Moment { profile, place, context, local, slots: policy.slots, language: &policy.language };
+    let hits = Rules::new(policy).evaluate(&moment, &kept);
+    let asked: Vec<MerchantId> = kept.iter().map(|candidate| candidate.merchant.id).collect();
+    let mut i = 0;
+    kept.retain(|candidate| {
+        let excluded = hits.excluded(i);
+        i += 1;
+        dropped.extend(excluded.map(|excluded| {
+            let reason = match excluded {
+                Excluded::By(head) => Reason::Rule { rule: head.id.clone(), layer: head.layer.clone() },
+                Excluded::NotIncluded => Reason::NotIncluded,
+            };
+            Dropped { id: candidate.merchant.id, reason }
+        }));
+        excluded.is_none()
+    });
     best(&mut kept, &mut dropped, profile, place, context, policy, local);
-    (kept, dropped)
+    // Both are ascending by id.
+    let places: Vec<usize> =
+        kept.iter().filter_map(|candidate| asked.binary_search(&candidate.merchant.id).ok()).collect();
+    let hits = hits.of(&places);
+    (kept, dropped, hits)
 }
 
 impl Gate<'_> {

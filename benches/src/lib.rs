@@ -5,7 +5,9 @@
 pub mod kernel;
 pub mod scene;
 
+use freshrank::campaign::Policy;
 use freshrank::feature::{N_FEATURES, Rows, featurize};
+use freshrank::rule::{Moment, Rules};
 use freshrank::score::{Scorer, dense::Dense, prior, tract::Tract};
 use freshrank::{Areas, Bundle, blend, locate, rerank, retrieve};
 use kernel::Kernel;
@@ -28,6 +30,7 @@ pub fn questions() -> Vec<(String, usize)> {
     let stages = ["decode", "retrieve", "featurize", "blend", "whole"];
     let mut questions = vec![("kernel/300".to_string(), ROWS), ("dense/300".into(), ROWS), ("tract/300".into(), ROWS)];
     questions.extend([("area bundle/1000".to_string(), 1000), ("wincode/1000".into(), 1000), ("locate".into(), ROWS)]);
+    questions.extend([("rules/200".to_string(), 200), ("link/200".into(), 200)]);
     for n in SIZES {
         questions.extend(stages.iter().map(|stage| (format!("{stage}/{n}"), n)));
     }
@@ -75,6 +78,8 @@ fn prepare(question: &str) -> Result<Run, Box<dyn Error>> {
         "dense" => scorer(Box::new(Dense::load(PLAN)?), n),
         "tract" => scorer(Box::new(Tract::load(ONNX)?), n),
         "wincode" => wire(n),
+        "rules" => rules(n, false),
+        "link" => rules(n, true),
         _ => stages(stage, n),
     }
 }
@@ -134,6 +139,38 @@ fn wire(n: usize) -> Result<Run, Box<dyn Error>> {
     }))
 }
 
+/// Ten rules as a campaign may have them, compiled.
+const RULES: &str = include_str!("../../tests/rules/ten.json");
+
+/// Ten rules over all candidates; with `link`, what comes before it in every decision whose policy is not kept.
+fn rules(n: usize, link: bool) -> Result<Run, Box<dyn Error>> {
+    let scene = Scene::new(n)?;
+    let place = locate::locate(&scene.profile, &scene.context, scene.campaign.policy("fi/helsinki").place);
+    let kept = {
+        let areas = Areas::new([&scene.bundle], vec![]);
+        let area = place.cell().and_then(|cell| areas.get(cell));
+        let policy = scene.campaign.policy("fi/helsinki");
+        retrieve::retrieve(area.as_ref(), &scene.profile, &place, &scene.context, &policy).0
+    };
+    let policy = Policy { rules: serde_json::from_str(RULES)?, ..Policy::default() };
+    let linked = Rules::new(&policy);
+    let ask = move |rules: &Rules| {
+        let local = scene.bundle.local(scene.context.at);
+        let (profile, context) = (&scene.profile, &scene.context);
+        let moment = Moment { profile, place: &place, context, local, slots: 4, language: "" };
+        rules.evaluate(black_box(&moment), &kept)
+    };
+    let expected = ask(&linked);
+    if expected.counts().all(|count| count.holds == 0) {
+        return Err("no rule holds for anyone".into());
+    }
+    Ok(if link {
+        Box::new(move || assert!(Rules::new(black_box(&policy)) == linked))
+    } else {
+        Box::new(move || assert!(ask(&linked) == expected))
+    })
+}
+
 fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
     let scene = Scene::new(n)?;
     let model = Dense::load(PLAN)?;
@@ -159,7 +196,7 @@ fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
         "retrieve" => Ok(Box::new(move || {
             let areas = Areas::new([&scene.bundle], vec![]);
             let area = place.cell().and_then(|cell| areas.get(cell));
-            let (kept, dropped) =
+            let (kept, dropped, _) =
                 retrieve::retrieve(area.as_ref(), &scene.profile, &place, black_box(&scene.context), &policy);
             assert!(kept.len() == n && dropped.is_empty());
         })),

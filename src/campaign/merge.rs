@@ -145,7 +145,10 @@ fn said(provenance: &mut BTreeMap<String, Origin>, path: String, mark: &Mark) {
 /// Every leaf and who said it.
 fn leaves(edit: &Edit, path: &str, provenance: &mut BTreeMap<String, Origin>) {
     edit.walk(&mut path.to_string(), &mut |path, edit| {
-        if let Edit::Set { mark, .. } = edit {
+        if let Edit::Set { mark, .. } = edit
+            // Nobody said it: publishing made it of the condition.
+            && !path.ends_with(".program")
+        {
             said(provenance, path.to_string(), mark);
         }
     });
@@ -255,6 +258,9 @@ impl Fill for BTreeMap<String, u8> {
 trait Thing: for<'de> Deserialize<'de> {
     /// One that names no merchant is of the merchant that it is called.
     const BY_MERCHANT: bool;
+
+    /// Takes back what does not belong together.
+    fn settle(&mut self, _: &MapEdit) {}
 }
 
 impl Thing for Boost {
@@ -267,6 +273,14 @@ impl Thing for Pin {
 
 impl Thing for Rule {
     const BY_MERCHANT: bool = false;
+
+    /// A program of another layer's condition is not this condition's.
+    fn settle(&mut self, fields: &MapEdit) {
+        let mark = |name: &str| fields.children.get(name).and_then(Edit::mark);
+        if mark("when").map(|mark| &mark.layer) != mark("program").map(|mark| &mark.layer) {
+            self.program = None;
+        }
+    }
 }
 
 impl Thing for Range {
@@ -284,7 +298,8 @@ impl<T: Thing> Fill for ById<T> {
             let fields = map.children.iter().filter_map(|(name, field)| Some((name.as_str(), Said::of(field)?)));
             let named = map.children.get("merchant").and_then(Said::of).is_some();
             let own = (T::BY_MERCHANT && !named).then_some(("merchant", Said::Text(id)));
-            if let Ok(value) = T::deserialize(MapDeserializer::<_, Error>::new(fields.chain(own))) {
+            if let Ok(mut value) = T::deserialize(MapDeserializer::<_, Error>::new(fields.chain(own))) {
+                value.settle(map);
                 leaves(thing, &format!("{path}.{id}"), provenance);
                 self.insert(id.clone(), value);
             }

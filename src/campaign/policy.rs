@@ -2,6 +2,7 @@
 
 use crate::bundle::Merchant;
 use crate::id::{ChainId, MerchantId};
+use crate::rule::Program;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,10 @@ pub enum Action {
 pub struct Rule {
     /// In CEL, over the documented variables.
     pub when: String,
+    /// `when` as it was compiled when the campaign was published; without it a rule never holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "types", ts(as = "Option<String>"))]
+    pub program: Option<Program>,
     /// What follows.
     pub then: Action,
     /// Of a boost or bury; 0.01 to 100.

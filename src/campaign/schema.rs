@@ -90,6 +90,7 @@ pub(super) const PIN: &[Field] = &[
 ];
 pub(super) const RULE: &[Field] = &[
     field("when", "a condition in CEL", Form::Text),
+    field("program", "`when`, compiled: publishing writes it", Form::Text),
     field("then", "what follows", Form::Word(&["include", "exclude", "boost", "bury", "pool", "badge"])),
     field("factor", "of a boost or bury", FACTOR),
     field("pool", "of a pool", Form::Text),
