@@ -217,62 +217,26 @@ pub fn blend_by(of: &Ingredients<'_>, draw: &mut dyn FnMut(usize, usize) -> usiz
     let mut slate = Slate::new(of);
     let mut notices = Vec::new();
     let pinned = slate.pin(&mut notices);
-    notices.extend(slate.pools.notices.drain(..));
+    notices.append(&mut slate.pools.notices);
 
-    let mut placements = Vec::with_capacity(slate.slots.len());
-    let (mut relaxed, mut unpaid) = (BTreeMap::<Demand, Vec<usize>>::new(), Vec::new());
-    for slot in 0..slate.slots.len() {
-        let asked = slate.pools.asked(slot).map(|asked| asked.pool().into());
-        let empty = Placement {
-            candidate: None,
-            pool: Pool::Fallback,
-            pin: None,
-            asked,
-            relaxed: Vec::new(),
-            sponsored: false,
-            badges: Vec::new(),
-            draw: None,
-        };
-        if let (Some(i), Some(pin)) = (slate.slots[slot], pinned.get(&slot)) {
-            let draw = slate.explores().then(|| Draw::certain(of.kept, i));
-            let (sponsored, badges) = slate.labels(i);
-            let pin = Some(pin.clone());
-            placements.push(Placement {
-                candidate: Some(i),
-                pool: Pool::Pinned,
-                pin,
-                sponsored,
-                badges,
-                draw,
-                ..empty
-            });
-            continue;
-        }
-        let (broken, standing) = slate.standing(slot);
-        let among = usize::from(of.policy.explore.among).clamp(1, standing.len().max(1));
-        let at = if slate.explores() && !standing.is_empty() { draw(slot, among).min(among - 1) } else { 0 };
-        let Some(&i) = standing.get(at) else {
-            if slate.is_anyone_left() {
-                unpaid.push(slot);
-            }
-            placements.push(empty);
-            continue;
-        };
-        let draw = slate.explores().then(|| Draw::among(of, &standing, at, among));
-        slate.place(slot, i);
-        broken.demands().for_each(|demand| relaxed.entry(demand).or_default().push(slot));
-        let pool = match (at, broken) {
-            (0, Broken(0)) => Pool::Ranked,
-            (0, _) => Pool::Relaxed,
-            _ => Pool::Explored,
-        };
-        let (sponsored, badges) = slate.labels(i);
-        let relaxed = broken.demands().collect();
-        placements.push(Placement { candidate: Some(i), pool, relaxed, sponsored, badges, draw, ..empty });
-    }
-    notices.extend(relaxed.into_iter().map(|(demand, slots)| Notice::GivenUp { demand, slots }));
-    if !unpaid.is_empty() {
-        notices.push(Notice::OnlyPaid { slots: unpaid });
+    let slots = 0..slate.slots.len();
+    let placements: Vec<Placement> = slots
+        .map(|slot| match pinned.get(&slot) {
+            Some(pin) => slate.pinned(slot, pin),
+            None => slate.fill(slot, draw),
+        })
+        .collect();
+
+    let where_not = |demand: Demand| {
+        let slots = placements.iter().enumerate().filter(move |(_, placement)| placement.relaxed.contains(&demand));
+        slots.map(|(slot, _)| slot).collect::<Vec<usize>>()
+    };
+    let given_up = Demand::ALL.map(|demand| (demand, where_not(demand))).into_iter();
+    let given_up = given_up.filter(|(_, slots)| !slots.is_empty());
+    notices.extend(given_up.map(|(demand, slots)| Notice::GivenUp { demand, slots }));
+    let empty: Vec<usize> = (0..placements.len()).filter(|slot| placements[*slot].candidate.is_none()).collect();
+    if !empty.is_empty() && slate.is_anyone_left() {
+        notices.push(Notice::OnlyPaid { slots: empty });
     }
     Blend { placements, notices }
 }
@@ -286,10 +250,10 @@ struct Slate<'a> {
     facts: Vec<Facts>,
     slots: Vec<Option<usize>>,
     is_shown: Vec<bool>,
-    /// By chain, cluster and price band, how many are shown.
+    /// By chain, cluster and price band, how many are shown: at most 24.
     chains: Vec<usize>,
-    clusters: BTreeMap<u8, usize>,
-    prices: BTreeMap<u8, usize>,
+    clusters: [u8; 256],
+    prices: [u8; 256],
     diversity: Option<Diversity>,
 }
 
@@ -334,8 +298,8 @@ impl<'a> Slate<'a> {
             slots: vec![None; usize::from(policy.slots)],
             is_shown: vec![false; kept.len()],
             chains: vec![0; chains.len()],
-            clusters: BTreeMap::new(),
-            prices: BTreeMap::new(),
+            clusters: [0; 256],
+            prices: [0; 256],
             diversity: Diversity::new(of),
             order,
         }
@@ -347,11 +311,11 @@ impl<'a> Slate<'a> {
 
     /// Those that may stand in a slot, the best first, and what each of them breaks.
     fn standing(&self, slot: usize) -> (Broken, Vec<usize>) {
-        let organic = Organic::new(self);
+        let (organic, asked) = (Organic::new(self), self.pools.asked(slot));
         let only_the_best = !self.explores() && self.diversity.is_none();
         let mut standing: Vec<(Broken, usize)> = Vec::new();
         for &i in self.order.iter().filter(|i| self.may_stand(**i, organic.as_ref())) {
-            let broken = self.breaks(i, slot);
+            let broken = self.breaks(i, asked);
             if only_the_best && broken == Broken(0) {
                 return (broken, vec![i]);
             }
@@ -383,24 +347,17 @@ impl<'a> Slate<'a> {
         (0..self.facts.len()).any(|i| !self.is_shown[i] && self.chain_has_room(i))
     }
 
-    /// The soft demands that a candidate would break in a slot.
-    fn breaks(&self, i: usize, slot: usize) -> Broken {
+    /// The soft demands that a candidate would break in a slot that asks this.
+    fn breaks(&self, i: usize, asked: Option<Asked<'_>>) -> Broken {
         let (facts, policy) = (&self.facts[i], self.of.policy);
-        let full = |counts: &BTreeMap<u8, usize>, key: Option<u8>, cap: u8| {
-            key.is_some_and(|key| counts.get(&key).copied().unwrap_or(0) >= usize::from(cap))
-        };
-        let (pattern, range) = match self.pools.asked(slot) {
-            Some(Asked::Pattern(pool)) => (!self.pools.has(pool, i), false),
-            Some(Asked::Range(pool)) => (false, !self.pools.has(pool, i)),
-            None => (false, false),
-        };
-        Broken::default()
+        let full =
+            |counts: &[u8; 256], key: Option<u8>, cap: u8| key.is_some_and(|key| counts[usize::from(key)] >= cap);
+        let broken = Broken::default()
             .with(Demand::CuisineCap, full(&self.clusters, facts.cluster, policy.cuisine_cap))
             .with(Demand::PriceCap, full(&self.prices, facts.price, policy.price_cap))
             .with(Demand::PoolCaps, self.pools.is_full(i))
-            .with(Demand::Pattern, pattern)
-            .with(Demand::NoRepeat, facts.repeats)
-            .with(Demand::Ranges, range)
+            .with(Demand::NoRepeat, facts.repeats);
+        asked.map_or(broken, |asked| broken.with(asked.demand, !asked.members[i]))
     }
 
     fn place(&mut self, slot: usize, i: usize) {
@@ -411,10 +368,10 @@ impl<'a> Slate<'a> {
             self.chains[chain] += 1;
         }
         if let Some(cluster) = facts.cluster {
-            *self.clusters.entry(cluster).or_insert(0) += 1;
+            self.clusters[usize::from(cluster)] += 1;
         }
         if let Some(price) = facts.price {
-            *self.prices.entry(price).or_insert(0) += 1;
+            self.prices[usize::from(price)] += 1;
         }
         self.pools.show(i);
         if let Some(diversity) = &mut self.diversity {
@@ -422,8 +379,44 @@ impl<'a> Slate<'a> {
         }
     }
 
-    fn labels(&self, i: usize) -> (bool, Vec<String>) {
-        (self.facts[i].paid, self.of.marks.get(i).map(|marks| marks.badges.clone()).unwrap_or_default())
+    /// What a slot shows by its pin.
+    fn pinned(&self, slot: usize, pin: &str) -> Placement {
+        let certain = |i| Draw::certain(self.of.kept, i);
+        let draw = self.slots[slot].filter(|_| self.explores()).map(certain);
+        Placement { pin: Some(pin.into()), draw, ..self.card(slot, Pool::Pinned) }
+    }
+
+    /// Fills a slot without a pin.
+    fn fill(&mut self, slot: usize, draw: &mut dyn FnMut(usize, usize) -> usize) -> Placement {
+        let (broken, standing) = self.standing(slot);
+        if standing.is_empty() {
+            return self.card(slot, Pool::Fallback);
+        }
+        let among = usize::from(self.of.policy.explore.among).clamp(1, standing.len());
+        let at = if self.explores() { draw(slot, among).min(among - 1) } else { 0 };
+        self.place(slot, standing[at]);
+        let pool = match (at, broken) {
+            (0, Broken(0)) => Pool::Ranked,
+            (0, _) => Pool::Relaxed,
+            _ => Pool::Explored,
+        };
+        let draw = self.explores().then(|| Draw::among(&self.of, &standing, at, among));
+        Placement { relaxed: broken.demands().collect(), draw, ..self.card(slot, pool) }
+    }
+
+    /// A slot's card with its labels.
+    fn card(&self, slot: usize, pool: Pool) -> Placement {
+        let candidate = self.slots[slot];
+        Placement {
+            candidate,
+            pool,
+            pin: None,
+            asked: self.pools.asked(slot).map(|asked| asked.pool.into()),
+            relaxed: Vec::new(),
+            sponsored: candidate.is_some_and(|i| self.facts[i].paid),
+            badges: candidate.and_then(|i| self.of.marks.get(i)).map(|marks| marks.badges.clone()).unwrap_or_default(),
+            draw: None,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use freshrank::bundle::{
     AreaDraft, Audience, Bundle, Card, Display, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule,
     ScheduleDraft,
 };
-use freshrank::campaign::{Boost, Campaign, Layer, Pin, PlacePolicy, UnknownHours};
+use freshrank::campaign::{Boost, Campaign, Consent, Layer, Pin, PlacePolicy, UnknownHours};
 use freshrank::context::{Context, Fix, Grade, LastEvent};
 use freshrank::explain::explain;
 use freshrank::feature::{N_FEATURES, Rows, fingerprint};
@@ -611,6 +611,34 @@ fn a_score_is_the_models_and_the_boosts() {
         let decision = world.decide(&network(model));
         let judged = freshrank::score::score(&network(model), &decision.rows).unwrap();
         prop_assert_eq!(decision.scores.iter().map(|Score { model, .. }| *model).collect::<Vec<_>>(), judged);
+        Ok(())
+    });
+}
+
+#[test]
+fn tastes_fully_smoothed_are_the_tastes_as_they_are() {
+    holds(64, world(), |world| {
+        let world = world.at_the_centre();
+        let mut smoothed = world.clone();
+        smoothed.layer.smoothing = Some(1.0);
+        let (plain, smoothed) = (world.decide(&NoModel), smoothed.decide(&NoModel));
+        let bits = |decision: &Decision| decision.rows.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        prop_assert_eq!(bits(&plain), bits(&smoothed));
+        Ok(())
+    });
+}
+
+#[test]
+fn without_a_consent_that_is_asked_for_all_readers_are_alike() {
+    holds(64, world(), |world| {
+        let mut asked = world.at_the_centre();
+        asked.layer.consent = Some(Consent::Required);
+        asked.profile.consent = false;
+        let market = asked.profile.market.clone();
+        let nobody = World { profile: Profile { market, ..Profile::default() }, ..asked.clone() };
+        let (asked, nobody) = (asked.decide(&NoModel), nobody.decide(&NoModel));
+        prop_assert!(!asked.tailored);
+        prop_assert_eq!(asked, nobody);
         Ok(())
     });
 }
