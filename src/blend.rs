@@ -7,10 +7,11 @@
 use crate::bundle::Kind;
 use crate::campaign::{Named, Policy};
 use crate::context::Context;
+use crate::id::MerchantId;
 use crate::profile::Profile;
 use crate::retrieve::{Candidate, Dropped};
 use crate::time;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -58,7 +59,7 @@ pub struct Ingredients<'a> {
     pub scores: &'a [Score],
     /// What rules say of `kept`; who is not in it has no marks.
     pub marks: &'a [Marks],
-    /// Tells what is new to the reader; `None` where nothing may be known of them.
+    /// Tells what is new to the reader; `None` where nothing may be known of them, not even their last messages.
     pub profile: Option<&'a Profile>,
     /// Brings time, seed and what was shown elsewhere.
     pub context: &'a Context,
@@ -227,17 +228,12 @@ pub fn blend_by(of: &Ingredients<'_>, draw: &mut dyn FnMut(usize, usize) -> usiz
         })
         .collect();
 
-    let where_not = |demand: Demand| {
-        let slots = placements.iter().enumerate().filter(move |(_, placement)| placement.relaxed.contains(&demand));
-        slots.map(|(slot, _)| slot).collect::<Vec<usize>>()
+    let slots = |of: &dyn Fn(&Placement) -> bool| -> Vec<usize> {
+        (0..placements.len()).filter(|slot| of(&placements[*slot])).collect()
     };
-    let given_up = Demand::ALL.map(|demand| (demand, where_not(demand))).into_iter();
-    let given_up = given_up.filter(|(_, slots)| !slots.is_empty());
-    notices.extend(given_up.map(|(demand, slots)| Notice::GivenUp { demand, slots }));
-    let empty: Vec<usize> = (0..placements.len()).filter(|slot| placements[*slot].candidate.is_none()).collect();
-    if !empty.is_empty() && slate.is_anyone_left() {
-        notices.push(Notice::OnlyPaid { slots: empty });
-    }
+    let given_up = Demand::ALL.map(|demand| Notice::GivenUp { demand, slots: slots(&|p| p.relaxed.contains(&demand)) });
+    let only_paid = Notice::OnlyPaid { slots: slots(&|p| p.candidate.is_none() && slate.is_anyone_left()) };
+    notices.extend(given_up.into_iter().chain([only_paid]).filter(|notice| !notice.is_void()));
     Blend { placements, notices }
 }
 
@@ -278,7 +274,8 @@ impl<'a> Slate<'a> {
 
         let mut chains = BTreeMap::new();
         let paid = paid(of);
-        let recent = || context.recent.iter().take(usize::from(policy.no_repeat)).flatten();
+        let recent = context.recent.iter().take(usize::from(policy.no_repeat)).filter(|_| of.profile.is_some());
+        let recent: BTreeSet<MerchantId> = recent.flatten().copied().collect();
         let facts = kept.iter().zip(&paid).map(|(candidate, &paid)| {
             let merchant = &candidate.merchant;
             let n = chains.len();
@@ -287,7 +284,7 @@ impl<'a> Slate<'a> {
                 cluster: main_cluster(candidate),
                 price: merchant.price_band,
                 paid,
-                repeats: recent().any(|id| *id == merchant.id),
+                repeats: recent.contains(&merchant.id),
             }
         });
         let facts: Vec<Facts> = facts.collect();
@@ -309,7 +306,7 @@ impl<'a> Slate<'a> {
         self.of.policy.explore.share > 0.0
     }
 
-    /// Those that may stand in a slot, the best first, and what each of them breaks.
+    /// Those that may stand in a slot, the best first, and what each of them breaks; the best alone where nobody asks for more.
     fn standing(&self, slot: usize) -> (Broken, Vec<usize>) {
         let (organic, asked) = (Organic::new(self), self.pools.asked(slot));
         let only_the_best = !self.explores() && self.diversity.is_none();

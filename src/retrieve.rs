@@ -10,7 +10,7 @@ use crate::id::MerchantId;
 use crate::locate::Place;
 use crate::profile::Profile;
 use crate::time::{self, DAY_MINUTES, Local, clock};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -151,6 +151,7 @@ struct Gate<'a> {
     context: &'a Context,
     profile: &'a Profile,
     policy: &'a Policy,
+    elsewhere: BTreeSet<MerchantId>,
     ages: Ages,
     excluded: Vec<Named>,
     local: Local,
@@ -176,7 +177,9 @@ pub fn retrieve(
     let excluded = policy.exclude.iter().map(|name| Named::parse(name)).collect();
     let local = area.bundle.local(context.at);
     let ages = Ages::new(policy);
-    let mut gate = Gate { area, point, context, profile, policy, ages, excluded, local, doors: BTreeMap::new() };
+    let elsewhere = context.elsewhere.iter().copied().collect();
+    let mut gate =
+        Gate { area, point, context, profile, policy, elsewhere, ages, excluded, local, doors: BTreeMap::new() };
     for index in 0..area.bundle.len() {
         let merchant = area.bundle.merchant(index);
         match gate.admit(index, merchant) {
@@ -200,7 +203,7 @@ impl Gate<'_> {
         if let Some((closure, until)) = self.area.closure(merchant.id, self.context.at) {
             return Err(Reason::Unavailable(closure, until));
         }
-        if self.context.elsewhere.contains(&merchant.id) {
+        if self.elsewhere.contains(&merchant.id) {
             return Err(Reason::Elsewhere);
         }
         if !self.ages.allow(&merchant) {
