@@ -553,6 +553,18 @@ fn an_explanation_of_moves_covers_everyone_who_was_passed() {
 }
 
 #[test]
+fn a_paid_outlet_does_not_take_the_room_of_an_unpaid_one() {
+    let mut table = Table::of(2, Policy { slots: 2, organic_share: 0.5, ..Policy::default() });
+    table.kept.iter_mut().for_each(|candidate| candidate.merchant.chain = ChainId(1));
+    table.marks = vec![Marks { sponsored: true, ..Marks::default() }];
+    assert_eq!(
+        table.slots(),
+        [Some(MerchantId::of("m1")), None],
+        "the better one is paid for, and its chain has one room"
+    );
+}
+
+#[test]
 fn a_weave_keeps_its_ratio_and_spreads_it() {
     let woven = |weights: &[(&str, u8)], slots: usize| {
         let weights = weights.iter().map(|(pool, weight)| ((*pool).to_owned(), *weight)).collect();
