@@ -170,7 +170,8 @@ fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
         "blend" => Ok(Box::new(move || {
             let judged = prior(&expected.rows);
             let scores = blend::boost(&expected.kept, black_box(&judged), &[], &scene.context, &policy);
-            let ingredients = blend::Ingredients { scores: &scores, ..expected.ingredients(&scene.profile, &scene.context) };
+            let ingredients =
+                blend::Ingredients { scores: &scores, ..expected.ingredients(&scene.profile, &scene.context) };
             assert!(blend::blend(&ingredients).placements == expected.placements);
         })),
         "whole" => Ok(Box::new(move || {
