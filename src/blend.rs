@@ -7,11 +7,12 @@
 use crate::bundle::Kind;
 use crate::campaign::{Named, Policy};
 use crate::context::Context;
+use crate::id::MerchantId;
 use crate::profile::Profile;
 use crate::retrieve::{Candidate, Dropped};
 use crate::rule::Hits;
 use crate::time;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -75,7 +76,7 @@ pub struct Ingredients<'a> {
     pub scores: &'a [Score],
     /// What rules say of `kept`; who is not in it has no marks.
     pub marks: &'a [Marks],
-    /// Tells what is new to the reader; `None` where nothing may be known of them.
+    /// Tells what is new to the reader; `None` where nothing may be known of them, not even their last messages.
     pub profile: Option<&'a Profile>,
     /// Brings time, seed and what was shown elsewhere.
     pub context: &'a Context,
@@ -234,63 +235,22 @@ pub fn blend_by(of: &Ingredients<'_>, draw: &mut dyn FnMut(usize, usize) -> usiz
     let mut slate = Slate::new(of);
     let mut notices = Vec::new();
     let pinned = slate.pin(&mut notices);
-    notices.extend(slate.pools.notices.drain(..));
+    notices.append(&mut slate.pools.notices);
 
-    let mut placements = Vec::with_capacity(slate.slots.len());
-    let (mut relaxed, mut unpaid) = (BTreeMap::<Demand, Vec<usize>>::new(), Vec::new());
-    for slot in 0..slate.slots.len() {
-        let asked = slate.pools.asked(slot).map(|asked| asked.pool().into());
-        let empty = Placement {
-            candidate: None,
-            pool: Pool::Fallback,
-            pin: None,
-            asked,
-            relaxed: Vec::new(),
-            sponsored: false,
-            badges: Vec::new(),
-            draw: None,
-        };
-        if let (Some(i), Some(pin)) = (slate.slots[slot], pinned.get(&slot)) {
-            let draw = slate.explores().then(|| Draw::certain(of.kept, i));
-            let (sponsored, badges) = slate.labels(i);
-            let pin = Some(pin.clone());
-            placements.push(Placement {
-                candidate: Some(i),
-                pool: Pool::Pinned,
-                pin,
-                sponsored,
-                badges,
-                draw,
-                ..empty
-            });
-            continue;
-        }
-        let (broken, standing) = slate.standing(slot);
-        let among = usize::from(of.policy.explore.among).clamp(1, standing.len().max(1));
-        let at = if slate.explores() && !standing.is_empty() { draw(slot, among).min(among - 1) } else { 0 };
-        let Some(&i) = standing.get(at) else {
-            if slate.is_anyone_left() {
-                unpaid.push(slot);
-            }
-            placements.push(empty);
-            continue;
-        };
-        let draw = slate.explores().then(|| Draw::among(of, &standing, at, among));
-        slate.place(slot, i);
-        broken.demands().for_each(|demand| relaxed.entry(demand).or_default().push(slot));
-        let pool = match (at, broken) {
-            (0, Broken(0)) => Pool::Ranked,
-            (0, _) => Pool::Relaxed,
-            _ => Pool::Explored,
-        };
-        let (sponsored, badges) = slate.labels(i);
-        let relaxed = broken.demands().collect();
-        placements.push(Placement { candidate: Some(i), pool, relaxed, sponsored, badges, draw, ..empty });
-    }
-    notices.extend(relaxed.into_iter().map(|(demand, slots)| Notice::GivenUp { demand, slots }));
-    if !unpaid.is_empty() {
-        notices.push(Notice::OnlyPaid { slots: unpaid });
-    }
+    let slots = 0..slate.slots.len();
+    let placements: Vec<Placement> = slots
+        .map(|slot| match pinned.get(&slot) {
+            Some(pin) => slate.pinned(slot, pin),
+            None => slate.fill(slot, draw),
+        })
+        .collect();
+
+    let slots = |of: &dyn Fn(&Placement) -> bool| -> Vec<usize> {
+        (0..placements.len()).filter(|slot| of(&placements[*slot])).collect()
+    };
+    let given_up = Demand::ALL.map(|demand| Notice::GivenUp { demand, slots: slots(&|p| p.relaxed.contains(&demand)) });
+    let only_paid = Notice::OnlyPaid { slots: slots(&|p| p.candidate.is_none() && slate.is_anyone_left()) };
+    notices.extend(given_up.into_iter().chain([only_paid]).filter(|notice| !notice.is_void()));
     Blend { placements, notices }
 }
 
@@ -303,10 +263,10 @@ struct Slate<'a> {
     facts: Vec<Facts>,
     slots: Vec<Option<usize>>,
     is_shown: Vec<bool>,
-    /// By chain, cluster and price band, how many are shown.
+    /// By chain, cluster and price band, how many are shown: at most 24.
     chains: Vec<usize>,
-    clusters: BTreeMap<u8, usize>,
-    prices: BTreeMap<u8, usize>,
+    clusters: [u8; 256],
+    prices: [u8; 256],
     diversity: Option<Diversity>,
 }
 
@@ -331,7 +291,8 @@ impl<'a> Slate<'a> {
 
         let mut chains = BTreeMap::new();
         let paid = paid(of);
-        let recent = || context.recent.iter().take(usize::from(policy.no_repeat)).flatten();
+        let recent = context.recent.iter().take(usize::from(policy.no_repeat)).filter(|_| of.profile.is_some());
+        let recent: BTreeSet<MerchantId> = recent.flatten().copied().collect();
         let facts = kept.iter().zip(&paid).map(|(candidate, &paid)| {
             let merchant = &candidate.merchant;
             let n = chains.len();
@@ -340,7 +301,7 @@ impl<'a> Slate<'a> {
                 cluster: main_cluster(candidate),
                 price: merchant.price_band,
                 paid,
-                repeats: recent().any(|id| *id == merchant.id),
+                repeats: recent.contains(&merchant.id),
             }
         });
         let facts: Vec<Facts> = facts.collect();
@@ -351,8 +312,8 @@ impl<'a> Slate<'a> {
             slots: vec![None; usize::from(policy.slots)],
             is_shown: vec![false; kept.len()],
             chains: vec![0; chains.len()],
-            clusters: BTreeMap::new(),
-            prices: BTreeMap::new(),
+            clusters: [0; 256],
+            prices: [0; 256],
             diversity: Diversity::new(of),
             order,
         }
@@ -362,13 +323,13 @@ impl<'a> Slate<'a> {
         self.of.policy.explore.share > 0.0
     }
 
-    /// Those that may stand in a slot, the best first, and what each of them breaks.
+    /// Those that may stand in a slot, the best first, and what each of them breaks; the best alone where nobody asks for more.
     fn standing(&self, slot: usize) -> (Broken, Vec<usize>) {
-        let organic = Organic::new(self);
+        let (organic, asked) = (Organic::new(self), self.pools.asked(slot));
         let only_the_best = !self.explores() && self.diversity.is_none();
         let mut standing: Vec<(Broken, usize)> = Vec::new();
         for &i in self.order.iter().filter(|i| self.may_stand(**i, organic.as_ref())) {
-            let broken = self.breaks(i, slot);
+            let broken = self.breaks(i, asked);
             if only_the_best && broken == Broken(0) {
                 return (broken, vec![i]);
             }
@@ -400,24 +361,17 @@ impl<'a> Slate<'a> {
         (0..self.facts.len()).any(|i| !self.is_shown[i] && self.chain_has_room(i))
     }
 
-    /// The soft demands that a candidate would break in a slot.
-    fn breaks(&self, i: usize, slot: usize) -> Broken {
+    /// The soft demands that a candidate would break in a slot that asks this.
+    fn breaks(&self, i: usize, asked: Option<Asked<'_>>) -> Broken {
         let (facts, policy) = (&self.facts[i], self.of.policy);
-        let full = |counts: &BTreeMap<u8, usize>, key: Option<u8>, cap: u8| {
-            key.is_some_and(|key| counts.get(&key).copied().unwrap_or(0) >= usize::from(cap))
-        };
-        let (pattern, range) = match self.pools.asked(slot) {
-            Some(Asked::Pattern(pool)) => (!self.pools.has(pool, i), false),
-            Some(Asked::Range(pool)) => (false, !self.pools.has(pool, i)),
-            None => (false, false),
-        };
-        Broken::default()
+        let full =
+            |counts: &[u8; 256], key: Option<u8>, cap: u8| key.is_some_and(|key| counts[usize::from(key)] >= cap);
+        let broken = Broken::default()
             .with(Demand::CuisineCap, full(&self.clusters, facts.cluster, policy.cuisine_cap))
             .with(Demand::PriceCap, full(&self.prices, facts.price, policy.price_cap))
             .with(Demand::PoolCaps, self.pools.is_full(i))
-            .with(Demand::Pattern, pattern)
-            .with(Demand::NoRepeat, facts.repeats)
-            .with(Demand::Ranges, range)
+            .with(Demand::NoRepeat, facts.repeats);
+        asked.map_or(broken, |asked| broken.with(asked.demand, !asked.members[i]))
     }
 
     fn place(&mut self, slot: usize, i: usize) {
@@ -428,10 +382,10 @@ impl<'a> Slate<'a> {
             self.chains[chain] += 1;
         }
         if let Some(cluster) = facts.cluster {
-            *self.clusters.entry(cluster).or_insert(0) += 1;
+            self.clusters[usize::from(cluster)] += 1;
         }
         if let Some(price) = facts.price {
-            *self.prices.entry(price).or_insert(0) += 1;
+            self.prices[usize::from(price)] += 1;
         }
         self.pools.show(i);
         if let Some(diversity) = &mut self.diversity {
@@ -439,8 +393,44 @@ impl<'a> Slate<'a> {
         }
     }
 
-    fn labels(&self, i: usize) -> (bool, Vec<String>) {
-        (self.facts[i].paid, self.of.marks.get(i).map(|marks| marks.badges.clone()).unwrap_or_default())
+    /// What a slot shows by its pin.
+    fn pinned(&self, slot: usize, pin: &str) -> Placement {
+        let certain = |i| Draw::certain(self.of.kept, i);
+        let draw = self.slots[slot].filter(|_| self.explores()).map(certain);
+        Placement { pin: Some(pin.into()), draw, ..self.card(slot, Pool::Pinned) }
+    }
+
+    /// Fills a slot without a pin.
+    fn fill(&mut self, slot: usize, draw: &mut dyn FnMut(usize, usize) -> usize) -> Placement {
+        let (broken, standing) = self.standing(slot);
+        if standing.is_empty() {
+            return self.card(slot, Pool::Fallback);
+        }
+        let among = usize::from(self.of.policy.explore.among).clamp(1, standing.len());
+        let at = if self.explores() { draw(slot, among).min(among - 1) } else { 0 };
+        self.place(slot, standing[at]);
+        let pool = match (at, broken) {
+            (0, Broken(0)) => Pool::Ranked,
+            (0, _) => Pool::Relaxed,
+            _ => Pool::Explored,
+        };
+        let draw = self.explores().then(|| Draw::among(&self.of, &standing, at, among));
+        Placement { relaxed: broken.demands().collect(), draw, ..self.card(slot, pool) }
+    }
+
+    /// A slot's card with its labels.
+    fn card(&self, slot: usize, pool: Pool) -> Placement {
+        let candidate = self.slots[slot];
+        Placement {
+            candidate,
+            pool,
+            pin: None,
+            asked: self.pools.asked(slot).map(|asked| asked.pool.into()),
+            relaxed: Vec::new(),
+            sponsored: candidate.is_some_and(|i| self.facts[i].paid),
+            badges: candidate.and_then(|i| self.of.marks.get(i)).map(|marks| marks.badges.clone()).unwrap_or_default(),
+            draw: None,
+        }
     }
 }
 

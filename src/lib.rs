@@ -81,7 +81,7 @@ pub fn rerank(
         dropped: &dropped,
         scores: &scores,
         marks: &marks,
-        profile: Some(&profile),
+        profile: tailored.then_some(&profile),
         context,
         policy: &policy,
     };

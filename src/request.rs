@@ -32,10 +32,10 @@ pub const MAX_BODY: usize = 8 << 20;
 pub const MAX_AREAS: usize = 16;
 /// Merchants that other blocks of a message may show.
 pub const MAX_ELSEWHERE: usize = 1000;
-/// Earlier messages that a request may tell of: `no_repeat` is a byte.
-pub const MAX_RECENT: usize = 255;
-/// Merchants of one earlier message.
-pub const MAX_SHOWN: usize = 1000;
+/// Earlier messages that a request may tell of.
+pub const MAX_RECENT: usize = 64;
+/// Merchants of one earlier message, all blocks together.
+pub const MAX_SHOWN: usize = 100;
 
 /// What a shell is asked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -146,7 +146,6 @@ pub struct RequestContext {
 /// The `merchant_id`s of one message.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(transparent)]
 pub struct Shown(#[serde(deserialize_with = "at_most::<_, _, MAX_SHOWN>")] pub Vec<String>);
 
 /// Something the reader did, as a request tells it.

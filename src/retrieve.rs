@@ -11,7 +11,7 @@ use crate::locate::Place;
 use crate::profile::Profile;
 use crate::rule::{Excluded, Hits, Moment, Rules};
 use crate::time::{self, DAY_MINUTES, Local, clock};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -165,6 +165,7 @@ struct Gate<'a> {
     context: &'a Context,
     profile: &'a Profile,
     policy: &'a Policy,
+    elsewhere: BTreeSet<MerchantId>,
     ages: Ages,
     excluded: Vec<Named>,
     local: Local,
@@ -191,7 +192,9 @@ pub fn retrieve(
     let excluded = policy.exclude.iter().map(|name| Named::parse(name)).collect();
     let local = area.bundle.local(context.at);
     let ages = Ages::new(policy);
-    let mut gate = Gate { area, point, context, profile, policy, ages, excluded, local, doors: BTreeMap::new() };
+    let elsewhere = context.elsewhere.iter().copied().collect();
+    let mut gate =
+        Gate { area, point, context, profile, policy, elsewhere, ages, excluded, local, doors: BTreeMap::new() };
     for index in 0..area.bundle.len() {
         let merchant = area.bundle.merchant(index);
         match gate.admit(index, merchant) {
@@ -235,7 +238,7 @@ impl Gate<'_> {
         if let Some((closure, until)) = self.area.closure(merchant.id, self.context.at) {
             return Err(Reason::Unavailable(closure, until));
         }
-        if self.context.elsewhere.contains(&merchant.id) {
+        if self.elsewhere.contains(&merchant.id) {
             return Err(Reason::Elsewhere);
         }
         if !self.ages.allow(&merchant) {

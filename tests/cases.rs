@@ -5,6 +5,7 @@
 
 mod support;
 
+use freshrank::blend::{Demand, Notice};
 use freshrank::score::NoModel;
 use freshrank::score::dense::Dense;
 use freshrank::{Decision, Scorer};
@@ -69,11 +70,29 @@ fn check_invariants(case: &Case<'_>, asked: &support::Asked, answer: &Answer, de
     assert!(decision.rows.values.iter().all(|value| value.is_finite()), "{name}: a row is finite");
 
     let reply: serde_json::Value = serde_json::from_str(&answer.reply).unwrap();
+    check_reply(name, &reply, decision);
     for slot in reply["slots"].as_array().unwrap() {
         if slot["explanation"].is_object() {
             assert_eq!(sum(&slot["explanation"]), slot["score"].as_i64().unwrap(), "{name}: an explanation adds up");
         }
     }
+}
+
+/// What a reply must say of every slot, since a log and a page read nothing else.
+fn check_reply(name: &str, reply: &serde_json::Value, decision: &Decision) {
+    let slots = reply["slots"].as_array().unwrap();
+    for (slot, placement) in slots.iter().zip(&decision.placements) {
+        assert_eq!(
+            slot["sponsored"].as_bool().unwrap_or(false),
+            placement.sponsored,
+            "{name}: a paid card is labelled"
+        );
+        let draw = placement.draw.map(|draw| draw.propensity);
+        assert_eq!(slot["draw"]["propensity"].as_f64(), draw, "{name}: a drawn card tells its chance");
+        assert_eq!(slot["asked"].as_str(), placement.asked.as_deref(), "{name}: a slot tells its pool");
+    }
+    let told = reply["notices"].as_array().into_iter().flatten().map(|notice| notice.as_str().unwrap().to_owned());
+    assert!(told.eq(decision.notices.iter().map(ToString::to_string)), "{name}: notices are told");
 }
 
 /// The value of a node, which must be what its parts add up to.
@@ -128,6 +147,34 @@ fn every_drop_reason_has_a_case() {
         seen.extend(decision.dropped.iter().map(|drop| drop.reason.code()));
     }
     assert_eq!(seen, BTreeSet::from(REASONS), "write a case for what is missing, and add what is new to REASONS");
+}
+
+#[test]
+fn every_notice_has_a_case() {
+    let library = library();
+    let mut seen = BTreeSet::new();
+    for name in library.cases() {
+        let case = library.case(name);
+        let (_, decision) = case.ask().answer(&*case.scorer());
+        seen.extend(decision.notices.iter().map(|notice| match notice {
+            Notice::PinTaken { .. } => "a pin's slot is taken",
+            Notice::PinLost { .. } => "a pin's merchant cannot be shown",
+            Notice::BeyondSlots { what, .. } => what,
+            Notice::RangeTaken { .. } => "a range's slot is taken",
+            Notice::GivenUp { demand, .. } => demand.key(),
+            Notice::OnlyPaid { .. } => "only paid merchants are left",
+        }));
+    }
+    let others = [
+        "a pin's slot is taken",
+        "a pin's merchant cannot be shown",
+        "pin",
+        "range",
+        "a range's slot is taken",
+        "only paid merchants are left",
+    ];
+    let all: BTreeSet<_> = Demand::ALL.map(Demand::key).into_iter().chain(others).collect();
+    assert_eq!(seen, all, "write a case for what is missing");
 }
 
 #[test]

@@ -618,3 +618,31 @@ fn a_score_is_the_models_and_the_boosts() {
         Ok(())
     });
 }
+
+#[test]
+fn tastes_fully_smoothed_are_the_tastes_as_they_are() {
+    holds(64, world(), |world| {
+        let world = world.at_the_centre();
+        let mut smoothed = world.clone();
+        smoothed.layer["smoothing"] = 1.0.into();
+        let (plain, smoothed) = (world.decide(&NoModel), smoothed.decide(&NoModel));
+        let bits = |decision: &Decision| decision.rows.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        prop_assert_eq!(bits(&plain), bits(&smoothed));
+        Ok(())
+    });
+}
+
+#[test]
+fn without_a_consent_that_is_asked_for_all_readers_are_alike() {
+    holds(64, world(), |world| {
+        let mut asked = world.at_the_centre();
+        asked.layer["consent"] = "required".into();
+        asked.profile.consent = false;
+        let market = asked.profile.market.clone();
+        let nobody = World { profile: Profile { market, ..Profile::default() }, ..asked.clone() };
+        let (asked, nobody) = (asked.decide(&NoModel), nobody.decide(&NoModel));
+        prop_assert!(!asked.tailored);
+        prop_assert_eq!(asked, nobody);
+        Ok(())
+    });
+}

@@ -16,7 +16,7 @@ pub(super) struct Diversity {
     lever: i64,
     relevance: Vec<i64>,
     likeness: Vec<i64>,
-    weights: Vec<Option<[(u8, u8); 3]>>,
+    weights: Vec<Option<Weights>>,
 }
 
 impl Diversity {
@@ -32,7 +32,7 @@ impl Diversity {
             lever,
             relevance: totals().map(relevance).collect(),
             likeness: vec![0; of.kept.len()],
-            weights: of.kept.iter().map(weights).collect(),
+            weights: of.kept.iter().map(Weights::of).collect(),
         })
     }
 
@@ -48,26 +48,42 @@ impl Diversity {
 
     /// One more card beside which the rest is judged.
     pub(super) fn show(&mut self, shown: usize) {
-        let Some(Some(shown)) = self.weights.get(shown).copied() else {
+        let Some(shown) = self.weights[shown] else {
             return;
         };
         for (likeness, weights) in self.likeness.iter_mut().zip(&self.weights) {
-            *likeness = (*likeness).max(weights.map_or(0, |weights| cosine(&shown, &weights)));
+            *likeness = (*likeness).max(weights.map_or(0, |weights| shown.cosine(&weights)));
         }
     }
 }
 
-/// Of a meal; other goods are not told apart by cuisine.
-fn weights(candidate: &Candidate) -> Option<[(u8, u8); 3]> {
-    main_cluster(candidate).map(|_| candidate.merchant.clusters)
+/// The cluster weights of a meal; other goods are not told apart by cuisine.
+#[derive(Debug, Clone, Copy)]
+struct Weights {
+    clusters: [(u8, u8); 3],
+    /// The sum of their squares; above 0.
+    square: u32,
 }
 
-/// 0 to 2^16. The sums are integers and IEEE 754 prescribes every bit of root and quotient.
-fn cosine(a: &[(u8, u8); 3], b: &[(u8, u8); 3]) -> i64 {
-    let dot = |a: &[(u8, u8); 3], b: &[(u8, u8); 3]| -> u32 {
-        let pairs = a.iter().flat_map(|x| b.iter().map(move |y| (x, y)));
-        pairs.filter(|(x, y)| x.0 == y.0).map(|(x, y)| u32::from(x.1) * u32::from(y.1)).sum()
-    };
-    let norm = libm::sqrt(f64::from(dot(a, a)) * f64::from(dot(b, b)));
-    libm::round(f64::from(dot(a, b)) / norm * STEPS as f64) as i64
+impl Weights {
+    fn of(candidate: &Candidate) -> Option<Self> {
+        let clusters = candidate.merchant.clusters;
+        main_cluster(candidate).map(|_| Self { clusters, square: dot(&clusters, &clusters) })
+    }
+
+    /// 0 to 2^16. The sums are integers, and IEEE 754 prescribes every bit of root and quotient.
+    fn cosine(&self, other: &Self) -> i64 {
+        match dot(&self.clusters, &other.clusters) {
+            0 => 0,
+            dot => {
+                let norm = libm::sqrt(f64::from(self.square) * f64::from(other.square));
+                libm::round(f64::from(dot) / norm * STEPS as f64) as i64
+            }
+        }
+    }
+}
+
+fn dot(a: &[(u8, u8); 3], b: &[(u8, u8); 3]) -> u32 {
+    let pairs = a.iter().flat_map(|x| b.iter().map(move |y| (x, y)));
+    pairs.filter(|(x, y)| x.0 == y.0).map(|(x, y)| u32::from(x.1) * u32::from(y.1)).sum()
 }

@@ -90,7 +90,8 @@ impl Slate<'_> {
         if Organic::new(self).is_some_and(|organic| !organic.allows(self, i)) {
             return Vec::from([Cause::OrganicShare]);
         }
-        let (own, shown_breaks) = (self.breaks(i, slot), self.breaks(shown, slot));
+        let asked = self.pools.asked(slot);
+        let (own, shown_breaks) = (self.breaks(i, asked), self.breaks(shown, asked));
         if own > shown_breaks {
             return Broken(own.0 & !shown_breaks.0).demands().map(Cause::Demand).collect();
         }

@@ -58,6 +58,13 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// Speaks of no slot at all.
+    pub(super) fn is_void(&self) -> bool {
+        matches!(self, Self::GivenUp { slots, .. } | Self::OnlyPaid { slots } if slots.is_empty())
+    }
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,31 +1,24 @@
 //! Who belongs to which pool, and which pool a slot asks.
 
-use super::{Ingredients, Notice};
-use alloc::collections::BTreeMap;
+use super::{Demand, Ingredients, Notice};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// What a slot wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked<'a> {
-    /// A pool first, by `pattern` or `weave`.
-    Pattern(&'a str),
-    /// A pool alone, by a range.
-    Range(&'a str),
-}
-
-impl<'a> Asked<'a> {
-    pub(super) fn pool(self) -> &'a str {
-        match self {
-            Self::Pattern(pool) | Self::Range(pool) => pool,
-        }
-    }
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) pool: &'a str,
+    /// A range takes its pool alone, a pattern asks it first.
+    pub(super) demand: Demand,
+    /// Whether a candidate belongs to it.
+    pub(super) members: &'a [bool],
 }
 
 /// The pools that a campaign speaks of.
 pub(super) struct Pools<'a> {
-    plan: Vec<Option<Asked<'a>>>,
+    plan: Vec<Option<(&'a str, Demand)>>,
     /// By pool, whether a candidate belongs to it.
     members: BTreeMap<&'a str, Vec<bool>>,
     /// By capped pool, how many more may be shown.
@@ -40,22 +33,21 @@ impl<'a> Pools<'a> {
         let plan = plan(of, &mut notices);
         let room: BTreeMap<&str, usize> =
             of.policy.pool_caps.iter().map(|(pool, cap)| (pool.as_str(), usize::from(*cap))).collect();
-        let named = plan.iter().flatten().map(|asked| asked.pool()).chain(room.keys().copied());
-        let members = named.map(|pool| (pool, (0..of.kept.len()).map(|i| belongs(of, i, pool)).collect())).collect();
+        let named = plan.iter().flatten().map(|(pool, _)| *pool).chain(room.keys().copied());
+        let named: BTreeSet<&str> = named.collect();
+        let members = named.into_iter();
+        let members = members.map(|pool| (pool, (0..of.kept.len()).map(|i| belongs(of, i, pool)).collect())).collect();
         Self { plan, members, room, notices }
     }
 
-    pub(super) fn asked(&self, slot: usize) -> Option<Asked<'a>> {
-        self.plan.get(slot).copied().flatten()
-    }
-
-    pub(super) fn has(&self, pool: &str, i: usize) -> bool {
-        self.members.get(pool).is_some_and(|members| members[i])
+    pub(super) fn asked(&self, slot: usize) -> Option<Asked<'_>> {
+        let (pool, demand) = (*self.plan.get(slot)?)?;
+        Some(Asked { pool, demand, members: self.members.get(pool)? })
     }
 
     /// Whether a pool that a candidate belongs to is used up.
     pub(super) fn is_full(&self, i: usize) -> bool {
-        self.room.iter().any(|(pool, room)| *room == 0 && self.has(pool, i))
+        self.room.iter().any(|(pool, room)| *room == 0 && self.members.get(pool).is_some_and(|members| members[i]))
     }
 
     pub(super) fn show(&mut self, i: usize) {
@@ -79,7 +71,7 @@ fn belongs(of: &Ingredients<'_>, i: usize, pool: &str) -> bool {
 }
 
 /// What every slot asks: the range it lies in, the first by id; else its pool of the pattern or weave.
-fn plan<'a>(of: &Ingredients<'a>, notices: &mut Vec<Notice>) -> Vec<Option<Asked<'a>>> {
+fn plan<'a>(of: &Ingredients<'a>, notices: &mut Vec<Notice>) -> Vec<Option<(&'a str, Demand)>> {
     let policy = of.policy;
     let slots = usize::from(policy.slots);
     let mut plan = vec![None; slots];
@@ -91,7 +83,7 @@ fn plan<'a>(of: &Ingredients<'a>, notices: &mut Vec<Notice>) -> Vec<Option<Asked
         for slot in (usize::from(range.first)..=usize::from(range.last)).filter(|slot| *slot < slots) {
             match by[slot] {
                 Some(by) => notices.push(Notice::RangeTaken { range: id.clone(), slot, by: String::clone(by) }),
-                None => (plan[slot], by[slot]) = (Some(Asked::Range(&range.pool)), Some(id)),
+                None => (plan[slot], by[slot]) = (Some((range.pool.as_str(), Demand::Ranges)), Some(id)),
             }
         }
     }
@@ -99,7 +91,7 @@ fn plan<'a>(of: &Ingredients<'a>, notices: &mut Vec<Notice>) -> Vec<Option<Asked
     let pattern: Vec<&str> =
         if policy.pattern.is_empty() { woven } else { policy.pattern.iter().map(String::as_str).collect() };
     for (entry, pool) in plan.iter_mut().zip(pattern.iter().cycle()) {
-        *entry = entry.or(Some(Asked::Pattern(pool)));
+        *entry = entry.or(Some((*pool, Demand::Pattern)));
     }
     plan
 }
