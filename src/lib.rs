@@ -55,8 +55,22 @@ pub fn rerank(
 ) -> Decision {
     let place = locate::locate(profile, context, campaign.policy(&profile.market).place);
     let area = place.cell().and_then(|cell| areas.get(cell));
+    let policy = campaign.policy(layer_path(area.map(|area| area.bundle), &profile.market));
+    decide(area, profile, context, place, policy, campaign.hash, scorer)
+}
+
+/// [`rerank`] once place and policy are known; an explanation asks it again with another policy.
+#[must_use]
+pub fn decide(
+    area: Option<areas::Area<'_>>,
+    profile: &Profile,
+    context: &Context,
+    place: locate::Place,
+    policy: campaign::Policy,
+    campaign: Hash,
+    scorer: &dyn Scorer,
+) -> Decision {
     let bundle = area.as_ref().map(|area| area.bundle);
-    let policy = campaign.policy(layer_path(bundle, &profile.market));
     let local = bundle.map_or(time::Local::new(context.at, profile.offset_minutes), |b| b.local(context.at));
 
     let (kept, dropped) = retrieve::retrieve(area.as_ref(), profile, &place, context, &policy);
@@ -72,7 +86,7 @@ pub fn rerank(
         model: scorer.model(),
         features: scorer.features(),
         area: bundle.map(|bundle| bundle.hash),
-        campaign: campaign.hash,
+        campaign,
         policy: policy.hash(),
     };
     Decision {

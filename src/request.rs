@@ -8,7 +8,8 @@ use crate::bundle::{Bundle, Card, Display, OfferKind};
 use crate::campaign::{Campaign, Fallback};
 use crate::context::{Context, Fix, Grade, LastEvent, Mailbox};
 use crate::decision::{Decision, Hashes};
-use crate::explain::{Node, explain};
+use crate::explain::why::{Asked, Why, why};
+use crate::explain::{Explainer, Node, Reference};
 use crate::geo::{Cell, Point};
 use crate::id::MerchantId;
 use crate::locate::{self, Source};
@@ -59,6 +60,9 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "is_false")]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub explain: bool,
+    /// A `merchant_id`: adds what would have to change for it to be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// Adds names, links and pictures.
     #[serde(default, skip_serializing_if = "is_false")]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
@@ -205,6 +209,8 @@ pub struct Question {
     pub overlay: Vec<Availability>,
     /// Whether to explain.
     pub explain: bool,
+    /// Of whom to say what would have to change.
+    pub why: Option<String>,
     /// Whether to add the display block.
     pub display: bool,
 }
@@ -252,6 +258,7 @@ impl Question {
             areas: request.areas.iter().map(area).collect::<Result<_, _>>()?,
             overlay: request.availability.iter().map(closure).collect::<Result<_, RequestError>>()?,
             explain: request.explain,
+            why: request.why.clone(),
             display: request.display,
         })
     }
@@ -274,7 +281,13 @@ impl Question {
         let areas = Areas::new(self.areas.iter().chain(area), self.overlay.clone());
         let decision = rerank(&areas, &self.profile, &self.context, campaign, scorer);
         let display = display.filter(|block| self.display && decision.hashes.area == Some(block.bundle));
-        Reply::new(self, campaign, &decision, display, scorer)
+        let mut reply = Reply::new(self, campaign, &decision, display, scorer);
+        reply.why = self.why.as_deref().map(|merchant| {
+            let area = decision.place.cell().and_then(|cell| areas.get(cell));
+            let (profile, context) = (&self.profile, &self.context);
+            why(merchant, &decision, Asked { area, profile, context, campaign: campaign.hash, scorer }).into()
+        });
+        reply
     }
 }
 
@@ -389,9 +402,15 @@ pub struct Reply {
     pub layers: BTreeMap<String, String>,
     /// What made it.
     pub hashes: Hashes,
+    /// On request: what the explanations' shares are shares against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
     /// On request: every drop with its reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drops: Option<Vec<ReplyDrop>>,
+    /// On request: what would have to change for a merchant to be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<ReplyWhy>,
 }
 
 /// Where the reader is thought to be; no coordinates, since replies are logged.
@@ -468,6 +487,35 @@ pub struct ReplyDrop {
     pub reason: String,
 }
 
+/// What would have to change for a merchant to be shown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
+pub struct ReplyWhy {
+    /// Who.
+    #[cfg_attr(feature = "types", ts(type = "string"))]
+    pub merchant: MerchantId,
+    /// Its slot, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "types", ts(as = "Option<u32>"))]
+    pub shown_in: Option<usize>,
+    /// Where it stands.
+    pub verdict: String,
+    /// For a person: to be done one after the other; slots count from 0.
+    pub changes: Vec<String>,
+    /// The slot, from 0, that it has when all are done; absent where no change of the campaign shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "types", ts(as = "Option<u32>"))]
+    pub then: Option<usize>,
+}
+
+impl From<Why> for ReplyWhy {
+    fn from(why: Why) -> Self {
+        let Why { merchant, shown_in, verdict, steps, then } = why;
+        let changes = steps.into_iter().map(|step| step.sentence).collect();
+        Self { merchant, shown_in, verdict, changes, then: then.filter(|_| shown_in.is_none()) }
+    }
+}
+
 impl Reply {
     fn new(
         question: &Question,
@@ -484,6 +532,7 @@ impl Reply {
             let drops = decision.dropped.iter();
             drops.map(|d| ReplyDrop { merchant: d.id, code: d.reason.code(), reason: d.reason.to_string() }).collect()
         });
+        let explainer = question.explain.then(|| Explainer::new(decision, scorer));
         let local = time::Local::new(question.context.at, decision.offset_minutes);
         Self {
             id: question.id.clone(),
@@ -499,7 +548,7 @@ impl Reply {
                 travelling: decision.place.travelling,
             },
             slots: (0..decision.placements.len())
-                .map(|slot| reply_slot(question, decision, slot, display, scorer))
+                .map(|slot| reply_slot(decision, slot, display, explainer.as_ref()))
                 .collect(),
             kept: decision.kept.len(),
             dropped,
@@ -512,7 +561,9 @@ impl Reply {
                 .map(|(leaf, origin)| (leaf.clone(), origin.layer.clone()))
                 .collect(),
             hashes: decision.hashes.clone(),
+            reference: explainer.as_ref().and_then(Explainer::reference),
             drops,
+            why: None,
         }
     }
 
@@ -525,11 +576,10 @@ impl Reply {
 }
 
 fn reply_slot(
-    question: &Question,
     decision: &Decision,
     slot: usize,
     display: Option<&Display>,
-    scorer: &dyn Scorer,
+    explainer: Option<&Explainer<'_>>,
 ) -> ReplySlot {
     let placement = &decision.placements[slot];
     let empty = ReplySlot {
@@ -547,7 +597,6 @@ fn reply_slot(
         return empty;
     };
     let (candidate, score) = (&decision.kept[i], decision.scores[i]);
-    let row = decision.rows.iter().nth(i).unwrap_or(&[]);
     ReplySlot {
         merchant: Some(candidate.merchant.id),
         score: Some(score.total()),
@@ -556,7 +605,7 @@ fn reply_slot(
         offer: candidate.offer.map(|offer| ReplyOffer { kind: offer.kind, value: offer.value }),
         card: display.and_then(|block| block.card(candidate.merchant.id)),
         fallback: None,
-        explanation: question.explain.then(|| explain(row, score, scorer, decision.model_error.as_ref())),
+        explanation: explainer.map(|explainer| explainer.explain(i)),
         ..empty
     }
 }

@@ -60,6 +60,8 @@ struct CaseFile {
     availability: Vec<RequestClosure>,
     #[serde(default)]
     layers: toml::Table,
+    /// Of whom to say what would have to change.
+    why: Option<String>,
     #[serde(default)]
     model: ModelFile,
     expect: toml::Table,
@@ -168,6 +170,7 @@ impl Case<'_> {
             areas: bundles,
             availability: self.file.availability.clone(),
             explain: true,
+            why: self.file.why.clone(),
             display: false,
         };
         let campaign = serde_json::json!({ "id": self.name, "layers": self.file.layers });
@@ -186,7 +189,8 @@ impl Case<'_> {
 
     /// What the case expects, and what the engine said instead, where that differs.
     pub fn differences(&self, asked: &Asked, decision: &Decision) -> Option<String> {
-        let words = Words::new(asked, decision);
+        let reply = asked.answer(&*self.scorer()).0.reply;
+        let words = Words::new(asked, decision, &reply);
         let found = words.like(&self.file.expect);
         (found != self.file.expect).then(|| expect::section(&found))
     }
@@ -216,6 +220,11 @@ impl Asked {
             totals: decision.scores.iter().map(|score| score.total()).collect(),
         };
         (answer, decision)
+    }
+
+    /// The names of all merchants of all areas.
+    pub fn merchants(&self) -> impl Iterator<Item = &str> {
+        self.names.merchants.values().map(String::as_str)
     }
 
     /// How many merchants the decided area has.
