@@ -29,6 +29,8 @@ use thiserror::Error;
 
 /// Bytes of one request.
 pub const MAX_BODY: usize = 8 << 20;
+/// Bytes of a `merchant_id` that is asked of.
+pub const MAX_NAME: usize = 256;
 /// Bundles that a request may bring along.
 pub const MAX_AREAS: usize = 16;
 
@@ -240,6 +242,10 @@ impl Question {
         };
         limit("areas", request.areas.len(), MAX_AREAS)?;
         limit("availability", request.availability.len(), MAX_CLOSURES)?;
+        if let Some(found) = request.why.as_ref().map(String::len).filter(|found| *found > MAX_NAME) {
+            let problem = format!("found {found} bytes, expected a merchant_id of at most {MAX_NAME}");
+            return Err(RequestError::Value { field: "why", problem });
+        }
         let area = |text: &String| {
             Bundle::decode(bytes("areas", text)?).map_err(|source| RequestError::Decode { field: "areas", source })
         };

@@ -326,6 +326,16 @@ fn every_merchant_of_every_case_has_a_true_way() {
     assert!(missing.is_empty(), "no case has a way by {missing:?}");
 }
 
+#[test]
+fn a_name_that_is_no_name_is_refused() {
+    let ask = |n: usize| {
+        let request = format!(r#"{{"context": {{}}, "why": "{}"}}"#, "m".repeat(n));
+        Question::parse(request.as_bytes(), 0).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(ask(256), Ok(()));
+    assert_eq!(ask(257), Err("request why: found 257 bytes, expected a merchant_id of at most 256".into()));
+}
+
 fn leaves(node: &Node) -> Vec<(&str, i32)> {
     if node.parts.is_empty() { vec![(&node.name, node.value)] } else { node.parts.iter().flat_map(leaves).collect() }
 }

@@ -14,7 +14,7 @@ use crate::id::{Hash, MerchantId};
 use crate::profile::Profile;
 use crate::retrieve::Reason;
 use crate::score::Scorer;
-use crate::time::{self, DAY_MINUTES, Local, clock};
+use crate::time::{self, DAY_MINUTES, Local, civil_from_days, clock};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -25,8 +25,8 @@ const MAX_STEPS: usize = 16;
 const TRIED: &str = "what would have to change";
 /// A boost is told in hundredths, and at most what a campaign may say.
 const BOOSTS: core::ops::RangeInclusive<u32> = 101..=10_000;
-/// The widest radius a campaign may say, in tenths of a kilometre.
-const WIDEST: f64 = 1000.0;
+/// The widest radius a campaign may say.
+const WIDEST_KM: f64 = 100.0;
 
 /// What a decision was made of.
 #[derive(Clone, Copy)]
@@ -96,7 +96,7 @@ pub enum Change {
     Slots(u8),
     /// One more boost of the merchant.
     Boost(f64),
-    /// One more pin of the merchant.
+    /// The only pin of this slot.
     Pin(u8),
 }
 
@@ -117,15 +117,18 @@ impl Change {
             Self::PoolCap(pool, n) => drop(policy.pool_caps.insert(pool.clone(), *n)),
             Self::Slots(n) => policy.slots = *n,
             Self::Boost(factor) => drop(policy.boosts.insert(TRIED.into(), Boost::of(merchant, *factor))),
-            Self::Pin(slot) => drop(policy.pins.insert(TRIED.into(), Pin::at(*slot, merchant))),
+            Self::Pin(slot) => {
+                policy.pins.retain(|_, pin| pin.slot != *slot);
+                policy.pins.insert(TRIED.into(), Pin::at(*slot, merchant));
+            }
         }
     }
 
     /// As an instruction, with what stands there now and who says so.
     fn sentence(&self, policy: &Policy) -> String {
         let set = |key: &str, new: &dyn core::fmt::Display, old: &dyn core::fmt::Display| {
-            let said = policy.origin(key).map_or("the default".to_string(), |origin| format!("by {origin}"));
-            format!("set `{key}: {new}`, now {old} {said}")
+            let said = policy.origin(key).map_or("default".to_string(), ToString::to_string);
+            format!("set `{key}: {new}` ({old} by {said})")
         };
         match self {
             Self::Time(at) => format!("send or open it at {}", time::format(*at)),
@@ -153,7 +156,13 @@ impl Change {
             }
             Self::Slots(n) => set("slots", n, &policy.slots),
             Self::Boost(factor) => format!("boost it by {factor:.2} or more"),
-            Self::Pin(slot) => format!("pin it to slot {slot}"),
+            Self::Pin(slot) => {
+                let pins = policy.pins.iter().filter(|(_, pin)| pin.slot == *slot).map(|(id, _)| {
+                    let origin = policy.origin(&format!("pins.{id}")).or_else(|| policy.origin("pins"));
+                    format!(" instead of pin {id}{}", origin.map(|origin| format!(" ({origin})")).unwrap_or_default())
+                });
+                format!("pin it to slot {slot}{}", pins.collect::<String>())
+            }
         }
     }
 }
@@ -219,6 +228,7 @@ impl Trial<'_> {
         match self.slot().and_then(|slot| Some((slot, placements.get(slot)?.pool))) {
             Some((slot, Pool::Pinned)) => format!("pinned to slot {slot}; {ranked}"),
             Some((slot, _)) => format!("stands in slot {slot}; {ranked}"),
+            None if placements.len() == 1 => format!("{ranked}, in a message of 1 slot"),
             None => format!("{ranked}, in a message of {} slots", placements.len()),
         }
     }
@@ -245,15 +255,15 @@ impl Trial<'_> {
             Some(Reason::Excluded(_)) => self.unexcluded(),
             Some(Reason::AcrossBorder) => Some(Change::AcrossBorder),
             Some(Reason::TooFar { distance_km, limit_km }) => {
+                // In tenths, upwards: what is said must be enough.
+                let enough_km = libm::ceil(distance_km * 10.0) / 10.0;
                 let own = self.listed().is_none_or(|merchant| merchant.radius_km.is_some());
                 if own {
                     return nothing(&format!(
-                        "not in a campaign's hands: {limit_km:.1} km is the merchant's own radius, and {distance_km:.1} km would be needed"
+                        "not in a campaign's hands: {limit_km:.1} km is its own radius, and {enough_km:.1} km would be needed"
                     ));
                 }
-                // In tenths, upwards: what is said must be enough.
-                let tenths = libm::ceil(distance_km * 10.0);
-                (tenths <= WIDEST).then_some(Change::Radius(tenths / 10.0))
+                (enough_km <= WIDEST_KM).then_some(Change::Radius(enough_km))
             }
             Some(Reason::HoursUnknown) => Some(Change::UnknownHours),
             Some(Reason::Closed { opens, .. }) => opens.and_then(|opens| self.at_local(opens)).map(Change::Time),
@@ -319,15 +329,14 @@ impl Trial<'_> {
     /// A change, the slot it gives, and who goes.
     fn outcome(&self, change: &Change) -> String {
         let after = self.with(change);
-        let ids = |decision: &Decision| -> Vec<MerchantId> {
+        let shown = |decision: &Decision| -> Vec<MerchantId> {
             let shown = decision.placements.iter().filter_map(|placement| placement.candidate);
             shown.filter_map(|i| Some(decision.kept.get(i)?.merchant.id)).collect()
         };
-        let (before, now) = (ids(&self.decision), ids(&after.decision));
-        let gone: Vec<String> = before.iter().filter(|id| !now.contains(id)).map(ToString::to_string).collect();
-        let slot = after.slot().map(|slot| format!(" (slot {slot}")).unwrap_or_default();
-        let instead = if gone.is_empty() { ")".to_string() } else { format!(", and {} goes)", gone.join(", ")) };
-        format!("{}{slot}{instead}", change.sentence(&self.decision.policy))
+        let now = shown(&after.decision);
+        let gone = shown(&self.decision).into_iter().filter(|id| !now.contains(id)).map(|id| format!(", {id} goes"));
+        let slot = after.slot().map(|slot| format!(": slot {slot}")).unwrap_or_default();
+        format!("{}{slot}{}", change.sentence(&self.decision.policy), gone.collect::<String>())
     }
 
     /// The lowest number whose change does it. Bisects, so it takes for granted that more does not undo it; that the number does it is tried.
@@ -390,26 +399,22 @@ impl Trial<'_> {
     }
 
     fn at_another_time(&self, at: i64, reason: Option<&Reason>) -> String {
-        let local = self.asked.area.map_or(Local::new(at, 0), |area| area.bundle.local(at));
-        let day = if local.day() == self.asked_day() {
+        let here = |at| self.asked.area.map_or(Local::new(at, 0), |area| area.bundle.local(at));
+        let local = here(at);
+        let day = if local.day() == here(self.context.at).day() {
             String::new()
         } else {
-            format!(" {}", &time::format(60 * local.minutes)[..10])
+            let (year, month, day) = civil_from_days(local.day());
+            format!(" on {year}-{month:02}-{day:02}")
         };
         let at = format!("{}{day}", clock(local.minute_of_day()));
-        match reason {
-            Some(Reason::ClosesTooSoon { .. }) => {
-                format!("not in a campaign's hands: a message by {at} finds it cooking")
-            }
-            Some(Reason::NotListedYet) => format!("not in a campaign's hands: it is listed from {at}"),
-            Some(Reason::Unavailable(..)) => format!("not in a campaign's hands: it is back at {at}"),
-            _ => format!("not in a campaign's hands: it opens at {at}"),
-        }
-    }
-
-    fn asked_day(&self) -> i64 {
-        let at = self.context.at;
-        self.asked.area.map_or(Local::new(at, 0), |area| area.bundle.local(at)).day()
+        let comes = match reason {
+            Some(Reason::ClosesTooSoon { .. }) => "a message finds it cooking until",
+            Some(Reason::NotListedYet) => "it is listed from",
+            Some(Reason::Unavailable(..)) => "it is back at",
+            _ => "it opens at",
+        };
+        format!("not in a campaign's hands: {comes} {at}")
     }
 }
 
