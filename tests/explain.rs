@@ -254,6 +254,12 @@ fn check_why(merchant: &str, decision: &Decision, asked: Asked<'_>) -> Why {
     for n in 0..first.len() {
         assert_eq!(slot(&go(&first[..n]), id), None, "{merchant}: no step too many, {told:?}");
     }
+    for (n, step) in told.steps.iter().enumerate().filter(|(_, step)| !step.any_of.is_empty()) {
+        for short in &step.any_of[1..] {
+            let way = [&first[..n], std::slice::from_ref(short)].concat();
+            assert!(slot(&go(&way), id).is_some(), "{merchant}: {short:?} is enough, {told:?}");
+        }
+    }
     if let Some((last, before)) = told.steps.last().zip(first.len().checked_sub(1)) {
         for change in &last.any_of {
             let way = |change: Change| go(&[&first[..before], &[change]].concat());

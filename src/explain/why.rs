@@ -63,7 +63,7 @@ pub struct Why {
 pub struct Step {
     /// For a person.
     pub sentence: String,
-    /// Any one of them does; none where it is not in a campaign's hands.
+    /// Any one of them does, the first as the later steps take it; none where it is not in a campaign's hands.
     pub any_of: Vec<Change>,
 }
 
@@ -286,7 +286,13 @@ impl Trial<'_> {
             (Some(Change::Time(at)), reason) => {
                 Step { sentence: self.at_another_time(at, reason), any_of: [Change::Time(at)].into() }
             }
-            (Some(change), _) => Step { sentence: change.sentence(policy), any_of: [change].into() },
+            (Some(change), _) => {
+                // A pin goes before chain and first pass, and may be the shorter way.
+                let enough = if self.with(&change).slot().is_none() { self.pin() } else { None };
+                let or = enough.iter().map(|pin| format!("; or, which is enough, {}", self.outcome(pin)));
+                let sentence = format!("{}{}", change.sentence(policy), or.collect::<String>());
+                Step { sentence, any_of: [change].into_iter().chain(enough).collect() }
+            }
             (None, reason) => {
                 let reason = reason.map(ToString::to_string).unwrap_or_default();
                 nothing(&format!("not in a campaign's hands: {reason}"))
@@ -314,8 +320,7 @@ impl Trial<'_> {
             .chain(cap(policy.slots, Change::Slots))
             .collect();
         if !matches!(any_of.first(), Some(Change::Boost(_))) {
-            let pin = (0..policy.slots).rev().map(Change::Pin).find(|pin| shown(&self.with(pin)));
-            any_of.extend(pin);
+            any_of.extend(self.pin());
         }
         let sentences: Vec<String> = any_of.iter().map(|change| self.outcome(change)).collect();
         let sentence = if sentences.is_empty() {
@@ -324,6 +329,12 @@ impl Trial<'_> {
             sentences.join("; or ")
         };
         Step { sentence, any_of }
+    }
+
+    /// The last slot whose pin shows it.
+    fn pin(&self) -> Option<Change> {
+        let slots = 0..self.decision.policy.slots;
+        slots.rev().map(Change::Pin).find(|pin| self.with(pin).slot().is_some())
     }
 
     /// A change, the slot it gives, and who goes.
