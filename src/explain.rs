@@ -1,10 +1,12 @@
 //! Why a candidate has its score: a tree of numbers that adds up, in fixed point and so exactly.
 //!
-//! The model's part is divided among the [`Group`]s of columns by their Shapley values ([`shapley`]; S. M. Lundberg and S.-I. Lee, "A
-//! unified approach to interpreting model predictions", 2017, for their use here). They replace sequential occlusion, whose shares
-//! depended on the order in which groups were filled in. Sets of groups are rows: whoever is in brings the candidate's columns, whoever is out those of
-//! the [`Reference`], the median of what competes for this message. So a positive share speaks for the candidate against its rivals here. Each share is rounded
-//! once; what rounding leaves goes to the reference's leaf, which may so differ from [`Reference::base`] by 4 steps.
+//! The model's part is divided among the [`Group`]s of columns by their Shapley values ([`shapley`]; for their use here
+//! S. M. Lundberg and S.-I. Lee, "A unified approach to interpreting model predictions", 2017). Every set of groups is a
+//! row: who is in brings the candidate's columns, who is out those of the [`Reference`], the lower median of all that
+//! compete for this message. So a share above 0 speaks for the candidate against its rivals, here and now. Sequential
+//! occlusion, which stood here before, gave what two groups do together to whichever was filled in first.
+//!
+//! A share is rounded once; what that leaves goes to the reference's leaf, at most 4 steps from [`Reference::base`].
 
 use crate::campaign::Policy;
 use crate::decision::Decision;
@@ -104,6 +106,7 @@ impl<'a> Explainer<'a> {
         let (Some(candidate), Some(row), Some(judged)) = (kept.get(i), rows.iter().nth(i), scores.get(i)) else {
             return Node::leaf("score", 0);
         };
+        // Whatever else comes to add to a candidate's odds has its parts beside the boosts, or shows as not explained.
         let boosts = boosts(candidate, policy).into_iter().map(|(name, value)| Node::leaf(&name, value)).collect();
         let parts = vec![self.model(row, judged.model), Node::of("campaign boost", judged.boost, boosts)];
         Node::of("score", judged.total(), parts)

@@ -1,14 +1,14 @@
 //! Exact Shapley values of a small game, in whole numbers.
 //!
-//! A game gives a value to every set of its players; bit i of an index says whether player i is in. A player's share is what it adds
-//! to those already there, averaged over every order in which they could have come:
+//! A game gives a value to every set of its players; bit i of a set's index says whether player i is in. A player's share
+//! is what it adds to those already there, averaged over all orders in which they could have come:
 //!
 //! ```text
 //! share(i) = sum over S without i of |S|! (g - |S| - 1)! / g! x (v(S + i) - v(S))
 //! ```
 //!
-//! It is the one division that is complete (the shares add up to v(all) - v(none)), fair (players that add the same share the same),
-//! gives nothing to who adds nothing, and is linear in v (L. S. Shapley, "A value for n-person games", 1953).
+//! No other division is complete (shares add up to v(all) - v(none)), symmetric (who adds the same has the same), linear
+//! in v, and gives nothing to who adds nothing (L. S. Shapley, "A value for n-person games", 1953).
 
 use alloc::vec::Vec;
 

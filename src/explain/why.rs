@@ -1,7 +1,7 @@
 //! What would have to change for a merchant to be shown.
 //!
-//! Nothing is worked out on paper: a change is applied and the decision made again by [`decide`], until the merchant stands in
-//! the message. What is said here is therefore true of whatever gate, rules and blend do, and stays true when they change.
+//! Nothing is worked out on paper: a change is applied and the decision made again by [`decide`], until the merchant
+//! stands in the message. So what is said is true of whatever gate and blend do, and stays true when they change.
 
 use crate::areas::Area;
 use crate::blend::Pool;
@@ -54,7 +54,7 @@ pub struct Why {
     pub verdict: String,
     /// One after the other.
     pub steps: Vec<Step>,
-    /// The slot, from 0, that it has after all steps (the first change of each); `None` where no change of the campaign shows it.
+    /// The slot, from 0, that it has after the first change of every step; `None` where no change shows it.
     pub then: Option<usize>,
 }
 
@@ -70,7 +70,7 @@ pub struct Step {
 /// Something that a campaign could say instead, or another time for the message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// The message's time, seconds since 1970.
+    /// The message's time, seconds since 1970; the place stays the decided one.
     Time(i64),
     /// One more kind.
     Kind(Kind),
@@ -238,7 +238,7 @@ impl Trial<'_> {
         let nothing = |sentence: &str| Step { sentence: sentence.into(), any_of: Vec::new() };
         let policy = &self.decision.policy;
         let change = match self.reason() {
-            None if self.kept().is_some() => return self.into_the_message(),
+            None if self.kept().is_some() => return self.way_in(),
             None if self.decision.cell.is_none() => {
                 return nothing(
                     "not in a campaign's hands: the place must be known, and the bundle of its area at hand",
@@ -250,7 +250,7 @@ impl Trial<'_> {
                 );
             }
             Some(Reason::Kind) => self.listed().map(|merchant| Change::Kind(merchant.kind)),
-            Some(Reason::NotListedYet) => self.from_its_first_day(),
+            Some(Reason::NotListedYet) => self.first_day(),
             Some(Reason::Unavailable(_, until)) => until.map(Change::Time),
             Some(Reason::Excluded(_)) => self.unexcluded(),
             Some(Reason::AcrossBorder) => Some(Change::AcrossBorder),
@@ -301,7 +301,7 @@ impl Trial<'_> {
     }
 
     /// All that brings a kept merchant into the message, the gentlest first.
-    fn into_the_message(&self) -> Step {
+    fn way_in(&self) -> Step {
         let policy = &self.decision.policy;
         let shown = |trial: &Self| trial.slot().is_some();
         let cap = |old: u8, change: fn(u8) -> Change| {
@@ -350,7 +350,8 @@ impl Trial<'_> {
         format!("{}{slot}{}", change.sentence(&self.decision.policy), gone.collect::<String>())
     }
 
-    /// The lowest number whose change does it. Bisects, so it takes for granted that more does not undo it; that the number does it is tried.
+    /// The lowest number whose change does it, by bisection: that it does is tried, that no lower one does rests on more
+    /// never undoing it.
     fn lowest(
         &self,
         numbers: core::ops::RangeInclusive<u32>,
@@ -396,7 +397,7 @@ impl Trial<'_> {
         Some(Change::Unexclude(names.cloned().collect()))
     }
 
-    fn from_its_first_day(&self) -> Option<Change> {
+    fn first_day(&self) -> Option<Change> {
         let day = self.listed()?.listed_day?;
         self.at_local(i64::from(day) * DAY_MINUTES).map(Change::Time)
     }
