@@ -174,11 +174,16 @@ fn boosts(candidate: &Candidate, policy: &Policy) -> Vec<(String, i32)> {
         // Alone in a policy, so that it adds what the blend says it adds.
         alone.boosts = [(id.clone(), boost.clone())].into();
         let added = blend::boost(core::slice::from_ref(candidate), &[0], &alone).first().map_or(0, |score| score.boost);
-        let origin = policy.origin(&format!("boosts.{id}")).or_else(|| policy.origin("boosts"));
-        let origin = origin.map(|origin| format!(" ({origin})")).unwrap_or_default();
-        (added != 0).then(|| (format!("boost {id}, odds x {}{origin}", boost.factor), added))
+        let said = said(policy, &format!("boosts.{id}"), "boosts");
+        (added != 0).then(|| (format!("boost {id}, odds x {}{said}", boost.factor), added))
     };
     policy.boosts.iter().filter_map(of).collect()
+}
+
+/// ` (fi/helsinki.yaml:7)`: who said a leaf, or the key it belongs to.
+fn said(policy: &Policy, leaf: &str, key: &str) -> String {
+    let origin = policy.origin(leaf).or_else(|| policy.origin(key));
+    origin.map(|origin| format!(" ({origin})")).unwrap_or_default()
 }
 
 /// The parts that speak for a candidate most, the strongest first: what a person wants to read first.

@@ -3,6 +3,7 @@
 //! Nothing is worked out on paper: a change is applied and the decision made again by [`decide`], until the merchant
 //! stands in the message. So what is said is true of whatever gate and blend do, and stays true when they change.
 
+use super::said;
 use crate::areas::Area;
 use crate::blend::Pool;
 use crate::bundle::Kind;
@@ -92,6 +93,8 @@ pub enum Change {
     PriceCap(u8),
     /// One of `pool_caps`.
     PoolCap(String, u8),
+    /// `no_repeat`.
+    NoRepeat(u8),
     /// `slots`.
     Slots(u8),
     /// One more boost of the merchant.
@@ -115,6 +118,7 @@ impl Change {
             Self::CuisineCap(n) => policy.cuisine_cap = *n,
             Self::PriceCap(n) => policy.price_cap = *n,
             Self::PoolCap(pool, n) => drop(policy.pool_caps.insert(pool.clone(), *n)),
+            Self::NoRepeat(n) => policy.no_repeat = *n,
             Self::Slots(n) => policy.slots = *n,
             Self::Boost(factor) => drop(policy.boosts.insert(TRIED.into(), Boost::of(merchant, *factor))),
             Self::Pin(slot) => {
@@ -137,10 +141,9 @@ impl Change {
                 set("kinds", &format!("[{}]", [&names[..], &[word(*kind)]].concat().join(", ")), &names.join(", "))
             }
             Self::Unexclude(names) => {
-                let said = names.iter().map(|name| {
-                    let origin = policy.origin(&format!("exclude[{name}]")).or_else(|| policy.origin("exclude"));
-                    format!("`{name}`{}", origin.map(|origin| format!(" ({origin})")).unwrap_or_default())
-                });
+                let said = names
+                    .iter()
+                    .map(|name| format!("`{name}`{}", said(policy, &format!("exclude[{name}]"), "exclude")));
                 format!("take {} out of `exclude`", said.collect::<Vec<_>>().join(" and "))
             }
             Self::AcrossBorder => set("across_border", &true, &policy.across_border),
@@ -154,13 +157,13 @@ impl Change {
                 let old = policy.pool_caps.get(pool).copied().unwrap_or_default();
                 set(&format!("pool_caps.{pool}"), n, &old)
             }
+            Self::NoRepeat(n) => set("no_repeat", n, &policy.no_repeat),
             Self::Slots(n) => set("slots", n, &policy.slots),
             Self::Boost(factor) => format!("boost it by {factor:.2} or more"),
             Self::Pin(slot) => {
-                let pins = policy.pins.iter().filter(|(_, pin)| pin.slot == *slot).map(|(id, _)| {
-                    let origin = policy.origin(&format!("pins.{id}")).or_else(|| policy.origin("pins"));
-                    format!(" instead of pin {id}{}", origin.map(|origin| format!(" ({origin})")).unwrap_or_default())
-                });
+                let pins = policy.pins.iter().filter(|(_, pin)| pin.slot == *slot);
+                let pins =
+                    pins.map(|(id, _)| format!(" instead of pin {id}{}", said(policy, &format!("pins.{id}"), "pins")));
                 format!("pin it to slot {slot}{}", pins.collect::<String>())
             }
         }
@@ -310,6 +313,7 @@ impl Trial<'_> {
         let pools = policy.pool_caps.iter().map(|(pool, old)| {
             self.lowest(u32::from(*old) + 1..=MAX_SLOTS as u32, |n| Change::PoolCap(pool.clone(), n as u8), shown)
         });
+        let fewer = u32::from(policy.no_repeat);
         let mut any_of: Vec<Change> = self
             .lowest(BOOSTS, |hundredths| Change::Boost(f64::from(hundredths) / 100.0), shown)
             .into_iter()
@@ -317,6 +321,7 @@ impl Trial<'_> {
             .chain(cap(policy.cuisine_cap, Change::CuisineCap))
             .chain(cap(policy.price_cap, Change::PriceCap))
             .chain(pools.flatten())
+            .chain(self.lowest(1..=fewer, |n| Change::NoRepeat(policy.no_repeat - n as u8), shown))
             .chain(cap(policy.slots, Change::Slots))
             .collect();
         if !matches!(any_of.first(), Some(Change::Boost(_))) {
