@@ -1,16 +1,34 @@
 //! The whole answer.
 
+use crate::areas::Area;
 use crate::blend::{Placement, Score};
 use crate::bundle::Bundle;
 use crate::campaign::Policy;
+use crate::context::Context;
 use crate::feature::Rows;
 use crate::geo::Cell;
 use crate::id::Hash;
 use crate::locate::Place;
+use crate::profile::Profile;
 use crate::retrieve::{Candidate, Dropped};
-use crate::score::ModelError;
+use crate::score::{ModelError, Scorer};
 use alloc::string::String;
 use alloc::vec::Vec;
+
+/// What a decision is made of, beside place and policy.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The area of the place, if its bundle is at hand.
+    pub area: Option<Area<'a>>,
+    /// The reader.
+    pub profile: &'a Profile,
+    /// The open.
+    pub context: &'a Context,
+    /// The campaign's.
+    pub campaign: Hash,
+    /// Who judges.
+    pub scorer: &'a dyn Scorer,
+}
 
 /// The whole answer: what every slot shows, and everything that led there.
 #[derive(Debug, Clone, PartialEq)]

@@ -39,7 +39,7 @@ pub use id::{ChainId, Hash, MerchantId};
 pub use profile::Profile;
 pub use score::Scorer;
 
-use decision::{Hashes, layer_path};
+use decision::{Asked, Hashes, layer_path};
 
 /// Chooses a merchant for every slot of the campaign.
 ///
@@ -56,20 +56,13 @@ pub fn rerank(
     let place = locate::locate(profile, context, campaign.policy(&profile.market).place);
     let area = place.cell().and_then(|cell| areas.get(cell));
     let policy = campaign.policy(layer_path(area.map(|area| area.bundle), &profile.market));
-    decide(area, profile, context, place, policy, campaign.hash, scorer)
+    decide(Asked { area, profile, context, campaign: campaign.hash, scorer }, place, policy)
 }
 
-/// [`rerank`] once place and policy are known; an explanation asks it again with another policy.
+/// [`rerank`] once place and policy are known; an explanation asks it again under other circumstances.
 #[must_use]
-pub fn decide(
-    area: Option<areas::Area<'_>>,
-    profile: &Profile,
-    context: &Context,
-    place: locate::Place,
-    policy: campaign::Policy,
-    campaign: Hash,
-    scorer: &dyn Scorer,
-) -> Decision {
+pub fn decide(asked: Asked<'_>, place: locate::Place, policy: campaign::Policy) -> Decision {
+    let Asked { area, profile, context, campaign, scorer } = asked;
     let bundle = area.as_ref().map(|area| area.bundle);
     let local = bundle.map_or(time::Local::new(context.at, profile.offset_minutes), |b| b.local(context.at));
 

@@ -5,7 +5,8 @@ mod support;
 use freshrank::bundle::{AreaDraft, Bundle, Kind, MerchantDraft, Schedule, ScheduleDraft};
 use freshrank::campaign::{Boost, Campaign, Layer, Pin};
 use freshrank::context::{Context, Fix, Grade};
-use freshrank::explain::why::{Asked, Change, Why, why};
+use freshrank::decision::Asked;
+use freshrank::explain::why::{Change, Why, why};
 use freshrank::explain::{Explainer, NOT_EXPLAINED, Node, REFERENCE, reasons, shapley};
 use freshrank::feature::{FEATURES, Group, N_FEATURES, Rows};
 use freshrank::geo::Point;
@@ -244,8 +245,7 @@ fn check_why(merchant: &str, decision: &Decision, asked: Asked<'_>) -> Why {
     let go = |changes: &[Change]| {
         let (mut policy, mut context) = (decision.policy.clone(), asked.context.clone());
         changes.iter().for_each(|change| change.apply(merchant, &mut policy, &mut context));
-        let place = decision.place.clone();
-        decide(asked.area, asked.profile, &context, place, policy, asked.campaign, asked.scorer)
+        decide(Asked { context: &context, ..asked }, decision.place.clone(), policy)
     };
     assert_eq!(told.shown_in, slot(decision, id), "{merchant}: {told:?}");
     assert_eq!(told.shown_in.is_some(), told.steps.is_empty(), "{merchant}: {told:?}");

@@ -4,17 +4,14 @@
 //! stands in the message. So what is said is true of whatever gate and blend do, and stays true when they change.
 
 use super::said;
-use crate::areas::Area;
 use crate::blend::Pool;
 use crate::bundle::Kind;
 use crate::campaign::{Boost, MAX_SLOTS, Named, Pin, Policy, UnknownHours};
 use crate::context::Context;
 use crate::decide;
-use crate::decision::Decision;
-use crate::id::{Hash, MerchantId};
-use crate::profile::Profile;
+use crate::decision::{Asked, Decision};
+use crate::id::MerchantId;
 use crate::retrieve::Reason;
-use crate::score::Scorer;
 use crate::time::{self, DAY_MINUTES, Local, civil_from_days, clock};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -28,21 +25,6 @@ const TRIED: &str = "what would have to change";
 const BOOSTS: core::ops::RangeInclusive<u32> = 101..=10_000;
 /// The widest radius a campaign may say.
 const WIDEST_KM: f64 = 100.0;
-
-/// What a decision was made of.
-#[derive(Clone, Copy)]
-pub struct Asked<'a> {
-    /// The area decided in, if its bundle was at hand.
-    pub area: Option<Area<'a>>,
-    /// The reader.
-    pub profile: &'a Profile,
-    /// The open.
-    pub context: &'a Context,
-    /// The campaign's.
-    pub campaign: Hash,
-    /// Who judges.
-    pub scorer: &'a dyn Scorer,
-}
 
 /// Where a merchant stands, and the way into the message.
 #[derive(Debug, Clone, PartialEq)]
@@ -385,8 +367,7 @@ impl Trial<'_> {
     fn with(&self, change: &Change) -> Self {
         let (mut policy, mut context) = (self.decision.policy.clone(), self.context.clone());
         change.apply(self.merchant, &mut policy, &mut context);
-        let Asked { area, profile, campaign, scorer, .. } = self.asked;
-        let decision = decide(area, profile, &context, self.decision.place.clone(), policy, campaign, scorer);
+        let decision = decide(Asked { context: &context, ..self.asked }, self.decision.place.clone(), policy);
         let moved = self.moved || matches!(change, Change::Time(_));
         Self { context, decision, moved, ..*self }
     }
