@@ -1,5 +1,6 @@
 //! The whole answer.
 
+use crate::areas::Area;
 use crate::blend::{Ingredients, Marks, Notice, Placement, Score};
 use crate::campaign::{Consent, Policy};
 use crate::context::Context;
@@ -10,10 +11,31 @@ use crate::locate::Place;
 use crate::profile::Profile;
 use crate::retrieve::{Candidate, Dropped};
 use crate::rule::Hits;
-use crate::score::ModelError;
+use crate::score::{ModelError, Scorer};
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+/// What a decision is made of, beside place and policy.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The area of the place, if its bundle is at hand.
+    pub area: Option<Area<'a>>,
+    /// The reader, as [`reader`] lets them be looked at.
+    pub profile: &'a Profile,
+    /// Whether that is the reader's own profile.
+    pub tailored: bool,
+    /// The open.
+    pub context: &'a Context,
+    /// The campaign's.
+    pub campaign: Hash,
+    /// The reader's side of the campaign's experiment.
+    pub arm: Option<&'a str>,
+    /// Whether that side should have been sent nothing.
+    pub holdout: bool,
+    /// Who judges.
+    pub scorer: &'a dyn Scorer,
+}
 
 /// The whole answer: what every slot shows, and everything that led there.
 #[derive(Debug, Clone, PartialEq)]

@@ -40,9 +40,10 @@ pub use id::{ChainId, Hash, MerchantId};
 pub use profile::Profile;
 pub use score::Scorer;
 
+use alloc::borrow::Cow;
 use blend::{Blend, Ingredients};
 use campaign::Whereabouts;
-use decision::Hashes;
+use decision::{Asked, Hashes};
 
 /// Chooses a merchant for every slot of the campaign.
 ///
@@ -61,11 +62,21 @@ pub fn rerank(
     let profile = decision::reader(profile, &market);
     let place = locate::locate(&profile, context, market.place);
     let area = place.cell().and_then(|cell| areas.get(cell));
-    let bundle = area.as_ref().map(|area| area.bundle);
     let arm = campaign.arm(profile.reader);
+    let bundle = area.map(|area| area.bundle);
     let policy = campaign.policy_at(&Whereabouts { market: &profile.market, area: bundle, point: place.point, arm });
+    let (campaign, holdout) = (campaign.hash, campaign.is_holdout(arm));
+    let asked = Asked { area, profile: &profile, tailored, context, campaign, arm, holdout, scorer };
+    decide(asked, place, policy)
+}
+
+/// [`rerank`] once place and policy are known; an explanation asks it again under other circumstances.
+#[must_use]
+pub fn decide(asked: Asked<'_>, place: locate::Place, policy: campaign::Policy) -> Decision {
+    let Asked { area, profile, tailored, context, campaign, arm, holdout, scorer } = asked;
+    let bundle = area.as_ref().map(|area| area.bundle);
     let local = bundle.map_or(time::Local::new(context.at, profile.offset_minutes), |b| b.local(context.at));
-    let profile = decision::smoothed(profile, &policy);
+    let profile = decision::smoothed(Cow::Borrowed(profile), &policy);
     let scorer = score::of(policy.ranker, scorer);
 
     let (kept, dropped, hits) = retrieve::retrieve(area.as_ref(), &profile, &place, context, &policy);
@@ -91,7 +102,7 @@ pub fn rerank(
         model: scorer.model(),
         features: scorer.features(),
         area: bundle.map(|bundle| bundle.hash),
-        campaign: campaign.hash,
+        campaign,
         policy: policy.hash(),
     };
     Decision {
@@ -111,7 +122,7 @@ pub fn rerank(
         model_error,
         policy,
         arm: arm.map(Into::into),
-        holdout: campaign.is_holdout(arm),
+        holdout,
         hashes,
     }
 }

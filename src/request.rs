@@ -7,13 +7,14 @@ use crate::blend::Pool;
 use crate::bundle::{Bundle, Card, Display, OfferKind};
 use crate::campaign::{Campaign, Fallback};
 use crate::context::{Context, Fix, Grade, LastEvent, Mailbox};
-use crate::decision::{Decision, Hashes, reader};
-use crate::explain::{Node, explain};
+use crate::decision::{Asked, Decision, Hashes, reader};
+use crate::explain::why::{Why, why};
+use crate::explain::{Explainer, Node, Reference};
 use crate::geo::{Cell, Point};
 use crate::id::{MerchantId, hex};
 use crate::locate::{self, Source};
 use crate::profile::Profile;
-use crate::score::{Scorer, of};
+use crate::score::Scorer;
 use crate::time::{self, clock};
 use crate::wire::DecodeError;
 use crate::{Areas, rerank};
@@ -28,6 +29,8 @@ use thiserror::Error;
 
 /// Bytes of one request.
 pub const MAX_BODY: usize = 8 << 20;
+/// Bytes of a `merchant_id` that is asked of.
+pub const MAX_NAME: usize = 256;
 /// Bundles that a request may bring along.
 pub const MAX_AREAS: usize = 16;
 /// Merchants that other blocks of a message may show.
@@ -65,6 +68,9 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "is_false")]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub explain: bool,
+    /// A `merchant_id`: adds what would have to change for it to be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// Adds names, links and pictures.
     #[serde(default, skip_serializing_if = "is_false")]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
@@ -224,6 +230,8 @@ pub struct Question {
     pub overlay: Vec<Availability>,
     /// Whether to explain.
     pub explain: bool,
+    /// Of whom to say what would have to change.
+    pub why: Option<String>,
     /// Whether to add the display block.
     pub display: bool,
 }
@@ -253,6 +261,10 @@ impl Question {
         };
         limit("areas", request.areas.len(), MAX_AREAS)?;
         limit("availability", request.availability.len(), MAX_CLOSURES)?;
+        if let Some(found) = request.why.as_ref().map(String::len).filter(|found| *found > MAX_NAME) {
+            let problem = format!("found {found} bytes, expected a merchant_id of at most {MAX_NAME}");
+            return Err(RequestError::Value { field: "why", problem });
+        }
         let area = |text: &String| {
             Bundle::decode(bytes("areas", text)?).map_err(|source| RequestError::Decode { field: "areas", source })
         };
@@ -271,6 +283,7 @@ impl Question {
             areas: request.areas.iter().map(area).collect::<Result<_, _>>()?,
             overlay: request.availability.iter().map(closure).collect::<Result<_, RequestError>>()?,
             explain: request.explain,
+            why: request.why.clone(),
             display: request.display,
         })
     }
@@ -294,7 +307,15 @@ impl Question {
         let areas = Areas::new(self.areas.iter().chain(area), self.overlay.clone());
         let decision = rerank(&areas, &self.profile, &self.context, campaign, scorer);
         let display = display.filter(|block| self.display && decision.hashes.area == Some(block.bundle));
-        Reply::new(self, campaign, &decision, display, scorer)
+        let mut reply = Reply::new(self, campaign, &decision, display, scorer);
+        reply.why = self.why.as_deref().map(|merchant| {
+            let area = decision.place.cell().and_then(|cell| areas.get(cell));
+            let profile = &*reader(&self.profile, &campaign.policy(&self.profile.market));
+            let (tailored, context, arm) = (decision.tailored, &self.context, decision.arm.as_deref());
+            let (campaign, holdout) = (campaign.hash, decision.holdout);
+            why(merchant, &decision, Asked { area, profile, tailored, context, campaign, arm, holdout, scorer }).into()
+        });
+        reply
     }
 }
 
@@ -423,9 +444,15 @@ pub struct Reply {
     pub holdout: bool,
     /// What made it.
     pub hashes: Hashes,
+    /// On request: what the explanations' shares are shares against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
     /// On request: every drop with its reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drops: Option<Vec<ReplyDrop>>,
+    /// On request: what would have to change for a merchant to be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<ReplyWhy>,
 }
 
 /// Where the reader is thought to be; no coordinates, since replies are logged.
@@ -533,6 +560,35 @@ pub struct ReplyDrop {
     pub reason: String,
 }
 
+/// What would have to change for a merchant to be shown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
+pub struct ReplyWhy {
+    /// Who.
+    #[cfg_attr(feature = "types", ts(type = "string"))]
+    pub merchant: MerchantId,
+    /// Its slot, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "types", ts(as = "Option<u32>"))]
+    pub shown_in: Option<usize>,
+    /// Where it stands.
+    pub verdict: String,
+    /// For a person: to be done one after the other; slots count from 0.
+    pub changes: Vec<String>,
+    /// The slot, from 0, that it has when all are done; absent where no change of the campaign shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "types", ts(as = "Option<u32>"))]
+    pub then: Option<usize>,
+}
+
+impl From<Why> for ReplyWhy {
+    fn from(why: Why) -> Self {
+        let Why { merchant, shown_in, verdict, steps, then } = why;
+        let changes = steps.into_iter().map(|step| step.sentence).collect();
+        Self { merchant, shown_in, verdict, changes, then: then.filter(|_| shown_in.is_none()) }
+    }
+}
+
 impl Reply {
     fn new(
         question: &Question,
@@ -549,6 +605,7 @@ impl Reply {
             let drops = decision.dropped.iter();
             drops.map(|d| ReplyDrop { merchant: d.id, code: d.reason.code(), reason: d.reason.to_string() }).collect()
         });
+        let explainer = question.explain.then(|| Explainer::new(decision, &question.context, scorer));
         let local = time::Local::new(question.context.at, decision.offset_minutes);
         Self {
             id: question.id.clone(),
@@ -564,7 +621,7 @@ impl Reply {
                 travelling: decision.place.travelling,
             },
             slots: (0..decision.placements.len())
-                .map(|slot| reply_slot(question, decision, slot, display, scorer))
+                .map(|slot| reply_slot(decision, slot, display, explainer.as_ref()))
                 .collect(),
             notices: decision.notices.iter().map(ToString::to_string).collect(),
             kept: decision.kept.len(),
@@ -580,7 +637,9 @@ impl Reply {
             arm: decision.arm.clone(),
             holdout: decision.holdout,
             hashes: decision.hashes.clone(),
+            reference: explainer.as_ref().and_then(Explainer::reference),
             drops,
+            why: None,
         }
     }
 
@@ -593,11 +652,10 @@ impl Reply {
 }
 
 fn reply_slot(
-    question: &Question,
     decision: &Decision,
     slot: usize,
     display: Option<&Display>,
-    scorer: &dyn Scorer,
+    explainer: Option<&Explainer<'_>>,
 ) -> ReplySlot {
     let placement = &decision.placements[slot];
     let empty = ReplySlot {
@@ -624,7 +682,6 @@ fn reply_slot(
         return empty;
     };
     let (candidate, score) = (&decision.kept[i], decision.scores[i]);
-    let row = decision.rows.iter().nth(i).unwrap_or(&[]);
     ReplySlot {
         merchant: Some(candidate.merchant.id),
         score: Some(score.total()),
@@ -633,9 +690,7 @@ fn reply_slot(
         offer: candidate.offer.map(|offer| ReplyOffer { kind: offer.kind, value: offer.value }),
         card: display.and_then(|block| block.card(candidate.merchant.id)),
         fallback: None,
-        explanation: question
-            .explain
-            .then(|| explain(row, score, of(decision.policy.ranker, scorer), decision.model_error.as_ref())),
+        explanation: explainer.map(|explainer| explainer.explain(i)),
         ..empty
     }
 }

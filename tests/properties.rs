@@ -8,7 +8,7 @@ use freshrank::bundle::{
 };
 use freshrank::campaign::{Campaign, PlacePolicy, author};
 use freshrank::context::{Context, Fix, Grade, LastEvent};
-use freshrank::explain::explain;
+use freshrank::explain::Explainer;
 use freshrank::feature::{N_FEATURES, Rows, fingerprint};
 use freshrank::geo::Point;
 use freshrank::locate::locate;
@@ -410,9 +410,11 @@ fn adding_a_boost_never_lowers_a_rank() {
 #[test]
 fn an_explanation_adds_up_to_the_score() {
     let check = |world: World, scorer: &dyn Scorer| {
-        let decision = world.at_the_centre().decide(scorer);
-        for (row, score) in decision.rows.iter().zip(&decision.scores) {
-            let tree = explain(row, *score, scorer, decision.model_error.as_ref());
+        let world = world.at_the_centre();
+        let decision = world.decide(scorer);
+        let explainer = Explainer::new(&decision, &world.context, scorer);
+        for (i, score) in decision.scores.iter().enumerate() {
+            let tree = explainer.explain(i);
             prop_assert!(tree.adds_up(), "{tree:?}");
             prop_assert_eq!(tree.value, score.total());
         }

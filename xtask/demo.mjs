@@ -147,7 +147,7 @@ function why(node) {
   const walk = (part) => (part.parts?.length ? part.parts.forEach(walk) : leaves.push(part));
   if (node) walk(node);
   return leaves
-    .filter((leaf) => leaf.value !== 0 && leaf.name !== "when nothing is known")
+    .filter((leaf) => leaf.value !== 0 && leaf.name !== "reference")
     .sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
     .slice(0, 2)
     .map((leaf) => `${leaf.name} ${leaf.value > 0 ? "+" : ""}${(leaf.value / 65536).toFixed(2)}`)

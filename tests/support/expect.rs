@@ -14,11 +14,12 @@ use toml::{Table, Value};
 pub struct Words<'a> {
     asked: &'a Asked,
     decision: &'a Decision,
+    reply: serde_json::Value,
 }
 
 impl<'a> Words<'a> {
-    pub fn new(asked: &'a Asked, decision: &'a Decision) -> Self {
-        Self { asked, decision }
+    pub fn new(asked: &'a Asked, decision: &'a Decision, reply: &str) -> Self {
+        Self { asked, decision, reply: serde_json::from_str(reply).unwrap() }
     }
 
     /// The keys that somebody expects, with what there is; slots always, drops wherever there are any.
@@ -42,6 +43,9 @@ impl<'a> Words<'a> {
                 "place" => self.place().into(),
                 "scorer" => self.scorer().into(),
                 "local" => self.local().into(),
+                "reference" => self.reference().into(),
+                "explanation" => list(self.explanation()),
+                "why" => list(self.why()),
                 "layers" => {
                     let layers = self.decision.policy.provenance.iter();
                     Value::Table(layers.map(|(key, layer)| (key.clone(), layer.layer.as_str().into())).collect())
@@ -61,6 +65,47 @@ impl<'a> Words<'a> {
         self.asked.names.merchants.get(&id.0).cloned().unwrap_or_else(|| id.to_string())
     }
 
+    /// Fingerprints become names.
+    fn named(&self, mut text: String) -> String {
+        for (id, name) in &self.asked.names.merchants {
+            text = text.replace(&format!("{id:016x}"), name);
+        }
+        text
+    }
+
+    /// `1.3000, median of 2 candidates`.
+    fn reference(&self) -> String {
+        let reference = &self.reply["reference"];
+        format!("{}, {}", points(&reference["base"]), reference["about"].as_str().unwrap_or_default())
+    }
+
+    /// `forno: place +0.1234`, every number of a tree but those that are nothing.
+    fn explanation(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for slot in self.reply["slots"].as_array().into_iter().flatten() {
+            let mut open = vec![(0, &slot["explanation"])];
+            while let Some((depth, node)) = open.pop() {
+                if node["value"].as_i64().is_some_and(|value| value != 0) {
+                    let who = self.named(slot["merchant"].as_str().unwrap_or_default().into());
+                    let name = node["name"].as_str().unwrap_or_default();
+                    lines.push(format!("{who}: {}{name} {}", "  ".repeat(depth), points(&node["value"])));
+                }
+                let parts = node["parts"].as_array().into_iter().flatten();
+                open.extend(parts.rev().map(|part| (depth + 1, part)));
+            }
+        }
+        lines
+    }
+
+    /// The verdict, then what to change.
+    fn why(&self) -> Vec<String> {
+        let why = &self.reply["why"];
+        let changes = why["changes"].as_array().into_iter().flatten();
+        let then = why["then"].as_u64().map(|slot| format!("then it stands in slot {slot}"));
+        let lines = [&why["verdict"]].into_iter().chain(changes).filter_map(|line| line.as_str());
+        lines.map(|line| self.named(line.into())).chain(then).collect()
+    }
+
     /// `-` is the campaign's own card.
     fn slots(&self) -> Vec<String> {
         let shown = self.decision.placements.iter().map(|placement| placement.candidate);
@@ -74,14 +119,6 @@ impl<'a> Words<'a> {
         }
         drops.sort();
         drops
-    }
-
-    /// Fingerprints by name.
-    fn named(&self, mut words: String) -> String {
-        for (id, name) in &self.asked.names.merchants {
-            words = words.replace(&format!("{id:016x}"), name);
-        }
-        words
     }
 
     /// Who carries the label.
@@ -210,6 +247,11 @@ impl<'a> Words<'a> {
     }
 }
 
+/// Fixed point as a person reads it.
+fn points(value: &serde_json::Value) -> String {
+    format!("{:+.4}", value.as_i64().unwrap_or_default() as f64 / 65_536.0)
+}
+
 fn list(words: Vec<String>) -> Value {
     Value::Array(words.into_iter().map(Value::String).collect())
 }
@@ -238,10 +280,14 @@ pub fn section(expect: &Table) -> String {
         "local",
         "scorer",
         "layers",
+        "reference",
+        "explanation",
+        "why",
     ];
+    let long = ["dropped", "columns", "notices", "moves", "explanation", "why"];
     for key in order.iter().filter(|key| expect.contains_key(**key)) {
         let _ = match &expect[*key] {
-            Value::Array(lines) if matches!(*key, "dropped" | "columns" | "notices" | "moves") && lines.len() > 1 => {
+            Value::Array(lines) if long.contains(key) && lines.len() > 1 => {
                 let lines: String = lines.iter().map(|line| format!("    {line},\n")).collect();
                 writeln!(text, "{key} = [\n{lines}]")
             }

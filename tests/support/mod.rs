@@ -61,6 +61,8 @@ struct CaseFile {
     availability: Vec<RequestClosure>,
     #[serde(default)]
     layers: toml::Table,
+    /// Of whom to say what would have to change.
+    why: Option<String>,
     #[serde(default)]
     model: ModelFile,
     expect: toml::Table,
@@ -169,6 +171,7 @@ impl Case<'_> {
             areas: bundles,
             availability: self.file.availability.clone(),
             explain: true,
+            why: self.file.why.clone(),
             display: false,
         };
         Asked { request: serde_json::to_string(&request).unwrap(), campaign: self.campaign().to_json(), names }
@@ -197,7 +200,8 @@ impl Case<'_> {
 
     /// What the case expects, and what the engine said instead, where that differs.
     pub fn differences(&self, asked: &Asked, decision: &Decision) -> Option<String> {
-        let words = Words::new(asked, decision);
+        let reply = asked.answer(&*self.scorer()).0.reply;
+        let words = Words::new(asked, decision, &reply);
         let found = words.like(&self.file.expect);
         (found != self.file.expect).then(|| expect::section(&found))
     }
@@ -227,6 +231,11 @@ impl Asked {
             totals: decision.scores.iter().map(|score| score.total()).collect(),
         };
         (answer, decision)
+    }
+
+    /// The names of all merchants of all areas.
+    pub fn merchants(&self) -> impl Iterator<Item = &str> {
+        self.names.merchants.values().map(String::as_str)
     }
 
     /// How many merchants the decided area has.
