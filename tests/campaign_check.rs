@@ -89,6 +89,8 @@ fn a_list_says_what_it_means() {
         (json!({ "level": "global" }), "found global, expected country of a layer with this path"),
         (json!({ "bounds": { "title": { "max": 1 } } }), "found a bound on what is no number"),
         (json!({ "lock": ["fallback.urls"] }), "expected a key or the path of a leaf"),
+        (json!({ "lock": ["exclude[a]"] }), "expected a key or the path of a leaf"),
+        (json!({ "lock": ["boosts.*.factor"] }), "expected a key or the path of a leaf"),
         (json!({ "boosts": { "x": { "from": "2026-13-01T00:00:00Z" } } }), "expected an RFC 3339 time"),
         (json!(7), "found 7, expected a map of keys"),
     ] {

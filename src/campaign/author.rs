@@ -417,7 +417,8 @@ impl Reader {
         let mut locks = Vec::new();
         for entry in list.iter().take(MAX_LIST) {
             match &entry.value {
-                Value::Text(key) if super::schema::form(KEYS, key).is_some() => {
+                // A list is locked whole, and what is locked has a name: entries and patterns are no locks.
+                Value::Text(key) if !key.contains(['[', '*']) && super::schema::form(KEYS, key).is_some() => {
                     let mark = self.mark(at(entry), &format!("lock[{key}]"));
                     locks.push((key.clone(), mark));
                 }
