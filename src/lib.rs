@@ -57,7 +57,7 @@ pub fn rerank(
     campaign: &Campaign,
     scorer: &dyn Scorer,
 ) -> Decision {
-    let market = campaign.policy(&profile.market);
+    let market = campaign.market_policy(&profile.market);
     let tailored = decision::may_tailor(profile, &market);
     let profile = decision::reader(profile, &market);
     let place = locate::locate(&profile, context, market.place);

@@ -291,7 +291,7 @@ impl Question {
     /// The area to fetch before answering, unless the request brought its own.
     #[must_use]
     pub fn cell(&self, campaign: &Campaign) -> Option<Cell> {
-        let market = campaign.policy(&self.profile.market);
+        let market = campaign.market_policy(&self.profile.market);
         locate::locate(&reader(&self.profile, &market), &self.context, market.place).cell()
     }
 
@@ -310,7 +310,7 @@ impl Question {
         let mut reply = Reply::new(self, campaign, &decision, display, scorer);
         reply.why = self.why.as_deref().map(|merchant| {
             let area = decision.place.cell().and_then(|cell| areas.get(cell));
-            let profile = &*reader(&self.profile, &campaign.policy(&self.profile.market));
+            let profile = &*reader(&self.profile, &campaign.market_policy(&self.profile.market));
             let (tailored, context, arm) = (decision.tailored, &self.context, decision.arm.as_deref());
             let (campaign, holdout) = (campaign.hash, decision.holdout);
             why(merchant, &decision, Asked { area, profile, tailored, context, campaign, arm, holdout, scorer }).into()

@@ -12,6 +12,7 @@ use crate::profile::Profile;
 use crate::rule::{Excluded, Hits, Moment, Rules};
 use crate::time::{self, DAY_MINUTES, Local, clock};
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -167,7 +168,7 @@ struct Gate<'a> {
     policy: &'a Policy,
     elsewhere: BTreeSet<MerchantId>,
     ages: Ages,
-    excluded: Vec<Named>,
+    excluded: Vec<(Named, &'a str)>,
     local: Local,
     /// Kitchens share schedules: each is looked up once.
     doors: BTreeMap<u16, Opening>,
@@ -189,7 +190,7 @@ pub fn retrieve(
     let (Some(area), Some(point)) = (area, place.point) else {
         return (kept, dropped, Hits::default());
     };
-    let excluded = policy.exclude.iter().map(|name| Named::parse(name)).collect();
+    let excluded = policy.exclude.iter().map(|name| (Named::parse(name), name.as_str())).collect();
     let local = area.bundle.local(context.at);
     let ages = Ages::new(policy);
     let elsewhere = context.elsewhere.iter().copied().collect();
@@ -244,8 +245,9 @@ impl Gate<'_> {
         if !self.ages.allow(&merchant) {
             return Err(Reason::AgeRestricted);
         }
-        if self.excluded.iter().any(|named| named.matches(&merchant)) {
-            return Err(Reason::Excluded(self.policy.origin("exclude").map(ToString::to_string).unwrap_or_default()));
+        if let Some((_, name)) = self.excluded.iter().find(|(named, _)| named.matches(&merchant)) {
+            let origin = self.policy.origin(&format!("exclude[{name}]"));
+            return Err(Reason::Excluded(origin.map(ToString::to_string).unwrap_or_default()));
         }
         if merchant.across_border && !self.policy.across_border {
             return Err(Reason::AcrossBorder);

@@ -3,7 +3,7 @@
 mod support;
 
 use freshrank::bundle::{AreaDraft, Bundle, Kind, MerchantDraft, Schedule, ScheduleDraft};
-use freshrank::campaign::{Boost, Campaign, Layer, Pin};
+use freshrank::campaign::{Campaign, author};
 use freshrank::context::{Context, Fix, Grade};
 use freshrank::decision::{Asked, reader};
 use freshrank::explain::why::{Change, Why, why};
@@ -17,7 +17,8 @@ use freshrank::{Areas, ChainId, Decision, Hash, MerchantId, Profile, Scorer, dec
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use support::Library;
@@ -115,7 +116,7 @@ fn shares_are_linear_and_symmetric_and_nothing_for_nothing() {
 #[derive(Debug, Clone)]
 struct City {
     area: AreaDraft,
-    layer: Layer,
+    layer: Value,
 }
 
 fn merchant() -> impl Strategy<Value = MerchantDraft> {
@@ -152,17 +153,21 @@ fn city() -> impl Strategy<Value = City> {
     (vec(merchant(), 1..30), caps, lists).prop_map(|(mut merchants, caps, (exclude, boosts, pins))| {
         merchants.iter_mut().enumerate().for_each(|(i, merchant)| merchant.id = MerchantId::of(&name(i as u8)));
         let chain_or_merchant = |i: u8| if i < 2 { format!("chain:{i}") } else { name(i) };
-        let layer = Layer {
-            slots: Some(caps.0),
-            first_pass: Some(caps.1),
-            chain_cap: Some(caps.2),
-            cuisine_cap: Some(caps.3),
-            radius_km: Some(caps.4),
-            exclude: Some(exclude.into_iter().map(chain_or_merchant).collect()),
-            boosts: Some(boosts.into_iter().map(|(i, factor)| (name(i), Boost::of(&name(i), factor))).collect()),
-            pins: Some(pins.into_iter().map(|(slot, i)| (name(i), Pin::at(slot, &name(i)))).collect()),
-            ..Layer::default()
-        };
+        let boosts: Map<String, Value> =
+            boosts.into_iter().map(|(i, factor)| (name(i), json!({ "factor": factor }))).collect();
+        let pins: Map<String, Value> = pins.into_iter().map(|(slot, i)| (name(i), json!({ "slot": slot }))).collect();
+        // A list names nobody twice.
+        let exclude: BTreeSet<String> = exclude.into_iter().map(chain_or_merchant).collect();
+        let layer = json!({
+            "slots": caps.0,
+            "first_pass": caps.1,
+            "chain_cap": caps.2,
+            "cuisine_cap": caps.3,
+            "radius_km": caps.4,
+            "exclude": exclude,
+            "boosts": boosts,
+            "pins": pins,
+        });
         City { area: area(merchants), layer }
     })
 }
@@ -194,6 +199,12 @@ struct Open {
     campaign: Campaign,
 }
 
+fn campaign(layer: &Value) -> Campaign {
+    let (layer, problems) = author::read("global", &author::Node::from_json(layer));
+    assert_eq!(problems, []);
+    Campaign::new("city", [layer])
+}
+
 impl City {
     fn open(&self) -> Open {
         let centre = Point::new(CENTRE.0, CENTRE.1).unwrap();
@@ -205,7 +216,7 @@ impl City {
                 request: Some(Fix { point: centre, grade: Grade::Exact }),
                 ..Context::default()
             },
-            campaign: Campaign::new("city", BTreeMap::from([("global".into(), self.layer.clone())])).unwrap(),
+            campaign: campaign(&self.layer),
         }
     }
 }
@@ -235,7 +246,8 @@ fn asked<'a>(
     scorer: &'a dyn Scorer,
 ) -> Asked<'a> {
     let area = decision.place.cell().and_then(|cell| areas.get(cell));
-    Asked { area, profile, tailored: decision.tailored, context, campaign: campaign.hash, scorer }
+    let (tailored, campaign) = (decision.tailored, campaign.hash);
+    Asked { area, profile, tailored, context, campaign, arm: None, holdout: false, scorer }
 }
 
 /// Goes every way that is told, and a little less far where less is said not to be enough.
@@ -452,12 +464,15 @@ fn what_cannot_be_divided_is_said_to_be_left() {
 
 #[test]
 fn a_boost_is_a_leaf_with_its_layer() {
-    let boosts = [("lunch", Boost::of("m0", 2.0)), ("again", Boost::of("m0", 1.5)), ("other", Boost::of("m1", 3.0))];
     let of = |i: u8| MerchantDraft {
         schedule: Schedule::Untracked,
         ..MerchantDraft::new(MerchantId::of(&name(i)), Point::new(CENTRE.0, CENTRE.1).unwrap())
     };
-    let layer = Layer { boosts: Some(boosts.map(|(id, boost)| (id.into(), boost)).into()), ..Layer::default() };
+    let layer = json!({ "boosts": [
+        { "id": "lunch", "merchant": "m0", "factor": 2.0 },
+        { "id": "again", "merchant": "m0", "factor": 1.5 },
+        { "id": "other", "merchant": "m1", "factor": 3.0 },
+    ] });
     let city = City { area: area(vec![of(0), of(1)]), layer };
     let open = city.open();
     let decision = open.decide(&NoModel);
