@@ -8,5 +8,12 @@ mod kernel;
 #[allow(dead_code)]
 mod scene;
 
+#[path = "rules/fixture.rs"]
+mod fixture;
+
 #[path = "rules/speed.rs"]
 mod speed;
+#[path = "rules/conformance.rs"]
+mod conformance;
+#[path = "rules/oracle.rs"]
+mod oracle;

@@ -220,9 +220,13 @@ impl<'a> Machine<'a> {
                 self.zip(at, a, a, |_, x, _| x);
             }
             O::Equal(a, b) => self.compare(at, a, b, |order| order == Some(Ordering::Equal)),
-            O::Less(a, b) => self.compare(at, a, b, |order| order == Some(Ordering::Less)),
+            O::Less(a, b) => {
+                self.compare(at, a, b, |order| order == Some(Ordering::Less));
+                self.unordered(at, a, b);
+            }
             O::AtMost(a, b) => {
                 self.compare(at, a, b, |order| matches!(order, Some(Ordering::Less | Ordering::Equal)));
+                self.unordered(at, a, b);
             }
             O::Add(a, b) => match self.linked.shapes[at].kind {
                 Type::Int => self.checked(at, a, b, i64::checked_add),
@@ -320,6 +324,18 @@ impl<'a> Machine<'a> {
         };
         let errs = self.errs(a, b);
         self.truths[at] = Truth { holds: holds & !errs, errs };
+    }
+
+    /// What is no number has no order: an error, as in other interpreters of CEL.
+    fn unordered(&mut self, at: usize, a: Step, b: Step) {
+        for step in [a, b] {
+            if self.kind(step) != Type::Double {
+                continue;
+            }
+            let nan = self.mask(step, step, |x, _| f64::from_bits(x).is_nan());
+            let truth = self.truths[at];
+            self.truths[at] = Truth { holds: truth.holds & !nan, errs: truth.errs | nan };
+        }
     }
 
     /// Equal strings are one string.
@@ -423,20 +439,9 @@ fn splat(value: bool) -> u64 {
     if value { u64::MAX } else { 0 }
 }
 
-/// Compares an int with a double as the numbers they are; `None` for no number.
+/// An int is compared with a double as the double next to it, as the conformance suite wants; `None` for no number.
 fn order(int: i64, double: f64) -> Option<Ordering> {
-    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
-    if double.is_nan() {
-        return None;
-    }
-    if double >= BEYOND {
-        return Some(Ordering::Less);
-    }
-    if double < -BEYOND {
-        return Some(Ordering::Greater);
-    }
-    let cut = libm::trunc(double);
-    Some(int.cmp(&(cut as i64)).then(0.0_f64.partial_cmp(&(double - cut))?))
+    (int as f64).partial_cmp(&double)
 }
 
 /// A double without what comes after the point, where 64 bits hold it.

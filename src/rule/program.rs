@@ -216,7 +216,9 @@ impl Operation {
                 (a, b) => (a == b).then(|| of(Bool, false))?,
             },
             O::Less(a, b) | O::AtMost(a, b) => match two(a, b)? {
-                (Int | Double, Int | Double) | (Text, Text) | (Bool, Bool) => of(Bool, false),
+                // What is no number has no order.
+                (Double, Int | Double) | (Int, Double) => of(Bool, true),
+                (Int, Int) | (Text, Text) | (Bool, Bool) => of(Bool, false),
                 _ => None,
             },
             // A string for each candidate would have to be allocated.

@@ -1,23 +1,18 @@
 //! Ten rules over 200 candidates cost at most twice the reference kernel over as many rows.
 
+use crate::fixture::labels;
 use crate::kernel::Kernel;
 use crate::scene::Scene;
 use freshrank::campaign::{Policy, Rule};
-use freshrank::rule::{Labels, Moment, Rules, State, compile};
+use freshrank::rule::{Moment, Rules, State, compile};
 use freshrank::{Areas, locate, retrieve};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rules/ten.json");
 const N: usize = 200;
 const ROUNDS: usize = 300;
-
-/// The cuisines of the benches' map, which has the fingerprint 1.
-fn labels() -> Labels {
-    let cuisines = ["pizza", "sushi", "burger", "bar", "finnish", "fish", "ramen", "soup", "curry", "thai"];
-    Labels::new(1, cuisines.map(String::from), BTreeSet::new())
-}
 
 #[test]
 fn the_ten_rules_of_the_benches_are_compiled() {
