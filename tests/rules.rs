@@ -5,7 +5,7 @@
 #[allow(dead_code)]
 mod kernel;
 #[path = "../benches/src/scene.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, clippy::manual_is_multiple_of)]
 mod scene;
 
 #[path = "rules/fixture.rs"]
@@ -17,3 +17,9 @@ mod speed;
 mod conformance;
 #[path = "rules/oracle.rs"]
 mod oracle;
+#[path = "rules/document.rs"]
+mod document;
+#[path = "rules/meaning.rs"]
+mod meaning;
+#[path = "rules/robustness.rs"]
+mod robustness;

@@ -217,8 +217,15 @@ impl<'a> Checker<'a> {
 
     /// A complaint about a place in the text.
     fn fail<T>(&mut self, at: &IdedExpr, message: String, hint: impl Into<Option<String>>) -> Option<T> {
-        let start = self.source.offset_for(leftmost(at).id).map_or(0, |(start, _)| start as usize);
-        let before: String = self.text.chars().take(start).collect();
+        let at = leftmost(at);
+        let start = self.source.offset_for(at.id).map_or(0, |(start, _)| start as usize);
+        let mut before: String = self.text.chars().take(start).collect();
+        // The parser places a call at its parenthesis.
+        if let Expr::Call(call) = &at.expr
+            && let Some(name_at) = before.trim_end().strip_suffix(&call.func_name).map(str::len)
+        {
+            before.truncate(name_at);
+        }
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         self.errors.push(RuleError { line, column, message, hint: hint.into() });
@@ -655,12 +662,24 @@ impl<'a> Checker<'a> {
                             Some(near) => format!("did you mean {near:?}?"),
                             None => format!("one of {}", list.join(", ")),
                         };
-                        return self.fail(tree, format!("this is never {text:?}"), hint);
+                        let named = self.fact(beside).unwrap_or_else(|| "this".into());
+                        return self.fail(tree, format!("{named} is never {text:?}"), hint);
                     }
                 }
             }
         };
         self.push(Operation::Word(words, number))
+    }
+
+    /// The name of the fact that a step reads.
+    fn fact(&self, step: Step) -> Option<String> {
+        match self.code.operation(step) {
+            Operation::Read(at) | Operation::Item(at, ..) => {
+                let variable = &VARIABLES[usize::from(at)];
+                Some(format!("{}.{}", variable.root, variable.field))
+            }
+            _ => None,
+        }
     }
 
     fn equal(&mut self, tree: &IdedExpr, x: Step, y: Step) -> Option<Step> {

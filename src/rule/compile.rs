@@ -54,7 +54,7 @@ impl Labels {
     /// The labels of a map, in the order in which bundles count them, and its fingerprint.
     #[must_use]
     pub fn new(fingerprint: u64, cuisines: impl IntoIterator<Item = String>, sensitive: BTreeSet<String>) -> Self {
-        let cuisines = cuisines.into_iter().zip(0..).map(|(label, at)| (label, at)).collect();
+        let cuisines = cuisines.into_iter().zip(0..).collect();
         Self { map: fingerprint as u32, cuisines, sensitive }
     }
 

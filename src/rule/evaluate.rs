@@ -385,7 +385,7 @@ impl<'a> Machine<'a> {
         let once = match VARIABLES[usize::from(variable)].read {
             Read::Moment(value) => value(moment),
             Read::Text(value) => value(moment).map(|text| self.intern(text)),
-            Read::Pair(value) => return self.fill(at, candidates, |pair| value(pair)),
+            Read::Pair(value) => return self.fill(at, candidates, value),
             // Lists are read by item.
             Read::Moments(_) | Read::Pairs(_) => None,
         };
