@@ -19,6 +19,8 @@ mod conformance;
 mod oracle;
 #[path = "rules/document.rs"]
 mod document;
+#[path = "rules/flow.rs"]
+mod flow;
 #[path = "rules/meaning.rs"]
 mod meaning;
 #[path = "rules/robustness.rs"]

@@ -21,6 +21,7 @@ pub fn labels() -> Labels {
 }
 
 /// Everything a rule can ask, apart from the merchant.
+#[derive(Debug)]
 pub struct Scene {
     pub profile: Profile,
     pub place: Place,

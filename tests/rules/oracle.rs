@@ -10,6 +10,8 @@ use freshrank::retrieve::Candidate;
 use freshrank::rule::{Moment, Rules, compile};
 use freshrank::time::civil_from_days;
 use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use std::cell::Cell;
 use std::collections::HashMap;
 
 const CUISINES: [&str; 4] = ["pizza", "sushi", "burger", "bar"];
@@ -197,33 +199,35 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     proptest::collection::vec(one, 1..70)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_columns_agree_with_the_interpreter(
-        text in condition(),
-        candidates in candidates(),
-        (minutes, member, market, language) in (29_000_000..29_900_000_i64, any::<bool>(), any::<bool>(), any::<bool>()),
-        tastes in proptest::collection::vec(0..4_u16, 0..5),
-    ) {
+fn moments() -> impl Strategy<Value = Scene> {
+    let facts = (29_000_000..29_900_000_i64, any::<bool>(), any::<bool>(), any::<bool>());
+    (facts, proptest::collection::vec(0..4_u16, 0..5)).prop_map(|((minutes, member, market, language), tastes)| {
         let mut scene = Scene::new();
         scene.local.minutes = minutes;
         scene.profile.member = member;
         scene.profile.market = if market { "fi/helsinki".into() } else { String::new() };
         scene.profile.lifelong.raw = tastes.into_iter().map(|label| (label, 0.2)).collect();
-        scene.profile.merchants[0].id = candidates[0].merchant.id.short();
         scene.language = if language { "fi" } else { "" };
-        let moment = scene.moment();
+        scene
+    })
+}
 
+#[test]
+fn the_columns_agree_with_the_interpreter() {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(800);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let seen = [const { Cell::new(0_usize) }; 3];
+    let answers = (condition(), candidates(), moments());
+    let agreed = TestRunner::new(config).run(&answers, |(text, candidates, mut scene)| {
+        scene.profile.merchants[0].id = candidates[0].merchant.id.short();
+        let moment = scene.moment();
         let program = compile(&text, &labels());
         prop_assume!(!matches!(&program, Err(errors) if errors.iter().any(|error| error.message.contains("steps"))));
         let program = program.map_err(|errors| TestCaseError::fail(format!("{text}\nis refused: {errors:?}")))?;
         let oracle = cel::Program::compile(&text).unwrap();
 
-        let rule = rule(&text, Action::Badge, Some(program));
-        let policy = Policy { rules: [("r".to_string(), rule)].into(), ..Policy::default() };
-        let rules = Rules::new(&policy);
+        let rules = [("r".to_string(), rule(&text, Action::Badge, Some(program)))].into();
+        let rules = Rules::new(&Policy { rules, ..Policy::default() });
         let whole = rules.evaluate(&moment, &candidates);
         let mut errors = 0;
         for (i, candidate) in candidates.iter().enumerate() {
@@ -238,7 +242,17 @@ proptest! {
             errors += count.errors;
             prop_assert_eq!(found, expected, "{}\nof {:?}", text, candidate);
             prop_assert_eq!(whole.fired(i).count() == 1, expected == Some(true), "{} in a block", text);
+            let tally = &seen[expected.map_or(2, usize::from)];
+            tally.set(tally.get() + 1);
         }
         prop_assert_eq!(whole.counts().next().unwrap().errors, errors);
-    }
+        Ok(())
+    });
+    agreed.unwrap_or_else(|disagreed| panic!("{disagreed}"));
+    let seen = seen.map(|tally| tally.get());
+    let all: usize = seen.iter().sum();
+    assert!(
+        seen.iter().all(|some| some * 10 > all),
+        "false, true, error: {seen:?} of {all} asks about too little of one"
+    );
 }
