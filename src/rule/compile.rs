@@ -15,7 +15,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 /// Bytes of one condition.
-pub const MAX_TEXT: usize = 4096;
+pub const MAX_TEXT: usize = 16 << 10;
 /// Parentheses, calls and lists within each other.
 pub const MAX_DEPTH: u16 = 32;
 

@@ -35,6 +35,7 @@ pub(super) struct Linked {
     steps: Vec<Operation>,
     shapes: Vec<Shape>,
     strings: Vec<String>,
+    sets: Vec<Vec<u64>>,
 }
 
 /// The answer of a program without a candidate.
@@ -72,19 +73,14 @@ impl Linked {
     }
 
     fn link(&mut self, program: &Program, seen: &mut BTreeMap<Operation, Step>) -> Step {
-        let mut intern = |string: &String| {
-            let known = self.strings.iter().position(|known| known == string);
-            known.unwrap_or_else(|| {
-                self.strings.push(string.clone());
-                self.strings.len() - 1
-            }) as u32
-        };
-        let strings: Vec<u32> = program.strings.iter().map(&mut intern).collect();
+        let strings: Vec<u32> = program.strings.iter().map(|string| interned(&mut self.strings, string)).collect();
+        let sets: Vec<u32> = program.sets.iter().map(|set| interned(&mut self.sets, set)).collect();
         let mut moved: Vec<Step> = Vec::with_capacity(program.steps.len());
         for step in &program.steps {
             let step = step.moved(
                 |step| moved.get(step as usize).copied().unwrap_or(0),
                 |string| strings.get(string as usize).copied().unwrap_or(0),
+                |set| sets.get(set as usize).copied().unwrap_or(0),
             );
             let at = *seen.entry(step).or_insert_with(|| {
                 self.steps.push(step);
@@ -116,7 +112,8 @@ impl Linked {
 pub fn answer(program: &Program, moment: &Moment<'_>) -> Option<Value> {
     let shapes = shapes(&program.steps)?;
     let last = *shapes.last().filter(|last| last.uniform)?;
-    let linked = Linked { steps: program.steps.clone(), shapes, strings: program.strings.clone() };
+    let linked =
+        Linked { steps: program.steps.clone(), shapes, strings: program.strings.clone(), sets: program.sets.clone() };
     let mut machine = Machine::new(&linked, moment);
     machine.run(true, &[]);
     let at = linked.len() - 1;
@@ -264,6 +261,12 @@ impl<'a> Machine<'a> {
                 }
                 self.lanes[at] = if uniform { [sizes[0]; LANES] } else { sizes };
                 self.truths[at].errs = self.truth(a).errs;
+            }
+            O::Among(a, set) => {
+                let errs = self.truth(a).errs;
+                let set = self.linked.sets.get(set as usize).map_or(&[][..], |set| set);
+                let holds = self.mask(a, a, |x, _| set.binary_search(&x).is_ok());
+                self.truths[at] = Truth { holds: holds & !errs, errs };
             }
             O::StartsWith(a, b) => self.strings(at, a, b, candidates.len(), |x, y| x.starts_with(y)),
             O::EndsWith(a, b) => self.strings(at, a, b, candidates.len(), |x, y| x.ends_with(y)),
@@ -433,6 +436,15 @@ impl Truth {
     fn fails(self) -> u64 {
         !(self.holds | self.errs)
     }
+}
+
+/// Where something stands in a list, after adding it if it does not.
+pub(super) fn interned<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) -> u32 {
+    let known = list.iter().position(|known| known == item);
+    known.unwrap_or_else(|| {
+        list.push(item.clone());
+        list.len() - 1
+    }) as u32
 }
 
 fn splat(value: bool) -> u64 {

@@ -245,6 +245,21 @@ fn equal_parts_of_several_rules_are_run_once() {
 }
 
 #[test]
+fn a_long_list_is_one_step() {
+    let ids: Vec<String> = (0..1000).map(|i| format!("'m{i}'")).collect();
+    let when = format!("merchant.id in [{}]", ids.join(", "));
+    let program = compile(&when, &labels()).unwrap();
+    assert_eq!(program.steps().len(), 2);
+    let policy = policy([("long", rule(&when, Action::Badge, Some(program)))]);
+    let candidates = [0, 500, 999, 1000].map(|i| Scene::candidate(freshrank::MerchantId::of(&format!("m{i}")).0));
+    let hits = ask(&policy, &Scene::new(), &candidates);
+    assert_eq!([0, 1, 2, 3].map(|i| hits.fired(i).count()), [1, 1, 1, 0]);
+    let longer = when.replace("'m0'", "'m0', 'n'");
+    let error = compile(&longer, &labels()).unwrap_err()[0].to_string();
+    assert_eq!(error, "1:16: the list has 1001 items, at most 1000 are read");
+}
+
+#[test]
 fn a_dry_run_counts_what_holds_what_never_does_and_what_errs() {
     let (regular, mut member) = (Scene::new(), Scene::new());
     member.profile.member = true;

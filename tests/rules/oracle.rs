@@ -108,7 +108,7 @@ fn condition() -> impl Strategy<Value = String> {
         1 => words(&["true", "false"]),
         4 => words(&["merchant.independent", "merchant.across_border", "merchant.ordered_before", "offer.present", "reader.member", "reader.new"]),
         2 => words(&["has(merchant.rating)", "has(merchant.open_minutes)", "has(offer.value)", "has(reader.market)", "has(merchant.cuisines)"]),
-        2 => words(&["merchant.kind == 'grocery'", "merchant.kind != 'restaurant'", "offer.kind in ['percent', 'amount']", "local.weekday in ['sat', 'sun']", "merchant.chain == ''", "merchant.chain in ['chain-a']", "merchant.cuisines[1] == 'sushi'"]),
+        2 => words(&["merchant.kind == 'grocery'", "merchant.kind != 'restaurant'", "offer.kind in ['percent', 'amount']", "local.weekday in ['sat', 'sun']", "merchant.chain == ''", "merchant.chain in ['chain-a']", "local.weekday in ['mon', 'thu', 'fri', 'fri', 'sun']", "merchant.prep_minutes in [3, 1, 2, 30, -5, 8, 9, 40]", "merchant.price_band in [1.0, 2.0, 4.0]", "merchant.cuisines[1] == 'sushi'"]),
         2 => cuisine().prop_map(|c| format!("{c} in merchant.cuisines")),
         1 => cuisine().prop_map(|c| format!("{c} in reader.tastes")),
         1 => words(&["merchant.cuisines.exists(c, c in reader.tastes)", "reader.tastes.all(t, t in merchant.cuisines)", "merchant.cuisines.exists_one(c, c == 'pizza' || c == 'bar')"]),
