@@ -66,10 +66,12 @@ impl Linked {
             }
             Some(linked.link(program, &mut seen))
         });
-        let answers = answers.collect();
+        let answers: Vec<_> = answers.collect();
         // Each part was checked when it was read, and moving it changes no type.
-        linked.shapes = shapes(&linked.steps).unwrap_or_default();
-        (linked, answers)
+        match shapes(&linked.steps) {
+            Some(shapes) => (Self { shapes, ..linked }, answers),
+            None => (Self::default(), vec![None; answers.len()]),
+        }
     }
 
     fn link(&mut self, program: &Program, seen: &mut BTreeMap<Operation, Step>) -> Step {
