@@ -4,8 +4,8 @@
 //! that a program has no loop.
 
 use super::compile::{Labels, RuleError, nearest};
-use super::evaluate::{Value, answer};
-use super::program::{MAX_STEPS, MAX_STRING, MAX_STRINGS, Operation, Program, Shape, Step};
+use super::evaluate::{Value, answer, interned};
+use super::program::{MAX_SET, MAX_SETS, MAX_STEPS, MAX_STRING, MAX_STRINGS, Operation, Program, Shape, Step};
 use super::variable::{Moment, TIME_FUNCTIONS, Type, VARIABLES, Variable, Words};
 use crate::context::Context;
 use crate::id::{ChainId, MerchantId};
@@ -19,8 +19,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators};
 
-/// Items of one list that is written out.
-pub const MAX_LIST: usize = 256;
+/// Items of one list that is written out; more than [`MAX_COST`] only where all are constants, after `in`.
+pub const MAX_LIST: usize = MAX_SET;
 /// Items that macros within each other go through: the product of their lists' lengths.
 pub const MAX_COST: usize = 512;
 
@@ -82,12 +82,8 @@ impl Code {
     }
 
     fn text(&mut self, text: &str) -> Operation {
-        let strings = &mut self.program.strings;
-        let at = strings.iter().position(|known| known == text).unwrap_or_else(|| {
-            strings.push(text.to_string());
-            strings.len() - 1
-        });
-        Operation::Text(at as u32)
+        let at = interned(&mut self.program.strings, &text.to_string());
+        Operation::Text(at)
     }
 
     fn constant(&self, step: Step) -> bool {
@@ -137,11 +133,11 @@ impl Code {
 
     /// What an operation on constants gives; an error value is left to whoever reads the rule's counts.
     fn fold(&mut self, operation: Operation) -> Option<Operation> {
-        let mut alone = Program { strings: self.program.strings.clone(), steps: Vec::new() };
+        let mut alone = Program { steps: Vec::new(), ..self.program.clone() };
         let operands: Vec<Step> = operation.operands().into_iter().flatten().collect();
         alone.steps.extend(operands.iter().map(|step| self.operation(*step)));
         let place = |step: Step| operands.iter().position(|own| *own == step).unwrap_or(0) as Step;
-        alone.steps.push(operation.moved(place, |string| string));
+        alone.steps.push(operation.moved(place, |string| string, |set| set));
         let (profile, context) = (Profile::default(), Context::default());
         let place = Place {
             point: None,
@@ -175,13 +171,12 @@ impl Code {
         let mut program = Program::default();
         let mut moved = vec![0; needed.len()];
         for (at, operation) in self.program.steps.iter().enumerate().filter(|(at, _)| needed[*at]) {
-            if let Operation::Text(string) = operation {
-                let text = &self.program.strings[*string as usize];
-                program.strings.push(text.clone());
-                program.steps.push(Operation::Text(program.strings.len() as u32 - 1));
-            } else {
-                program.steps.push(operation.moved(|step| moved[step as usize], |string| string));
-            }
+            let (strings, sets) = (&mut program.strings, &mut program.sets);
+            program.steps.push(operation.moved(
+                |step| moved[step as usize],
+                |string| interned(strings, &self.program.strings[string as usize]),
+                |set| interned(sets, &self.program.sets[set as usize]),
+            ));
             moved[at] = program.steps.len() as Step - 1;
         }
         program
@@ -217,8 +212,15 @@ impl<'a> Checker<'a> {
 
     /// A complaint about a place in the text.
     fn fail<T>(&mut self, at: &IdedExpr, message: String, hint: impl Into<Option<String>>) -> Option<T> {
-        let start = self.source.offset_for(leftmost(at).id).map_or(0, |(start, _)| start as usize);
-        let before: String = self.text.chars().take(start).collect();
+        let at = leftmost(at);
+        let start = self.source.offset_for(at.id).map_or(0, |(start, _)| start as usize);
+        let mut before: String = self.text.chars().take(start).collect();
+        // The parser places a call at its parenthesis.
+        if let Expr::Call(call) = &at.expr
+            && let Some(name_at) = before.trim_end().strip_suffix(&call.func_name).map(str::len)
+        {
+            before.truncate(name_at);
+        }
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         self.errors.push(RuleError { line, column, message, hint: hint.into() });
@@ -550,6 +552,8 @@ impl<'a> Checker<'a> {
                 self.item(&list?, k)
             }
             ("size", [a]) => self.size(tree, a),
+            // Nothing to a compiler that knows every type; the suite writes it wherever numbers are mixed.
+            ("dyn", [a]) => self.value(a),
             ("double", [a]) => {
                 let x = self.value(a)?;
                 match self.code.kind(x) {
@@ -653,12 +657,24 @@ impl<'a> Checker<'a> {
                             Some(near) => format!("did you mean {near:?}?"),
                             None => format!("one of {}", list.join(", ")),
                         };
-                        return self.fail(tree, format!("this is never {text:?}"), hint);
+                        let named = self.fact(beside).unwrap_or_else(|| "this".into());
+                        return self.fail(tree, format!("{named} is never {text:?}"), hint);
                     }
                 }
             }
         };
         self.push(Operation::Word(words, number))
+    }
+
+    /// The name of the fact that a step reads.
+    fn fact(&self, step: Step) -> Option<String> {
+        match self.code.operation(step) {
+            Operation::Read(at) | Operation::Item(at, ..) => {
+                let variable = &VARIABLES[usize::from(at)];
+                Some(format!("{}.{}", variable.root, variable.field))
+            }
+            _ => None,
+        }
     }
 
     fn equal(&mut self, tree: &IdedExpr, x: Step, y: Step) -> Option<Step> {
@@ -703,6 +719,15 @@ impl<'a> Checker<'a> {
     }
 
     fn among(&mut self, tree: &IdedExpr, x: Step, list: &List) -> Option<Step> {
+        if list.items.iter().all(|item| item.present.is_none() && self.code.constant(item.value)) {
+            let mut words = Vec::with_capacity(list.items.len());
+            for item in &list.items {
+                words.push(self.alike(tree, x, item.value)?.1);
+            }
+            if let Some(step) = self.among_set(x, &words) {
+                return Some(step);
+            }
+        }
         self.afford(tree, list.items.len())?;
         let mut any = self.push(Operation::Bool(false))?;
         for item in &list.items {
@@ -716,6 +741,25 @@ impl<'a> Checker<'a> {
         let own = self.code.shape(x).fallible.then_some(x);
         let guards: Vec<Step> = list.guards.iter().copied().chain(own).collect();
         self.guarded(any, &guards)
+    }
+
+    /// One look into a set instead of a comparison with each, where there are several constants that are told apart by
+    /// their bits.
+    fn among_set(&mut self, x: Step, constants: &[Step]) -> Option<Step> {
+        let kind = self.code.kind(x);
+        let number = |step: &Step| match self.code.operation(*step) {
+            Operation::Int(value) if kind == Type::Int => Some(value.cast_unsigned()),
+            Operation::Word(words, number) if kind == Type::Word(words) => Some(number),
+            _ => None,
+        };
+        let mut set: Vec<u64> = constants.iter().map(number).collect::<Option<_>>()?;
+        set.sort_unstable();
+        set.dedup();
+        if set.len() < 3 || self.code.program.sets.len() >= MAX_SETS {
+            return None;
+        }
+        let set = interned(&mut self.code.program.sets, &set);
+        self.push(Operation::Among(x, set))
     }
 
     fn item(&mut self, list: &List, k: &'a IdedExpr) -> Option<Step> {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 /// Bytes of one condition.
-pub const MAX_TEXT: usize = 4096;
+pub const MAX_TEXT: usize = 16 << 10;
 /// Parentheses, calls and lists within each other.
 pub const MAX_DEPTH: u16 = 32;
 
@@ -54,7 +54,7 @@ impl Labels {
     /// The labels of a map, in the order in which bundles count them, and its fingerprint.
     #[must_use]
     pub fn new(fingerprint: u64, cuisines: impl IntoIterator<Item = String>, sensitive: BTreeSet<String>) -> Self {
-        let cuisines = cuisines.into_iter().zip(0..).map(|(label, at)| (label, at)).collect();
+        let cuisines = cuisines.into_iter().zip(0..).collect();
         Self { map: fingerprint as u32, cuisines, sensitive }
     }
 

@@ -35,6 +35,7 @@ pub(super) struct Linked {
     steps: Vec<Operation>,
     shapes: Vec<Shape>,
     strings: Vec<String>,
+    sets: Vec<Vec<u64>>,
 }
 
 /// The answer of a program without a candidate.
@@ -65,26 +66,23 @@ impl Linked {
             }
             Some(linked.link(program, &mut seen))
         });
-        let answers = answers.collect();
+        let answers: Vec<_> = answers.collect();
         // Each part was checked when it was read, and moving it changes no type.
-        linked.shapes = shapes(&linked.steps).unwrap_or_default();
-        (linked, answers)
+        match shapes(&linked.steps) {
+            Some(shapes) => (Self { shapes, ..linked }, answers),
+            None => (Self::default(), vec![None; answers.len()]),
+        }
     }
 
     fn link(&mut self, program: &Program, seen: &mut BTreeMap<Operation, Step>) -> Step {
-        let mut intern = |string: &String| {
-            let known = self.strings.iter().position(|known| known == string);
-            known.unwrap_or_else(|| {
-                self.strings.push(string.clone());
-                self.strings.len() - 1
-            }) as u32
-        };
-        let strings: Vec<u32> = program.strings.iter().map(&mut intern).collect();
+        let strings: Vec<u32> = program.strings.iter().map(|string| interned(&mut self.strings, string)).collect();
+        let sets: Vec<u32> = program.sets.iter().map(|set| interned(&mut self.sets, set)).collect();
         let mut moved: Vec<Step> = Vec::with_capacity(program.steps.len());
         for step in &program.steps {
             let step = step.moved(
                 |step| moved.get(step as usize).copied().unwrap_or(0),
                 |string| strings.get(string as usize).copied().unwrap_or(0),
+                |set| sets.get(set as usize).copied().unwrap_or(0),
             );
             let at = *seen.entry(step).or_insert_with(|| {
                 self.steps.push(step);
@@ -116,7 +114,8 @@ impl Linked {
 pub fn answer(program: &Program, moment: &Moment<'_>) -> Option<Value> {
     let shapes = shapes(&program.steps)?;
     let last = *shapes.last().filter(|last| last.uniform)?;
-    let linked = Linked { steps: program.steps.clone(), shapes, strings: program.strings.clone() };
+    let linked =
+        Linked { steps: program.steps.clone(), shapes, strings: program.strings.clone(), sets: program.sets.clone() };
     let mut machine = Machine::new(&linked, moment);
     machine.run(true, &[]);
     let at = linked.len() - 1;
@@ -220,9 +219,13 @@ impl<'a> Machine<'a> {
                 self.zip(at, a, a, |_, x, _| x);
             }
             O::Equal(a, b) => self.compare(at, a, b, |order| order == Some(Ordering::Equal)),
-            O::Less(a, b) => self.compare(at, a, b, |order| order == Some(Ordering::Less)),
+            O::Less(a, b) => {
+                self.compare(at, a, b, |order| order == Some(Ordering::Less));
+                self.unordered(at, a, b);
+            }
             O::AtMost(a, b) => {
                 self.compare(at, a, b, |order| matches!(order, Some(Ordering::Less | Ordering::Equal)));
+                self.unordered(at, a, b);
             }
             O::Add(a, b) => match self.linked.shapes[at].kind {
                 Type::Int => self.checked(at, a, b, i64::checked_add),
@@ -260,6 +263,12 @@ impl<'a> Machine<'a> {
                 }
                 self.lanes[at] = if uniform { [sizes[0]; LANES] } else { sizes };
                 self.truths[at].errs = self.truth(a).errs;
+            }
+            O::Among(a, set) => {
+                let errs = self.truth(a).errs;
+                let set = self.linked.sets.get(set as usize).map_or(&[][..], |set| set);
+                let holds = self.mask(a, a, |x, _| set.binary_search(&x).is_ok());
+                self.truths[at] = Truth { holds: holds & !errs, errs };
             }
             O::StartsWith(a, b) => self.strings(at, a, b, candidates.len(), |x, y| x.starts_with(y)),
             O::EndsWith(a, b) => self.strings(at, a, b, candidates.len(), |x, y| x.ends_with(y)),
@@ -322,6 +331,18 @@ impl<'a> Machine<'a> {
         self.truths[at] = Truth { holds: holds & !errs, errs };
     }
 
+    /// What is no number has no order: an error, as in other interpreters of CEL.
+    fn unordered(&mut self, at: usize, a: Step, b: Step) {
+        for step in [a, b] {
+            if self.kind(step) != Type::Double {
+                continue;
+            }
+            let nan = self.mask(step, step, |x, _| f64::from_bits(x).is_nan());
+            let truth = self.truths[at];
+            self.truths[at] = Truth { holds: truth.holds & !nan, errs: truth.errs | nan };
+        }
+    }
+
     /// Equal strings are one string.
     fn order(&self, a: u64, b: u64) -> Ordering {
         if a == b { Ordering::Equal } else { self.string(a).cmp(self.string(b)) }
@@ -369,7 +390,7 @@ impl<'a> Machine<'a> {
         let once = match VARIABLES[usize::from(variable)].read {
             Read::Moment(value) => value(moment),
             Read::Text(value) => value(moment).map(|text| self.intern(text)),
-            Read::Pair(value) => return self.fill(at, candidates, |pair| value(pair)),
+            Read::Pair(value) => return self.fill(at, candidates, value),
             // Lists are read by item.
             Read::Moments(_) | Read::Pairs(_) => None,
         };
@@ -419,24 +440,22 @@ impl Truth {
     }
 }
 
+/// Where something stands in a list, after adding it if it does not.
+pub(super) fn interned<T: Clone + PartialEq>(list: &mut Vec<T>, item: &T) -> u32 {
+    let known = list.iter().position(|known| known == item);
+    known.unwrap_or_else(|| {
+        list.push(item.clone());
+        list.len() - 1
+    }) as u32
+}
+
 fn splat(value: bool) -> u64 {
     if value { u64::MAX } else { 0 }
 }
 
-/// Compares an int with a double as the numbers they are; `None` for no number.
+/// An int is compared with a double as the double next to it, as the conformance suite wants; `None` for no number.
 fn order(int: i64, double: f64) -> Option<Ordering> {
-    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
-    if double.is_nan() {
-        return None;
-    }
-    if double >= BEYOND {
-        return Some(Ordering::Less);
-    }
-    if double < -BEYOND {
-        return Some(Ordering::Greater);
-    }
-    let cut = libm::trunc(double);
-    Some(int.cmp(&(cut as i64)).then(0.0_f64.partial_cmp(&(double - cut))?))
+    (int as f64).partial_cmp(&double)
 }
 
 /// A double without what comes after the point, where 64 bits hold it.

@@ -93,6 +93,7 @@ impl Rules {
     /// is never in force.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
+        let origin = |id: &String| policy.origin(&["rules.", id].concat()).or_else(|| policy.origin("rules"));
         let heads = policy.rules.iter().map(|(id, rule)| {
             let instant = |text: &Option<String>| text.as_deref().map(|text| time::parse(text).unwrap_or(i64::MAX));
             let boosts = matches!(rule.then, Action::Boost | Action::Bury);
@@ -107,7 +108,7 @@ impl Rules {
                 sponsored: rule.sponsored,
                 from,
                 until: rule.until.as_deref().map(|text| time::parse(text).unwrap_or(i64::MIN)),
-                layer: policy.origin(&["rules.", id].concat()).map(ToString::to_string).unwrap_or_default(),
+                layer: origin(id).map(ToString::to_string).unwrap_or_default(),
             }
         });
         let (linked, answers) = Linked::new(policy.rules.values().map(|rule| rule.program.as_ref()));

@@ -5,9 +5,10 @@
 //!
 //! | section | entry |
 //! |---|---|
-//! | header | 14 bytes: magic, version, checksum, u16 strings, u16 steps |
+//! | header | 16 bytes: magic, version, checksum, u16 strings, u16 sets, u16 steps |
 //! | strings | u16 length, UTF-8 |
-//! | steps | u8 operation, then its operands: u16 steps or strings, u32 variables (CRC-32 of the name), u8 items, 8 bytes of a number |
+//! | sets | u16 length, 8 bytes a number, ascending |
+//! | steps | u8 operation, then its operands: u16 steps, strings or sets, u32 variables (CRC-32 of the name), u8 items, 8 bytes of a number |
 //!
 //! Decoding checks every step's operands and types, so that evaluating a program that was read cannot fail.
 
@@ -28,6 +29,10 @@ pub const MAX_STEPS: usize = 2048;
 pub const MAX_STRINGS: usize = 1024;
 /// Bytes of one string.
 pub const MAX_STRING: usize = 1024;
+/// Sets of one program.
+pub const MAX_SETS: usize = 64;
+/// Numbers of one set.
+pub const MAX_SET: usize = 1000;
 /// Bytes of one program; checked before anything is read or allocated.
 pub const MAX_BYTES: usize = 64 << 10;
 
@@ -75,6 +80,8 @@ pub enum Operation {
     Less(Step, Step),
     /// Of two strings, bools or numbers.
     AtMost(Step, Step),
+    /// Whether an int or a word is one of a set of the program.
+    Among(Step, u32),
     /// Two ints, two doubles, or two strings that are the same for all candidates; as the rest of arithmetic, an error on overflow.
     Add(Step, Step),
     /// Two ints or two doubles.
@@ -116,6 +123,8 @@ pub struct Shape {
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Program {
     pub(super) strings: Vec<String>,
+    /// Each ascending, by the bits of the numbers.
+    pub(super) sets: Vec<Vec<u64>>,
     pub(super) steps: Vec<Operation>,
 }
 
@@ -127,7 +136,9 @@ impl Operation {
         match self {
             O::Bool(_) | O::Int(_) | O::Double(_) | O::Text(_) | O::Word(..) => [None; 3],
             O::Read(_) | O::Known(_) | O::Item(..) | O::Present(..) => [None; 3],
-            O::Not(a) | O::Negate(a) | O::ToInt(a) | O::ToDouble(a) | O::Size(a) => [Some(a), None, None],
+            O::Not(a) | O::Negate(a) | O::ToInt(a) | O::ToDouble(a) | O::Size(a) | O::Among(a, _) => {
+                [Some(a), None, None]
+            }
             O::If(a, b, c) => [Some(a), Some(b), Some(c)],
             O::And(a, b) | O::Or(a, b) | O::Guard(a, b) | O::Equal(a, b) | O::Less(a, b) | O::AtMost(a, b) => {
                 [Some(a), Some(b), None]
@@ -139,12 +150,18 @@ impl Operation {
         }
     }
 
-    /// The same with other steps and another string.
+    /// The same with other steps, and another string or set.
     #[must_use]
-    pub(super) fn moved(self, step: impl Fn(Step) -> Step, string: impl Fn(u32) -> u32) -> Self {
+    pub(super) fn moved(
+        self,
+        step: impl Fn(Step) -> Step,
+        string: impl FnOnce(u32) -> u32,
+        set: impl FnOnce(u32) -> u32,
+    ) -> Self {
         use Operation as O;
         match self {
             O::Text(i) => O::Text(string(i)),
+            O::Among(a, i) => O::Among(step(a), set(i)),
             O::Bool(_) | O::Int(_) | O::Double(_) | O::Word(..) => self,
             O::Read(_) | O::Known(_) | O::Item(..) | O::Present(..) => self,
             O::Not(a) => O::Not(step(a)),
@@ -216,9 +233,12 @@ impl Operation {
                 (a, b) => (a == b).then(|| of(Bool, false))?,
             },
             O::Less(a, b) | O::AtMost(a, b) => match two(a, b)? {
-                (Int | Double, Int | Double) | (Text, Text) | (Bool, Bool) => of(Bool, false),
+                // What is no number has no order.
+                (Double, Int | Double) | (Int, Double) => of(Bool, true),
+                (Int, Int) | (Text, Text) | (Bool, Bool) => of(Bool, false),
                 _ => None,
             },
+            O::Among(a, _) => matches!(at(a)?.kind, Int | Word(_)).then(|| of(Bool, false))?,
             // A string for each candidate would have to be allocated.
             O::Add(a, b) if two(a, b)? == (Text, Text) => uniform.then(|| of(Text, true))?,
             O::Add(a, b) | O::Subtract(a, b) | O::Multiply(a, b) | O::Divide(a, b) => match two(a, b)? {
@@ -271,10 +291,15 @@ impl Program {
         bytes.extend(VERSION.to_le_bytes());
         bytes.extend([0; 4]);
         bytes.extend((self.strings.len() as u16).to_le_bytes());
+        bytes.extend((self.sets.len() as u16).to_le_bytes());
         bytes.extend((self.steps.len() as u16).to_le_bytes());
         for string in &self.strings {
             bytes.extend((string.len() as u16).to_le_bytes());
             bytes.extend(string.as_bytes());
+        }
+        for set in &self.sets {
+            bytes.extend((set.len() as u16).to_le_bytes());
+            set.iter().for_each(|number| bytes.extend(number.to_le_bytes()));
         }
         for step in &self.steps {
             write(*step, &mut bytes);
@@ -294,6 +319,8 @@ impl Program {
         r.checksum()?;
         let n_strings = usize::from(r.u16("the number of strings")?);
         let n_strings = r.limit("strings", n_strings, MAX_STRINGS)?;
+        let n_sets = usize::from(r.u16("the number of sets")?);
+        let n_sets = r.limit("sets", n_sets, MAX_SETS)?;
         let n_steps = usize::from(r.u16("the number of steps")?);
         let n_steps = r.limit("steps", n_steps, MAX_STEPS)?;
         let value = |what, at, found, expected| DecodeError::Value { part: PART, what, at, found, expected };
@@ -305,6 +332,17 @@ impl Program {
             let string = core::str::from_utf8(r.take("a string", length)?);
             strings.push(string.map_err(|_| value("string", i, length as i64, "UTF-8"))?.into());
         }
+        let mut sets: Vec<Vec<u64>> = Vec::with_capacity(n_sets);
+        for i in 0..n_sets {
+            let length = usize::from(r.u16("a set's length")?);
+            let length = r.limit("numbers in a set", length, MAX_SET)?;
+            let (numbers, _) = r.take("a set", length * 8)?.as_chunks();
+            let set: Vec<u64> = numbers.iter().map(|number| u64::from_le_bytes(*number)).collect();
+            if let Some(pair) = set.windows(2).find(|pair| pair[0] >= pair[1]) {
+                return Err(value("number of a set", i, pair[1] as i64, "ascending numbers, each once"));
+            }
+            sets.push(set);
+        }
         let (mut steps, mut known): (Vec<Operation>, Vec<Shape>) = (Vec::with_capacity(n_steps), Vec::new());
         for i in 0..n_steps {
             let code = r.u8("a step")?;
@@ -314,6 +352,11 @@ impl Program {
             {
                 return Err(value("string", i, i64::from(string), "one of the program's strings"));
             }
+            if let Operation::Among(_, set) = step
+                && set as usize >= n_sets
+            {
+                return Err(value("set", i, i64::from(set), "one of the program's sets"));
+            }
             let shape = step.shape(&known);
             known.push(shape.ok_or(value("operation", i, i64::from(code), "operands that fit it"))?);
             steps.push(step);
@@ -322,7 +365,7 @@ impl Program {
         if steps.is_empty() {
             return Err(value("number of steps", 0, 0, "at least 1"));
         }
-        Ok(Self { strings, steps })
+        Ok(Self { strings, sets, steps })
     }
 }
 
@@ -391,6 +434,7 @@ layout! {
     26 StartsWith(a: index, b: index);
     27 EndsWith(a: index, b: index);
     28 Contains(a: index, b: index);
+    29 Among(a: index, set: index);
 }
 
 mod put {
