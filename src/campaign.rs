@@ -1,30 +1,50 @@
-//! A campaign: layers from global to city, merged for the place that was decided.
+//! A campaign: layers from global to neighbourhood, merged for the place that was decided.
 //!
-//! A layer sets a key or leaves it alone; the deeper layer wins, and the merged policy knows for every key which
-//! layer set it. Lists are set whole.
+//! What people write ([`author`]) becomes a [`Layer`] of edits ([`edit`] has the rules of merging); the layers that hold at a place
+//! come in one total order ([`cover`]), and make a [`Policy`] that knows for every leaf which layer and line said it
+//! ([`merge`]). [`Campaign::check`] finds what is wrong between layers. One table names every key: `keys!` below.
 
 use crate::bundle::Kind;
 use crate::id::Hash;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+pub mod schema;
+pub mod edit;
+pub mod cover;
+pub mod author;
+pub mod merge;
+mod check;
 mod policy;
 
+pub use author::{Problem, Severity};
+pub use cover::{Chain, Covers, LayerId, Level, Whereabouts};
+pub use edit::{Edit, Mark};
 pub use policy::{
     Action, Arm, Boost, ById, Consent, Explore, Fallback, Named, Pin, PlacePolicy, Range, Ranker, Rule, UnknownHours,
 };
+use schema::{Field, Follows, Form};
 
 /// The path of the layer that covers everything.
 pub const GLOBAL: &str = "global";
+/// Where the paths of the tree below all campaigns begin.
+pub const DEFAULTS: &str = "defaults/";
+/// Where the paths of arms' layers begin.
+pub const ARMS: &str = "arms/";
 /// Slots of one message.
 pub const MAX_SLOTS: usize = 24;
 /// Entries of one list of a layer.
 pub const MAX_LIST: usize = 1000;
-/// Layers of one campaign.
+/// Cells that one layer covers.
+pub const MAX_CELLS: usize = 20_000;
+/// Layers of one campaign, its defaults counted apart.
 pub const MAX_LAYERS: usize = 10_000;
 
 /// Who said something: a layer and the line of its file.
@@ -44,20 +64,58 @@ impl core::fmt::Display for Origin {
     }
 }
 
-macro_rules! layers {
-    ($($(#[$doc:meta])* $key:ident: $type:ty = $default:expr;)*) => {
-        /// One level of a campaign's configuration; a key that is absent is left to the layer above.
-        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-        #[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
-        #[serde(deny_unknown_fields)]
-        pub struct Layer {
-            $($(#[$doc])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $key: Option<$type>,)*
-        }
+impl From<&Mark> for Origin {
+    fn from(mark: &Mark) -> Self {
+        Self { layer: mark.layer.to_string(), line: mark.line }
+    }
+}
 
+/// One level of a campaign's configuration: where it holds, and what it changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// `global`, `fi/helsinki`, `arms/ID`; below all campaigns, `defaults/fi`.
+    pub path: Arc<str>,
+    /// Its place in the total order.
+    pub level: Level,
+    /// What it covers; without any, its path.
+    pub covers: Option<Covers>,
+    /// The higher comes later among layers of one level.
+    pub priority: i32,
+    /// Keys and leaves that no later layer may change.
+    pub lock: Vec<(String, Mark)>,
+    /// Numbers that no later layer may leave.
+    pub bounds: Vec<Bound>,
+    /// As its author counts.
+    pub version: Option<String>,
+    /// Who wrote it.
+    pub author: Option<String>,
+    /// Why it was changed last.
+    pub reason: Option<String>,
+    /// What it changes: a map.
+    pub body: Edit,
+    /// Lists that were written plainly, and so may not take away silently what they inherit.
+    pub plain: BTreeSet<String>,
+}
+
+/// How far later layers may go with a number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bound {
+    /// The leaf; `boosts.*.factor` is that of every boost.
+    pub key: String,
+    /// At least.
+    pub min: Option<f64>,
+    /// At most.
+    pub max: Option<f64>,
+    /// Who said it.
+    pub mark: Mark,
+}
+
+macro_rules! keys {
+    ($($(#[doc = $doc:literal])* $key:ident: $type:ty = $default:expr, $form:expr, $follows:ident;)*) => {
         /// The merged configuration of one decision.
         #[derive(Debug, Clone, PartialEq)]
         pub struct Policy {
-            $($(#[$doc])* pub $key: $type,)*
+            $($(#[doc = $doc])* pub $key: $type,)*
             /// Who said each leaf, by its path: `slots`, `rules.no-alcohol.when`, `exclude[chain:burger]`. A leaf that nobody said has
             /// its default.
             pub provenance: BTreeMap<String, Origin>,
@@ -69,203 +127,350 @@ macro_rules! layers {
             }
         }
 
-        impl Policy {
-            /// Who said a key, or the nearest thing above it: of `rules.a`, whoever spoke last of the rule or of its parts.
-            #[must_use]
-            pub fn origin(&self, path: &str) -> Option<&Origin> {
-                self.provenance.get(path).or_else(|| {
-                    let parts = self.provenance.iter();
-                    let mut parts = parts.filter(|(leaf, _)| leaf.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '['])));
-                    parts.next_back().map(|(_, origin)| origin)
-                })
-            }
+        /// Every key of a layer.
+        pub const KEYS: &[Field] =
+            &[$(Field { name: stringify!($key), about: concat!($($doc),*), form: $form, follows: Follows::$follows }),*];
 
-            /// Lets a layer override what is above it.
-            fn apply(&mut self, path: &str, layer: &Layer) {
-                $(if let Some(value) = &layer.$key {
-                    self.$key = value.clone();
-                    self.provenance.insert(stringify!($key).to_string(), Origin { layer: path.to_string(), line: 0 });
+        impl Policy {
+            /// What the merged edits make of the defaults.
+            fn fill(&mut self, merged: &edit::MapEdit) {
+                $(if let Some(edit) = merged.children.get(stringify!($key)) {
+                    merge::Fill::fill(&mut self.$key, edit, stringify!($key), &mut self.provenance);
                 })*
             }
+
+            /// A number by its path, `explore.share`.
+            fn number(&self, path: &str) -> Option<f64> {
+                let (key, rest) = path.split_once('.').unwrap_or((path, ""));
+                match key {
+                    $(stringify!($key) => merge::Fill::number(&self.$key, rest),)*
+                    _ => None,
+                }
+            }
+        }
+
+        /// A layer as a person writes it in JSON, for those who read its TypeScript declaration. Lists take `set`, `append`,
+        /// `prepend` and `remove` instead, things may be a list of objects with an `id`, and null unsets.
+        #[cfg(feature = "types")]
+        #[derive(ts_rs::TS)]
+        #[ts(rename = "Layer", optional_fields)]
+        #[allow(dead_code)]
+        pub struct LayerForm {
+            $($(#[doc = $doc])* $key: Option<$type>,)*
         }
     };
 }
 
-layers! {
+keys! {
     /// The message's headline.
-    title: String = String::new();
+    title: String = String::new(), Form::Text, Place;
     /// How many merchants the message shows, 1 to 24.
-    slots: u8 = 4;
+    slots: u8 = 4, Form::Whole(1, 24), Place;
     /// Which kinds of merchant it may show.
-    kinds: Vec<Kind> = Vec::from([Kind::Restaurant]);
+    kinds: Vec<Kind> = Vec::from([Kind::Restaurant]), Form::Words(&["restaurant", "grocery", "retail"]), Place;
     /// How far a merchant delivers that tells no radius of its own, kilometres.
-    radius_km: f64 = 3.0;
+    radius_km: f64 = 3.0, Form::Above0(100.0), Place;
     /// How many candidates the ranker sees.
-    first_pass: u16 = 200;
+    first_pass: u16 = 200, Form::Whole(1, 65_535), Place;
     /// Outlets of one chain in a message.
-    chain_cap: u8 = 1;
+    chain_cap: u8 = 1, Form::Whole(0, 24), Place;
     /// Merchants of one cuisine cluster in a message; given up before a slot stays empty.
-    cuisine_cap: u8 = 2;
+    cuisine_cap: u8 = 2, Form::Whole(0, 24), Place;
     /// Whether merchants beyond the country's border are shown.
-    across_border: bool = false;
+    across_border: bool = false, Form::Flag, Place;
     /// What to do with a merchant whose hours nobody knows.
-    unknown_hours: UnknownHours = UnknownHours::Drop;
+    unknown_hours: UnknownHours = UnknownHours::Drop, Form::Word(&["drop", "keep"]), Place;
     /// How the place is decided; follows the reader's market, since it comes before the place.
-    place: PlacePolicy = PlacePolicy::Fused;
+    place: PlacePolicy = PlacePolicy::Fused, Form::Word(&["fused", "predicted", "last_event", "freshest"]), Market;
     /// Merchants whose odds are multiplied.
-    boosts: ById<Boost> = ById::new();
+    boosts: ById<Boost> = ById::new(), Form::Things { fields: schema::BOOST, by_merchant: true }, Place;
     /// `merchant_id`s, or `chain:` and a `chain_id`, that are never shown.
-    exclude: Vec<String> = Vec::new();
+    exclude: Vec<String> = Vec::new(), Form::Texts, Place;
     /// Fixed slots.
-    pins: ById<Pin> = ById::new();
+    pins: ById<Pin> = ById::new(), Form::Things { fields: schema::PIN, by_merchant: true }, Place;
     /// Conditions over merchant, reader, place and time, and what follows from them.
-    rules: ById<Rule> = ById::new();
+    rules: ById<Rule> = ById::new(), Form::Things { fields: schema::RULE, by_merchant: false }, Place;
     /// Merchants of one price band in a message; given up before a slot stays empty.
-    price_cap: u8 = 24;
+    price_cap: u8 = 24, Form::Whole(0, 24), Place;
     /// Merchants of one pool in a message, by pool.
-    pool_caps: BTreeMap<String, u8> = BTreeMap::new();
+    pool_caps: BTreeMap<String, u8> = BTreeMap::new(), Form::Table(0, 24), Place;
     /// Which pool each slot asks first, over and over: `[reorder, relevant, relevant]`; empty asks none.
-    pattern: Vec<String> = Vec::new();
+    pattern: Vec<String> = Vec::new(), Form::Sequence, Place;
     /// Pools by ratio, `{relevant: 3, offer: 1}`: a pattern spread evenly. Not together with `pattern`.
-    weave: BTreeMap<String, u8> = BTreeMap::new();
+    weave: BTreeMap<String, u8> = BTreeMap::new(), Form::Table(0, 24), Place;
     /// Slots that take one pool alone.
-    ranges: ById<Range> = ById::new();
+    ranges: ById<Range> = ById::new(), Form::Things { fields: schema::RANGE, by_merchant: false }, Place;
     /// Least share of slots, of those filled, that nobody paid for, 0 to 1.
-    organic_share: f64 = 0.0;
+    organic_share: f64 = 0.0, Form::Real(0.0, 1.0), Place;
     /// Merchants shown in this many of the reader's last messages stand back.
-    no_repeat: u8 = 0;
+    no_repeat: u8 = 0, Form::Whole(0, 255), Place;
     /// From 0, the score alone, to 1: how much a merchant of a cluster already shown stands back.
-    diversity: f64 = 0.0;
+    diversity: f64 = 0.0, Form::Real(0.0, 1.0), Place;
     /// How much a message tries out.
-    explore: Explore = Explore { share: 0.0, among: 10 };
+    explore: Explore = Explore { share: 0.0, among: 10 }, Form::Record(schema::EXPLORE), Place;
     /// From 0, the reader's raw tastes alone, to 1: how far tastes are smoothed over similar cuisines.
-    smoothing: f64 = 1.0;
+    smoothing: f64 = 1.0, Form::Real(0.0, 1.0), Place;
     /// Who judges.
-    ranker: Ranker = Ranker::Model;
+    ranker: Ranker = Ranker::Model, Form::Word(&["model", "prior"]), Place;
     /// Sides of an experiment.
-    arms: ById<Arm> = ById::new();
+    arms: ById<Arm> = ById::new(), Form::Things { fields: schema::ARM, by_merchant: false }, Place;
     /// `merchant_id`s, `chain:` and a `chain_id`, or `cuisine:` and a label, that need `age_allow`.
-    age_restricted: Vec<String> = Vec::new();
+    age_restricted: Vec<String> = Vec::new(), Form::Texts, Place;
     /// Which of them this market's law lets a message show; follows the reader's market.
-    age_allow: Vec<String> = Vec::new();
+    age_allow: Vec<String> = Vec::new(), Form::Texts, Market;
     /// BCP 47; follows the reader's market.
-    language: String = String::new();
+    language: String = String::new(), Form::Text, Market;
     /// What the law wants said below; follows the reader's market.
-    legal: String = String::new();
+    legal: String = String::new(), Form::Text, Market;
     /// Whether tailoring needs the reader's consent; follows the reader's market.
-    consent: Consent = Consent::NotRequired;
+    consent: Consent = Consent::NotRequired, Form::Word(&["not_required", "required"]), Market;
     /// What a slot shows when no merchant is left.
-    fallback: Fallback = Fallback { text: "See what is open near you".to_string(), url: String::new() };
+    fallback: Fallback = Fallback { text: "See what is open near you".to_string(), url: String::new() }, Form::Record(schema::FALLBACK), Place;
 }
 
-/// Why a campaign cannot be used.
+impl Policy {
+    /// Who said a key, or the nearest thing below it: of `rules.a`, whoever said the last of its parts.
+    #[must_use]
+    pub fn origin(&self, path: &str) -> Option<&Origin> {
+        self.provenance.get(path).or_else(|| {
+            let parts = self.provenance.iter();
+            let mut parts =
+                parts.filter(|(leaf, _)| leaf.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '['])));
+            parts.next_back().map(|(_, origin)| origin)
+        })
+    }
+}
+
+/// Why a published campaign cannot be used.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum CampaignError {
     /// Not JSON, or not a campaign.
     #[error("campaign: {0}")]
     Json(String),
-    /// A value that cannot be.
-    #[error("campaign {campaign}, layer {layer}, {key}: found {found}, expected {expected}")]
-    Value {
+    /// Layers that cannot be.
+    #[error("campaign {campaign}, layer {}", in_words(problems))]
+    Layers {
         /// Its id.
         campaign: String,
-        /// The layer's path.
-        layer: String,
-        /// The key.
-        key: &'static str,
-        /// What stands there.
-        found: String,
-        /// What may stand there.
-        expected: &'static str,
+        /// Everything that is wrong.
+        problems: Vec<Problem>,
     },
 }
 
+/// Problems of one answer; a person reads the first few.
+fn in_words(problems: &[Problem]) -> String {
+    let first = problems.first().map(ToString::to_string).unwrap_or_default();
+    match problems.len() {
+        0 | 1 => first,
+        n => format!("{first} (and {} more)", n - 1),
+    }
+}
+
 /// One message programme.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Campaign {
     /// Its name.
     pub id: String,
-    /// By path: `global`, `fi`, `fi/helsinki`.
-    pub layers: BTreeMap<String, Layer>,
     /// Of the published bytes.
-    #[serde(skip)]
     pub hash: Hash,
+    layers: BTreeMap<String, Layer>,
+    defaults: BTreeMap<String, Layer>,
+    index: cover::Index,
+    arms: Vec<(String, Arm)>,
 }
 
 impl Default for Campaign {
     fn default() -> Self {
-        Self { id: "default".into(), layers: BTreeMap::new(), hash: Hash::default() }
+        Self::indexed("default".into(), BTreeMap::new(), BTreeMap::new(), Hash::default())
+    }
+}
+
+impl Serialize for Campaign {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        if !self.defaults.is_empty() {
+            map.serialize_entry("defaults", &self.defaults)?;
+        }
+        map.serialize_entry("layers", &self.layers)?;
+        map.end()
+    }
+}
+
+/// A published campaign while it is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Published {
+    id: String,
+    layers: Tree<false>,
+    #[serde(default)]
+    defaults: Tree<true>,
+}
+
+/// Layers by path; each becomes a layer before the next one is read, and there are never more than [`MAX_LAYERS`].
+#[derive(Default)]
+struct Tree<const DEFAULT: bool> {
+    layers: BTreeMap<String, Layer>,
+    problems: Vec<Problem>,
+}
+
+impl<'de, const DEFAULT: bool> Deserialize<'de> for Tree<DEFAULT> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Layers<const DEFAULT: bool>;
+
+        impl<'de, const DEFAULT: bool> serde::de::Visitor<'de> for Layers<DEFAULT> {
+            type Value = Tree<DEFAULT>;
+
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "at most {MAX_LAYERS} layers by path, each once")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut tree = Tree::default();
+                while let Some((path, node)) = map.next_entry::<String, author::Node>()? {
+                    if tree.layers.len() == MAX_LAYERS || tree.layers.contains_key(&path) {
+                        return Err(serde::de::Error::invalid_length(tree.layers.len() + 1, &self));
+                    }
+                    let name = if DEFAULT { format!("{DEFAULTS}{path}") } else { path.clone() };
+                    let (layer, problems) = author::read(&name, &node);
+                    // Who sends nonsense gets the beginning of it back.
+                    tree.problems.extend(problems.into_iter().take(MAX_LIST.saturating_sub(tree.problems.len())));
+                    tree.layers.insert(path, layer);
+                }
+                Ok(tree)
+            }
+        }
+
+        deserializer.deserialize_map(Layers::<DEFAULT>)
     }
 }
 
 impl Campaign {
-    /// Reads a published campaign.
+    /// Reads a published campaign: each layer must be right by itself.
+    ///
+    /// What is wrong between layers, [`Campaign::check`] tells: a campaign that was published must keep answering when a layer
+    /// above it changes, so that a lock or a bound simply holds here.
     ///
     /// # Errors
-    /// Names the layer and the key, what was found and what was expected.
+    /// Names the layers and the keys, what was found and what was expected.
     pub fn parse(json: &[u8]) -> Result<Self, CampaignError> {
-        let mut campaign: Self =
-            serde_json::from_slice(json).map_err(|error| CampaignError::Json(error.to_string()))?;
-        campaign.hash = Hash::of(json);
-        campaign.check()?;
-        Ok(campaign)
+        let read: Published = serde_json::from_slice(json).map_err(|error| CampaignError::Json(error.to_string()))?;
+        let mut problems = read.defaults.problems;
+        problems.extend(read.layers.problems);
+        if problems.is_empty() {
+            Ok(Self::indexed(read.id, read.layers.layers, read.defaults.layers, Hash::of(json)))
+        } else {
+            Err(CampaignError::Layers { campaign: read.id, problems })
+        }
     }
 
-    /// A campaign from its layers, as [`Campaign::parse`] would give it.
-    ///
-    /// # Errors
-    /// As [`Campaign::parse`].
-    pub fn new(id: &str, layers: BTreeMap<String, Layer>) -> Result<Self, CampaignError> {
-        let campaign = Self { id: id.into(), layers, hash: Hash::default() };
-        let json = serde_json::to_vec(&campaign).map_err(|error| CampaignError::Json(error.to_string()))?;
-        Self::parse(&json)
+    /// A campaign of layers that were read; those whose path begins with `defaults/` go below. Its hash is that of its own
+    /// published bytes.
+    #[must_use]
+    pub fn new(id: &str, layers: impl IntoIterator<Item = Layer>) -> Self {
+        let (defaults, layers): (Vec<Layer>, Vec<Layer>) = layers.into_iter().partition(Layer::is_default);
+        let by_path =
+            |layers: Vec<Layer>| layers.into_iter().map(|layer| (layer.own_path().to_string(), layer)).collect();
+        let mut campaign = Self::indexed(id.into(), by_path(layers), by_path(defaults), Hash::default());
+        campaign.hash = Hash::of(campaign.to_json().as_bytes());
+        campaign
     }
 
-    /// Merges the layers along a path, `fi/helsinki`: global, then `fi`, then `fi/helsinki`.
+    fn indexed(id: String, layers: BTreeMap<String, Layer>, defaults: BTreeMap<String, Layer>, hash: Hash) -> Self {
+        let mut campaign = Self { id, hash, layers, defaults, index: cover::Index::default(), arms: Vec::new() };
+        campaign.index = cover::Index::new(&campaign);
+        campaign.arms = campaign.policy(GLOBAL).arms.into_iter().collect();
+        campaign
+    }
+
+    /// The document to publish.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Every key is a string and every number finite, so this cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Its own layers by path: `global`, `fi`, `fi/helsinki`.
+    #[must_use]
+    pub fn layers(&self) -> &BTreeMap<String, Layer> {
+        &self.layers
+    }
+
+    /// The layers below all campaigns, by their path in that tree.
+    #[must_use]
+    pub fn defaults(&self) -> &BTreeMap<String, Layer> {
+        &self.defaults
+    }
+
+    /// A layer by its path, `fi/helsinki` or `defaults/fi`, as an [`Origin`] names it.
+    #[must_use]
+    pub fn layer(&self, path: &str) -> Option<&Layer> {
+        match path.strip_prefix(DEFAULTS) {
+            Some(path) => self.defaults.get(path),
+            None => self.layers.get(path),
+        }
+    }
+
+    /// A layer by its position in the total order.
+    #[must_use]
+    pub fn layer_at(&self, id: LayerId) -> Option<&Layer> {
+        let (own, path) = self.index.order.get(id as usize)?;
+        if *own { self.layers.get(path) } else { self.defaults.get(path) }
+    }
+
+    /// The layers that hold at a place.
+    #[must_use]
+    pub fn chain(&self, at: &Whereabouts<'_>) -> Chain {
+        self.index.chain(at)
+    }
+
+    /// Merges the layers of a chain of this campaign.
+    #[must_use]
+    pub fn merged(&self, chain: &Chain) -> Policy {
+        merge::policy(self, chain)
+    }
+
+    /// The merged configuration of a place.
+    #[must_use]
+    pub fn policy_at(&self, at: &Whereabouts<'_>) -> Policy {
+        self.merged(&self.chain(at))
+    }
+
+    /// The merged configuration of whoever is at home in a place of this path, without its cells.
     #[must_use]
     pub fn policy(&self, path: &str) -> Policy {
-        let mut policy = Policy::default();
-        let prefixes = path.match_indices('/').map(|(i, _)| &path[..i]).chain([path]);
-        for path in [GLOBAL].into_iter().chain(prefixes) {
-            if let Some(layer) = self.layers.get(path) {
-                policy.apply(path, layer);
-            }
-        }
-        policy
+        self.merged(&self.index.at_path(path, &[], None))
     }
 
-    fn check(&self) -> Result<(), CampaignError> {
-        let fail = |layer: &str, key, found: String, expected| {
-            Err(CampaignError::Value { campaign: self.id.clone(), layer: layer.into(), key, found, expected })
-        };
-        if self.layers.len() > MAX_LAYERS {
-            return fail(GLOBAL, "layers", self.layers.len().to_string(), "at most 10000 layers");
+    /// Which side of the experiment a reader is on: a bucket of SHA-256 of campaign and reader, arms in the order of their ids.
+    ///
+    /// Nobody known (0) and whoever the arms leave has none: the control.
+    #[must_use]
+    pub fn arm(&self, reader: u64) -> Option<&str> {
+        if reader == 0 || self.arms.is_empty() {
+            return None;
         }
-        for (path, layer) in &self.layers {
-            if let Some(slots) = layer.slots.filter(|slots| *slots == 0 || usize::from(*slots) > MAX_SLOTS) {
-                return fail(path, "slots", slots.to_string(), "1 to 24");
-            }
-            if let Some(radius) = layer.radius_km.filter(|radius| !(*radius > 0.0 && *radius <= 100.0)) {
-                return fail(path, "radius_km", radius.to_string(), "above 0 and at most 100 km");
-            }
-            if layer.first_pass == Some(0) {
-                return fail(path, "first_pass", "0".into(), "at least 1");
-            }
-            let boosts = layer.boosts.iter().flatten();
-            if let Some((_, boost)) = boosts.clone().find(|(_, b)| !(b.factor >= 0.01 && b.factor <= 100.0)) {
-                return fail(path, "boosts", format!("{} for {}", boost.factor, boost.merchant), "0.01 to 100");
-            }
-            let pins = layer.pins.iter().flatten();
-            if let Some((_, pin)) = pins.clone().find(|(_, pin)| usize::from(pin.slot) >= MAX_SLOTS) {
-                return fail(path, "pins", pin.slot.to_string(), "a slot from 0 to 23");
-            }
-            let longest = boosts.count().max(pins.count()).max(layer.exclude.as_ref().map_or(0, Vec::len));
-            if longest > MAX_LIST {
-                return fail(path, "boosts, pins or exclude", longest.to_string(), "at most 1000 entries");
-            }
-        }
-        Ok(())
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(self.id.as_bytes())
+            .chain_update([0])
+            .chain_update(reader.to_le_bytes())
+            .finalize()
+            .into();
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest[..8]);
+        // The 53 bits that a double holds, as a number from 0 to 1, without 1.
+        let bucket = (u64::from_le_bytes(first) >> 11) as f64 / (1_u64 << 53) as f64;
+        let mut end = 0.0;
+        self.arms.iter().find_map(|(id, arm)| {
+            end += arm.share;
+            (bucket < end).then_some(id.as_str())
+        })
+    }
+
+    /// Whether the readers of an arm are sent nothing.
+    #[must_use]
+    pub fn is_holdout(&self, arm: Option<&str>) -> bool {
+        self.arms.iter().any(|(id, side)| Some(id.as_str()) == arm && side.holdout)
     }
 }
 
@@ -277,7 +482,7 @@ mod tests {
         let json = br#"{"id": "lunch", "layers": {
             "global": {"slots": 6, "title": "Lunch"},
             "fi": {"title": "Lounas", "exclude": ["a"]},
-            "fi/helsinki": {"exclude": []}}}"#;
+            "fi/helsinki": {"exclude": {"set": []}}}}"#;
         Campaign::parse(json).unwrap()
     }
 
@@ -295,17 +500,23 @@ mod tests {
     #[test]
     fn a_campaign_that_cannot_be_is_refused_with_layer_and_key() {
         for (layer, message) in [
-            (r#"{"slots": 0}"#, "campaign c, layer fi, slots: found 0, expected 1 to 24"),
-            (r#"{"radius_km": -1}"#, "campaign c, layer fi, radius_km: found -1, expected above 0 and at most 100 km"),
+            (r#"{"slots": 0}"#, "campaign c, layer fi: slots: found 0, expected a whole number from 1 to 24"),
+            (r#"{"radius_km": -1}"#, "campaign c, layer fi: radius_km: found -1, expected above 0 and at most 100"),
             (
                 r#"{"boosts": {"m": {"merchant": "m", "factor": 1e9}}}"#,
-                "campaign c, layer fi, boosts: found 1000000000 for m, expected 0.01 to 100",
+                "campaign c, layer fi: boosts.m.factor: found 1000000000, expected 0.01 to 100",
             ),
-            (r#"{"slotz": 1}"#, "campaign: unknown field `slotz`"),
+            (r#"{"slotz": 1}"#, "campaign c, layer fi: slotz: no key is called so; did you mean slots?"),
         ] {
             let json = format!(r#"{{"id": "c", "layers": {{"fi": {layer}}}}}"#);
             let error = Campaign::parse(json.as_bytes()).unwrap_err().to_string();
-            assert!(error.starts_with(message), "{error}");
+            assert_eq!(error, message);
         }
+    }
+
+    #[test]
+    fn what_is_published_is_read_back_the_same() {
+        let again = Campaign::parse(campaign().to_json().as_bytes()).unwrap();
+        assert_eq!((again.layers, again.index), (campaign().layers, campaign().index));
     }
 }

@@ -1,7 +1,6 @@
 //! The whole answer.
 
 use crate::blend::{Placement, Score};
-use crate::bundle::Bundle;
 use crate::campaign::Policy;
 use crate::feature::Rows;
 use crate::geo::Cell;
@@ -37,6 +36,10 @@ pub struct Decision {
     pub model_error: Option<ModelError>,
     /// The merged configuration.
     pub policy: Policy,
+    /// The reader's side of the campaign's experiment; `None` is the control.
+    pub arm: Option<String>,
+    /// A reader who should have been sent nothing.
+    pub holdout: bool,
     /// What made it.
     pub hashes: Hashes,
 }
@@ -60,12 +63,6 @@ pub struct Hashes {
     /// Of the merged configuration.
     #[cfg_attr(feature = "types", ts(type = "string"))]
     pub policy: Hash,
-}
-
-/// The path whose layers hold: the decided area's, or the reader's market while the place is unknown.
-#[must_use]
-pub fn layer_path<'a>(area: Option<&'a Bundle>, market: &'a str) -> &'a str {
-    area.map_or(market, Bundle::layer)
 }
 
 impl Policy {

@@ -39,7 +39,8 @@ pub use id::{ChainId, Hash, MerchantId};
 pub use profile::Profile;
 pub use score::Scorer;
 
-use decision::{Hashes, layer_path};
+use campaign::Whereabouts;
+use decision::Hashes;
 
 /// Chooses a merchant for every slot of the campaign.
 ///
@@ -56,7 +57,8 @@ pub fn rerank(
     let place = locate::locate(profile, context, campaign.policy(&profile.market).place);
     let area = place.cell().and_then(|cell| areas.get(cell));
     let bundle = area.as_ref().map(|area| area.bundle);
-    let policy = campaign.policy(layer_path(bundle, &profile.market));
+    let arm = campaign.arm(profile.reader);
+    let policy = campaign.policy_at(&Whereabouts { market: &profile.market, area: bundle, point: place.point, arm });
     let local = bundle.map_or(time::Local::new(context.at, profile.offset_minutes), |b| b.local(context.at));
 
     let (kept, dropped) = retrieve::retrieve(area.as_ref(), profile, &place, context, &policy);
@@ -87,6 +89,8 @@ pub fn rerank(
         scores,
         model_error,
         policy,
+        arm: arm.map(Into::into),
+        holdout: campaign.is_holdout(arm),
         hashes,
     }
 }

@@ -387,6 +387,13 @@ pub struct Reply {
     /// Which layer set each key of the merged configuration.
     #[cfg_attr(feature = "types", ts(type = "Record<string, string>"))]
     pub layers: BTreeMap<String, String>,
+    /// The reader's side of the campaign's experiment; absent for the control.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arm: Option<String>,
+    /// A reader who should have been sent nothing.
+    #[serde(skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<bool>"))]
+    pub holdout: bool,
     /// What made it.
     pub hashes: Hashes,
     /// On request: every drop with its reason.
@@ -511,6 +518,8 @@ impl Reply {
                 .iter()
                 .map(|(leaf, origin)| (leaf.clone(), origin.layer.clone()))
                 .collect(),
+            arm: decision.arm.clone(),
+            holdout: decision.holdout,
             hashes: decision.hashes.clone(),
             drops,
         }

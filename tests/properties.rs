@@ -6,7 +6,7 @@ use freshrank::bundle::{
     AreaDraft, Audience, Bundle, Card, Display, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule,
     ScheduleDraft,
 };
-use freshrank::campaign::{Boost, Campaign, Layer, Pin, PlacePolicy, UnknownHours};
+use freshrank::campaign::{Campaign, PlacePolicy, author};
 use freshrank::context::{Context, Fix, Grade, LastEvent};
 use freshrank::explain::explain;
 use freshrank::feature::{N_FEATURES, Rows, fingerprint};
@@ -19,7 +19,8 @@ use freshrank::{Areas, ChainId, Decision, Hash, MerchantId, Scorer, rerank};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 const CENTRE: (f64, f64) = (60.1699, 24.9384);
 const NOON: i64 = 1_795_168_800;
@@ -189,27 +190,28 @@ fn context() -> impl Strategy<Value = Context> {
     })
 }
 
-fn layer() -> impl Strategy<Value = Layer> {
+/// A layer as a person writes it.
+fn layer() -> impl Strategy<Value = Value> {
     let lists = (vec((0..60_u8, 0.02..50.0_f32), 0..4), vec(0..60_u8, 0..4), vec((0..8_u8, 0..60_u8), 0..3));
     (1..10_u8, 1..80_u16, 1..3_u8, 0..4_u8, any::<bool>(), lists).prop_map(
         |(slots, first_pass, chains, cuisines, keep, lists)| {
             let name = |i: u8| {
                 if i < 3 { format!("chain:{i}") } else { format!("m{i}") }
             };
-            Layer {
-                slots: Some(slots),
-                radius_km: Some(3.0),
-                first_pass: Some(first_pass),
-                chain_cap: Some(chains),
-                cuisine_cap: Some(cuisines),
-                unknown_hours: keep.then_some(UnknownHours::Keep),
-                boosts: Some(
-                    lists.0.into_iter().map(|(i, factor)| (name(i), Boost::of(&name(i), f64::from(factor)))).collect(),
-                ),
-                exclude: Some(lists.1.into_iter().map(name).collect()),
-                pins: Some(lists.2.into_iter().map(|(slot, i)| (name(i), Pin::at(slot, &name(i)))).collect()),
-                ..Layer::default()
+            let mut document = json!({
+                "slots": slots,
+                "radius_km": 3.0,
+                "first_pass": first_pass,
+                "chain_cap": chains,
+                "cuisine_cap": cuisines,
+                "boosts": lists.0.iter().map(|(i, factor)| (name(*i), json!({ "factor": factor }))).collect::<Map<_, _>>(),
+                "exclude": lists.1.into_iter().map(name).collect::<BTreeSet<_>>(),
+                "pins": lists.2.into_iter().map(|(slot, i)| (name(i), json!({ "slot": slot }))).collect::<Map<_, _>>(),
+            });
+            if keep {
+                document["unknown_hours"] = "keep".into();
             }
+            document
         },
     )
 }
@@ -220,7 +222,7 @@ struct World {
     area: AreaDraft,
     profile: Profile,
     context: Context,
-    layer: Layer,
+    layer: Value,
     overlay: Vec<Availability>,
 }
 
@@ -237,7 +239,9 @@ fn world() -> impl Strategy<Value = World> {
 impl World {
     fn decide(&self, scorer: &dyn Scorer) -> Decision {
         let bundle = Bundle::decode(self.area.encode().unwrap()).unwrap();
-        let campaign = Campaign::new("world", BTreeMap::from([("global".into(), self.layer.clone())])).unwrap();
+        let (layer, problems) = author::read("global", &author::Node::from_json(&self.layer));
+        assert_eq!(problems, []);
+        let campaign = Campaign::new("world", [layer]);
         let mut overlay = self.overlay.clone();
         overlay.dedup();
         rerank(&Areas::new([&bundle], overlay), &self.profile, &self.context, &campaign, scorer)
@@ -395,7 +399,7 @@ fn adding_a_boost_never_lowers_a_rank() {
                 .find(|name| MerchantId::of(name) == before.kept[i].merchant.id)
                 .unwrap();
             let mut boosted = world;
-            boosted.layer.boosts.get_or_insert_default().insert("one more".into(), Boost::of(&name, f64::from(factor)));
+            boosted.layer["boosts"]["one more"] = json!({ "merchant": name, "factor": factor });
             let after = boosted.decide(&network(model));
             prop_assert!(rank(&after, i) <= rank(&before, i));
             Ok(())

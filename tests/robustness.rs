@@ -477,8 +477,11 @@ fn a_long_request_takes_a_few_times_its_own_bytes() {
 
 #[test]
 fn a_mangled_campaign_gives_an_error_or_a_policy() {
-    let whole = br#"{"id": "lunch", "layers": {"global": {"slots": 6, "boosts": [{"merchant": "a", "factor": 2.0}]},
-        "fi": {"pins": [{"slot": 0, "merchant": "chain:b"}], "kinds": ["grocery"], "place": "freshest"}}}"#;
+    let whole = br#"{"id": "lunch", "layers": {"global": {"slots": 6, "boosts": [{"merchant": "a", "factor": 2.0}],
+        "lock": ["legal"], "bounds": {"slots": {"max": 9}, "boosts.*.factor": {"min": 0.5}}},
+        "fi": {"pins": [{"slot": 0, "merchant": "chain:b"}], "kinds": ["grocery"], "place": "freshest", "priority": -3},
+        "fi/helsinki": {"covers": {"iso": ["FI-18"], "places": ["fi/helsinki"], "cells": ["871126d36ffffff"]}, "slots": null,
+        "exclude": {"append": ["a"], "remove": ["b"]}, "boosts": {"a": null, "b": {"sponsored": true}}}}}"#;
     let mut random = Random(4);
     for n in 0..whole.len() {
         assert!(Campaign::parse(&whole[..n]).unwrap_err().to_string().starts_with("campaign"));

@@ -12,6 +12,7 @@ pub mod reader;
 
 use area::{AreaFile, City};
 use expect::Words;
+use freshrank::campaign::author;
 use freshrank::request::{Question, Request, RequestClosure, base64url};
 use freshrank::{Areas, Bundle, Campaign, Decision, Scorer, rerank};
 use model::ModelFile;
@@ -170,8 +171,20 @@ impl Case<'_> {
             explain: true,
             display: false,
         };
-        let campaign = serde_json::json!({ "id": self.name, "layers": self.file.layers });
-        Asked { request: serde_json::to_string(&request).unwrap(), campaign: campaign.to_string(), names }
+        Asked { request: serde_json::to_string(&request).unwrap(), campaign: self.campaign().to_json(), names }
+    }
+
+    /// The campaign of the case's layers, as it would be published.
+    fn campaign(&self) -> Campaign {
+        let layers = self.file.layers.iter().map(|(path, layer)| {
+            let document = serde_json::to_value(layer).unwrap();
+            let (layer, problems) = author::read(path, &author::Node::from_json(&document));
+            assert_eq!(problems, [], "{}", self.name);
+            layer
+        });
+        let campaign = Campaign::new(&self.name, layers);
+        assert_eq!(campaign.check(), [], "{}", self.name);
+        campaign
     }
 
     /// The scorer the case asks for.
