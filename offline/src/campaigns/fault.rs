@@ -83,7 +83,7 @@ impl fmt::Display for Fault {
         if self.warning {
             write!(f, "warning: ")?;
         }
-        if !self.key.is_empty() && !self.message.contains(&self.key) {
+        if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
         write!(f, "{}", self.message)?;

@@ -165,7 +165,7 @@ impl<'text> Tree<'text> {
                 Some(first) => {
                     let message = format!("found `{}` a second time, first in line {first}", key.text);
                     let hint = "keep one of the two: which one counts would depend on the reader";
-                    self.faults.push(Fault::at(key.line as usize, key.column as usize, message, hint).about(&key.text));
+                    self.faults.push(Fault::at(key.line as usize, key.column as usize, message, hint));
                 }
                 None => {
                     seen.insert(key.text.clone(), key.line);
