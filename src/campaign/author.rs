@@ -373,7 +373,7 @@ impl Reader {
                 _ => self.unknown(key, &path, &["iso", "places", "cells"], "cover"),
             }
         }
-        if covers == Covers::default() {
+        if matches!(&node.value, Value::Map(entries) if entries.is_empty()) {
             self.problem(at(node), "covers", "found nothing, expected iso, places or cells".into(), None);
         }
         covers
@@ -796,11 +796,11 @@ fn expected(form: Form) -> String {
     }
 }
 
-/// The name that was likely meant: at most a third of its letters are wrong.
+/// The name that was likely meant: at most half of its letters are wrong.
 #[must_use]
 pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
     let best = names.iter().map(|name| (distance(text, name), *name)).min()?;
-    (3 * best.0 <= best.1.len().max(3)).then_some(best.1)
+    (2 * best.0 <= best.1.len()).then_some(best.1)
 }
 
 /// Letters to insert, drop, change or swap with their neighbour (optimal string alignment).

@@ -205,11 +205,9 @@ impl Found {
 
     /// A layer at the places it covers, with what is above it there.
     fn layer(&mut self, campaign: &Campaign, layer: &Layer, id: LayerId) {
-        if let Some(arm) = layer.arm() {
-            if !campaign.arms.iter().any(|(id, _)| id == arm) {
-                let message = format!("no arm is called {arm:?}");
-                self.error(&layer.path, (0, 0), "", message, Some("name it under arms of the global layer"));
-            }
+        if let Some(arm) = layer.arm().filter(|arm| campaign.arms.iter().all(|(id, _)| id != arm)) {
+            let message = format!("no arm is called {arm:?}");
+            self.error(&layer.path, (0, 0), "", message, Some("name it under arms of the global layer"));
         }
         if let Some(edit) = layer.body.children().and_then(|body| body.get("arms"))
             && !layer.is_global()
@@ -353,11 +351,8 @@ impl Found {
         }
         let share: f64 = policy.arms.values().map(|arm| arm.share).sum();
         if share > 1.0 + 1e-9 {
-            wrong(
-                "arms",
-                format!("found {} % of the readers, expected at most 100", 100.0 * share),
-                "what is left is control",
-            );
+            let percent = libm::round(share * 1000.0) / 10.0;
+            wrong("arms", format!("found {percent} % of the readers, expected at most 100"), "what is left is control");
         }
         let filled: BTreeSet<&str> =
             policy.rules.values().filter_map(|rule| rule.pool.as_deref()).chain(POOLS).collect();
@@ -434,8 +429,8 @@ fn places(campaign: &Campaign, layer: &Layer, id: LayerId) -> Vec<Vec<LayerId>> 
         let cells: Vec<u64> = up.filter_map(|resolution| cell.parent(resolution)).map(u64::from).collect();
         // The nearest ancestor that covers paths tells where on the map its cells are.
         let tree = if layer.is_default() { campaign.defaults() } else { campaign.layers() };
-        let above = tree.values().filter(|above| is_below(layer.own_path(), above.own_path()));
-        let path = above.filter_map(|above| above.paths().next()).last().unwrap_or_default();
+        let above = tree.values().rev().filter(|above| is_below(layer.own_path(), above.own_path()));
+        let path = above.filter_map(|above| above.paths().next()).next().unwrap_or_default();
         chains.push(index.at_path(path, &cells, None).place);
     }
     for chain in &mut chains {
