@@ -69,11 +69,17 @@ pub fn open_all(paths: &[PathBuf]) -> Vec<Folder> {
     let folders: Vec<PathBuf> = paths.iter().flat_map(|path| campaigns_of(path)).collect();
     let beside = |folder: &PathBuf| folder.parent().unwrap_or(Path::new("")).join(DEFAULTS_FOLDER);
     let shared: BTreeSet<PathBuf> = folders.iter().map(beside).filter(|path| path.is_dir()).collect();
-    let shared: BTreeMap<PathBuf, Layers> = shared.into_iter().map(|path| (path.clone(), Layers::read(&path, DEFAULTS))).collect();
+    let shared: BTreeMap<PathBuf, Layers> =
+        shared.into_iter().map(|path| (path.clone(), Layers::read(&path, DEFAULTS))).collect();
     let none = Layers::default();
     let mut all: Vec<Folder> = folders
         .par_iter()
-        .map(|folder| assemble(folder, shared.get(&beside(folder)).filter(|_| !folder.ends_with(DEFAULTS_FOLDER)).unwrap_or(&none)))
+        .map(|folder| {
+            assemble(
+                folder,
+                shared.get(&beside(folder)).filter(|_| !folder.ends_with(DEFAULTS_FOLDER)).unwrap_or(&none),
+            )
+        })
         .collect();
     for (path, layers) in shared {
         if let Some(first) = all.iter_mut().find(|folder| beside(&folder.path) == path) {
@@ -196,7 +202,8 @@ fn walk(
 ) {
     if depth > MAX_DEPTH {
         let message = format!("found more than {MAX_DEPTH} folders within each other");
-        return faults.push(Fault::at(1, 1, message, "layers follow geography: fi/helsinki/kallio.yaml").in_file(folder));
+        return faults
+            .push(Fault::at(1, 1, message, "layers follow geography: fi/helsinki/kallio.yaml").in_file(folder));
     }
     let inside = match entries(folder) {
         Ok(inside) => inside,
@@ -205,7 +212,6 @@ fn walk(
     for path in inside {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-        let mut fault = |message: String, hint: &str| faults.push(Fault::at(1, 1, message, hint).in_file(&path));
         if path.is_dir() {
             if depth > 0 || stem != GOLDEN {
                 walk(&path, &format!("{prefix}{stem}/"), depth + 1, files, borders, faults);
@@ -216,8 +222,13 @@ fn walk(
             "yaml" => {
                 files.insert(format!("{prefix}{stem}"), path);
             }
-            "yml" | "json" | "toml" => {
-                fault(format!("found a .{extension} file, which is not read"), "rename a layer to end in .yaml");
+            "yml" => {
+                let message = "found a .yml file, expected .yaml".to_owned();
+                faults.push(Fault::at(1, 1, message, "rename it, or nobody reads it").in_file(&path));
+            }
+            "json" | "toml" => {
+                let message = format!("found a .{extension} file, which nobody reads");
+                faults.push(Fault::at(1, 1, message, "write layers as .yaml").in_file(&path).warned());
             }
             "geojson" => {
                 borders.insert(path);
@@ -277,7 +288,10 @@ fn polygons(root: &mut Node, path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBu
             faults.push(Fault::at(file.line as usize, file.column as usize, message, hint).about("covers.polygon"));
         };
         let Value::Text(name) = &file.value else {
-            fault("expected the name of a GeoJSON file".to_owned(), "write `polygon: helsinki.geojson`, the file beside the layer");
+            fault(
+                "expected the name of a GeoJSON file".to_owned(),
+                "write `polygon: helsinki.geojson`, the file beside the layer",
+            );
             continue;
         };
         let text = beside(path, name).and_then(|path| {
@@ -321,11 +335,11 @@ fn is_layer(path: &Path) -> bool {
 
 /// What lies in a folder, ascending by name; hidden files are their editors' business.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
-    let fault = |error: std::io::Error| {
-        Fault::at(1, 1, error.to_string(), "name a folder that can be read").in_file(folder)
-    };
+    let fault =
+        |error: std::io::Error| Fault::at(1, 1, error.to_string(), "name a folder that can be read").in_file(folder);
     let inside = std::fs::read_dir(folder).map_err(fault)?;
-    let mut paths = inside.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(fault)?;
+    let mut paths =
+        inside.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(fault)?;
     paths.retain(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')));
     paths.sort();
     Ok(paths)

@@ -21,7 +21,10 @@ fn the_schema_in_the_tree_is_the_engines() {
         std::fs::write(&path, schema::text()).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == schema::text(), "campaigns/layer.schema.json is stale: FRESHRANK_BLESS=1 renews it; read its diff");
+    assert!(
+        found == schema::text(),
+        "campaigns/layer.schema.json is stale: FRESHRANK_BLESS=1 renews it; read its diff"
+    );
 }
 
 fn json_of(node: &Node) -> serde_json::Value {
@@ -72,7 +75,8 @@ fn judged(documents: &[serde_json::Value]) -> Option<Vec<String>> {
         \x20       return error.message\n\
         \x20   return ''\n\
         print(json.dumps([why(document) for document in told['documents']]))\n";
-    let mut child = Command::new(python).args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        Command::new(python).args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let schema: serde_json::Value = serde_json::from_str(&schema::text()).unwrap();
     let told = json!({ "schema": schema, "documents": documents }).to_string();
     child.stdin.take().unwrap().write_all(told.as_bytes()).unwrap();

@@ -31,7 +31,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let leaves = compare::merged(&folder, &place);
     if arguments.json {
         let (version, layers) = (folder.version().to_string(), folder.layers_at(&place));
-        return Ok(print::json(&json!({ "place": place.name(), "version": version, "layers": layers, "leaves": leaves }))?);
+        return Ok(print::json(
+            &json!({ "place": place.name(), "version": version, "layers": layers, "leaves": leaves }),
+        )?);
     }
     let rows = leaves.into_iter().map(|leaf| {
         let by = leaf.said_by();

@@ -202,7 +202,8 @@ pub fn history(folder: &Folder, place: &Place, key: &str) -> Result<Vec<Step>, S
         });
         for bound in layer.bounds.iter().filter(|bound| reaches(&bound.key, key)) {
             let end = |word: &str, n: Option<f64>| n.map(|n| format!(" {word} {n}")).unwrap_or_default();
-            let words = format!("bounds {}{}{}", bound.key, end("to at least", bound.min), end("to at most", bound.max));
+            let words =
+                format!("bounds {}{}{}", bound.key, end("to at least", bound.min), end("to at most", bound.max));
             parts.push((Some(bound.mark.clone()), words));
         }
         for (lock, mark) in layer.lock.iter().filter(|(lock, _)| is_within(lock, key) || is_within(key, lock)) {
@@ -361,13 +362,16 @@ pub fn compare(before: &Folder, after: &Folder) -> Vec<Change> {
     let places: BTreeSet<String> = places(old).chain(places(new)).collect();
     let arms: BTreeSet<String> = arms(old).chain(arms(new)).collect();
     let at_place = |path: &String| {
-        let of = |arm: Option<&String>| differing(old, new, &Place { path: path.clone(), market: None, arm: arm.cloned() });
+        let of =
+            |arm: Option<&String>| differing(old, new, &Place { path: path.clone(), market: None, arm: arm.cloned() });
         let mut changes = covers(old, new, path);
         let control = of(None);
         for arm in &arms {
             // An arm inherits what changes for everybody, and tells only its own.
             let own = of(Some(arm)).into_iter().filter(|change| {
-                !control.iter().any(|all| (&all.key, &all.before, &all.after) == (&change.key, &change.before, &change.after))
+                !control
+                    .iter()
+                    .any(|all| (&all.key, &all.before, &all.after) == (&change.key, &change.before, &change.after))
             });
             changes.extend(own);
         }

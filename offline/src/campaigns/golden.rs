@@ -191,7 +191,8 @@ fn walk(folder: &Path, layer: &str, all: &mut Vec<Golden>, faults: &mut Vec<Faul
 }
 
 fn read(path: &Path) -> Result<File, Fault> {
-    const HINT: &str = "a golden decision is {\"request\": {...}, \"expect\": {...}}; `freshrank campaign bless` writes the latter";
+    const HINT: &str =
+        "a golden decision is {\"request\": {...}, \"expect\": {...}}; `freshrank campaign bless` writes the latter";
     let bytes = std::fs::read(path).map_err(|error| Fault::at(1, 1, error.to_string(), "make it readable"))?;
     let file: File = serde_json::from_slice(&bytes)
         .map_err(|error| Fault::at(error.line(), error.column(), error.to_string(), HINT))?;

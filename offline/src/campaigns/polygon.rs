@@ -201,7 +201,8 @@ mod tests {
     fn every_cell_whose_centre_lies_inside_is_found_and_no_other() {
         for (west, south) in [(24.9, 60.1), (-74.1, 40.7), (179.9, -0.05), (-180.0, 5.0), (31.8, 58.2)] {
             let square = polygon(&[square(west, south, 0.1)]);
-            let found: BTreeSet<_> = CellIndex::uncompact(square.cells().unwrap(), Resolution::Eight.max(Resolution::Nine)).collect();
+            let found: BTreeSet<_> =
+                CellIndex::uncompact(square.cells().unwrap(), Resolution::Eight.max(Resolution::Nine)).collect();
             let mut expected = BTreeSet::new();
             let start = LatLng::new(south + 0.05, west + 0.05).unwrap().to_cell(Resolution::Nine);
             for cell in start.grid_disk_safe(60) {
@@ -255,8 +256,14 @@ mod tests {
             (r#"{"type": "Point", "coordinates": [1, 2]}"#, "expected Polygon or MultiPolygon"),
             (r#"{"type": "Polygon", "coordinates": [[[0,0],[1,1]]]}"#, "expected at least 4 that end where they began"),
             (r#"{"type": "Polygon", "coordinates": [[[60,100],[61,100],[61,101],[60,100]]]}"#, "are the two swapped?"),
-            (r#"{"type": "Polygon", "coordinates": [[[179,0],[-179,0],[-179,1],[179,0]]]}"#, "cut the polygon at 180 degrees"),
-            (r#"{"type": "Polygon", "crs": {"type": "name", "properties": {"name": "EPSG:3067"}}, "coordinates": []}"#, "export it as EPSG:4326"),
+            (
+                r#"{"type": "Polygon", "coordinates": [[[179,0],[-179,0],[-179,1],[179,0]]]}"#,
+                "cut the polygon at 180 degrees",
+            ),
+            (
+                r#"{"type": "Polygon", "crs": {"type": "name", "properties": {"name": "EPSG:3067"}}, "coordinates": []}"#,
+                "export it as EPSG:4326",
+            ),
             (r#"{"type": "FeatureCollection", "features": []}"#, "found no polygon"),
         ] {
             let error = read(text).unwrap_err();

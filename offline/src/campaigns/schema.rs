@@ -4,8 +4,8 @@
 //! `# yaml-language-server: $schema=../layer.schema.json`.
 
 use freshrank::campaign::cover::Level;
-use freshrank::campaign::{KEYS, MAX_LIST};
 use freshrank::campaign::schema::{Field, Follows, Form, MAX_TEXT};
+use freshrank::campaign::{KEYS, MAX_LIST};
 use serde_json::{Map, Value, json};
 
 /// Bytes of an id.
@@ -33,7 +33,8 @@ fn header() -> Map<String, Value> {
     let levels: Vec<&str> = Level::ALL.iter().map(|level| level.name()).collect();
     let keys: Vec<&str> = KEYS.iter().map(|field| field.name).collect();
     let list = |about: &str, entry: Value| json!({ "description": about, "type": "array", "items": entry });
-    let words = |about: &str| json!({ "description": about, "type": ["string", "number", "null"], "maxLength": MAX_TEXT });
+    let words =
+        |about: &str| json!({ "description": about, "type": ["string", "number", "null"], "maxLength": MAX_TEXT });
     let number = json!({ "type": "number" });
     let header = json!({
         "level": { "description": "How deep it lies; told by its path or its cover where it is absent.", "enum": levels },

@@ -200,7 +200,11 @@ impl<'text> Tree<'text> {
             Some(text) if differs(&text).is_some() => Ok(None),
             text => {
                 let found = text.map_or_else(|| "a list or a map".to_owned(), |text| format!("`{text}`"));
-                self.faults.push(fault(start, format!("found {found} as a key, expected a text"), "put quotes around it"));
+                self.faults.push(fault(
+                    start,
+                    format!("found {found} as a key, expected a text"),
+                    "put quotes around it",
+                ));
                 Ok(None)
             }
         }
@@ -250,13 +254,18 @@ fn differs(text: &str) -> Option<&'static str> {
         _ if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             Some("YAML 1.1 reads as octal and YAML 1.2 as decimal")
         }
-        _ if digits.starts_with("0x") && digits.len() > 2 && digits[2..].bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+        _ if digits.starts_with("0x")
+            && digits.len() > 2
+            && digits[2..].bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
             Some("some readers take for a number and some for a text")
         }
         _ if digits.starts_with("0o") && digits.len() > 2 && digits[2..].bytes().all(|byte| byte.is_ascii_digit()) => {
             Some("some readers take for a number and some for a text")
         }
-        _ if matches!(digits.to_ascii_lowercase().as_str(), ".inf" | ".nan") => Some("is no number that a layer can use"),
+        _ if matches!(digits.to_ascii_lowercase().as_str(), ".inf" | ".nan") => {
+            Some("is no number that a layer can use")
+        }
         _ if digits.starts_with(|c: char| c.is_ascii_digit())
             && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_' || byte == b':')
             && digits.bytes().any(|byte| !byte.is_ascii_digit()) =>
@@ -292,7 +301,8 @@ mod tests {
             Value::Text(text) => format!("{text:?}"),
             Value::List(list) => format!("[{}]", list.iter().map(said).collect::<Vec<_>>().join(", ")),
             Value::Map(map) => {
-                let entry = |(key, node): &(Key, Node)| format!("{}@{}:{} = {}", key.text, key.line, key.column, said(node));
+                let entry =
+                    |(key, node): &(Key, Node)| format!("{}@{}:{} = {}", key.text, key.line, key.column, said(node));
                 format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
             }
         };
@@ -306,7 +316,11 @@ mod tests {
     }
 
     fn faults(text: &str) -> Vec<String> {
-        read(text.as_bytes()).1.iter().map(|fault| format!("{}:{}: {}", fault.line, fault.column, fault.message)).collect()
+        read(text.as_bytes())
+            .1
+            .iter()
+            .map(|fault| format!("{}:{}: {}", fault.line, fault.column, fault.message))
+            .collect()
     }
 
     #[test]
