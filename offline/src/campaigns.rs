@@ -54,10 +54,10 @@ pub fn read(folder: &Path) -> Result<Campaign, Faults> {
 /// Reads a campaign's folder to its end.
 #[must_use]
 pub fn open(folder: &Path) -> Folder {
-    let beside = folder.parent().unwrap_or(Path::new("")).join(DEFAULTS_FOLDER);
-    let is_defaults = folder.file_name().is_some_and(|name| name == DEFAULTS_FOLDER);
-    let defaults = if beside.is_dir() && !is_defaults { Layers::read(&beside, DEFAULTS) } else { Layers::default() };
-    let mut folder = assemble(folder, &defaults);
+    let folder = named(folder);
+    let beside = beneath(&folder).filter(|beside| beside.is_dir());
+    let defaults = beside.map(|beside| Layers::read(&beside, DEFAULTS)).unwrap_or_default();
+    let mut folder = assemble(&folder, &defaults);
     folder.faults.extend(defaults.faults);
     folder.faults.sort();
     folder
@@ -66,28 +66,32 @@ pub fn open(folder: &Path) -> Folder {
 /// Reads campaigns, and folders of campaigns, at once; defaults that several share are read, and told about, once.
 #[must_use]
 pub fn open_all(paths: &[PathBuf]) -> Vec<Folder> {
-    let folders: Vec<PathBuf> = paths.iter().flat_map(|path| campaigns_of(path)).collect();
-    let beside = |folder: &PathBuf| folder.parent().unwrap_or(Path::new("")).join(DEFAULTS_FOLDER);
-    let shared: BTreeSet<PathBuf> = folders.iter().map(beside).filter(|path| path.is_dir()).collect();
-    let shared: BTreeMap<PathBuf, Layers> =
-        shared.into_iter().map(|path| (path.clone(), Layers::read(&path, DEFAULTS))).collect();
+    let folders: Vec<PathBuf> = paths.iter().flat_map(|path| campaigns_of(&named(path))).collect();
+    let shared: BTreeSet<PathBuf> = folders.iter().filter_map(|folder| beneath(folder)).collect();
+    let shared = shared.into_iter().filter(|path| path.is_dir());
+    let shared: BTreeMap<PathBuf, Layers> = shared.map(|path| (path.clone(), Layers::read(&path, DEFAULTS))).collect();
     let none = Layers::default();
-    let mut all: Vec<Folder> = folders
-        .par_iter()
-        .map(|folder| {
-            assemble(
-                folder,
-                shared.get(&beside(folder)).filter(|_| !folder.ends_with(DEFAULTS_FOLDER)).unwrap_or(&none),
-            )
-        })
-        .collect();
+    let defaults = |folder: &Path| beneath(folder).and_then(|path| shared.get(&path)).unwrap_or(&none);
+    let mut all: Vec<Folder> = folders.par_iter().map(|folder| assemble(folder, defaults(folder))).collect();
     for (path, layers) in shared {
-        if let Some(first) = all.iter_mut().find(|folder| beside(&folder.path) == path) {
+        if let Some(first) = all.iter_mut().find(|folder| beneath(&folder.path).as_ref() == Some(&path)) {
             first.faults.extend(layers.faults);
             first.faults.sort();
         }
     }
     all
+}
+
+/// The defaults' folder of a campaign's, whether it exists or not; the defaults themselves have none.
+fn beneath(folder: &Path) -> Option<PathBuf> {
+    let is_own = folder.file_name().is_some_and(|name| name == DEFAULTS_FOLDER);
+    (!is_own).then(|| folder.with_file_name(DEFAULTS_FOLDER))
+}
+
+/// The folder by its name: `.` has none, and yet a campaign is called by it.
+fn named(folder: &Path) -> PathBuf {
+    let whole = || folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    if folder.file_name().is_none() { whole() } else { folder.to_path_buf() }
 }
 
 /// The folder itself where a layer lies in it, else each folder in it but the defaults.
@@ -101,7 +105,7 @@ fn campaigns_of(path: &Path) -> Vec<PathBuf> {
 
 fn assemble(path: &Path, defaults: &Layers) -> Folder {
     let own = Layers::read(path, "");
-    let id = path.canonicalize().ok().and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
+    let id = path.file_name().map_or_else(|| "default".into(), |name| name.to_string_lossy().into_owned());
     let (golden, golden_faults) = Golden::all(path);
     let mut faults = own.faults;
     faults.extend(golden_faults);
@@ -109,20 +113,16 @@ fn assemble(path: &Path, defaults: &Layers) -> Folder {
         let message = "found no .yaml file".to_owned();
         faults.push(Fault::at(1, 1, message, "begin with global.yaml, which covers everything").in_file(path));
     }
-    let id = id.unwrap_or_else(|| "default".to_owned());
     let campaign = Campaign::new(&id, defaults.layers.iter().cloned().chain(own.layers));
     let mut files = own.files;
     files.extend(defaults.files.clone());
     let mut folder = Folder { path: path.to_path_buf(), campaign, golden, faults, files };
     // What the layers say together can be judged only where each could be read.
     if !folder.is_broken() && defaults.faults.iter().all(|fault| fault.warning) {
-        let problems = folder.campaign.check();
-        let located = problems.into_iter().map(|problem| {
+        for problem in folder.campaign.check() {
             let file = folder.file(&problem.layer).unwrap_or(path).to_path_buf();
-            Fault::of(problem, &file)
-        });
-        let located: Vec<Fault> = located.collect();
-        folder.faults.extend(located);
+            folder.faults.push(Fault::of(problem, &file));
+        }
     }
     folder.faults.sort();
     folder

@@ -65,6 +65,8 @@ pub fn run(arguments: &Arguments, bless: bool) -> Outcome {
         checked.resize_with(folders.len(), Golden::default);
     }
     faults.sort();
+    // What is wrong with shared defaults is wrong with every campaign over them.
+    faults.dedup();
     let checked: Vec<Checked> = folders.iter().zip(checked).map(|(folder, golden)| told(folder, golden)).collect();
     if arguments.json {
         print::json(&serde_json::json!({ "campaigns": checked, "faults": faults }))?;
