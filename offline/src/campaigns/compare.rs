@@ -208,7 +208,7 @@ pub fn history(folder: &Folder, place: &Place, key: &str) -> Result<Vec<Step>, S
         }
         for (lock, mark) in layer.lock.iter().filter(|(lock, _)| is_within(lock, key) || is_within(key, lock)) {
             parts.push((Some(mark.clone()), format!("locks {lock}")));
-            locks.push((lock, mark));
+            locks.push((lock.as_str(), mark));
         }
         parts.sort_by_key(|(mark, _)| mark.as_ref().map_or((0, 0), |mark| (mark.line, mark.column)));
         steps.extend(parts.into_iter().map(|(mark, did)| Step {
@@ -364,18 +364,14 @@ pub fn compare(before: &Folder, after: &Folder) -> Vec<Change> {
     let at_place = |path: &String| {
         let of =
             |arm: Option<&String>| differing(old, new, &Place { path: path.clone(), market: None, arm: arm.cloned() });
-        let mut changes = covers(old, new, path);
         let control = of(None);
+        let mut changes: Vec<Change> = covers(old, new, path).into_iter().chain(control.iter().cloned()).collect();
         for arm in &arms {
             // An arm inherits what changes for everybody, and tells only its own.
-            let own = of(Some(arm)).into_iter().filter(|change| {
-                !control
-                    .iter()
-                    .any(|all| (&all.key, &all.before, &all.after) == (&change.key, &change.before, &change.after))
-            });
-            changes.extend(own);
+            let said = |change: &Change| (change.key.clone(), change.before.clone(), change.after.clone());
+            let is_own = |change: &Change| !control.iter().any(|all| said(all) == said(change));
+            changes.extend(of(Some(arm)).into_iter().filter(is_own));
         }
-        changes.splice(0..0, control);
         changes
     };
     let places: Vec<String> = places.into_iter().collect();

@@ -196,8 +196,6 @@ impl<'text> Tree<'text> {
         let is_text = node.is_none_or(|node| matches!(node.value, Value::Text(_)));
         match text {
             Some(text) if is_text => Ok(Some(Key { text, line: line(start), column: column(start) })),
-            // Ambiguous words were named by the scalar itself.
-            Some(text) if differs(&text).is_some() => Ok(None),
             text => {
                 let found = text.map_or_else(|| "a list or a map".to_owned(), |text| format!("`{text}`"));
                 self.faults.push(fault(
