@@ -28,7 +28,7 @@ impl Fault {
     /// An error at a line and a column of a file that is named later.
     #[must_use]
     pub fn at(line: usize, column: usize, message: String, hint: &str) -> Self {
-        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let small = |n: usize| u32::try_from(n.max(1)).unwrap_or(u32::MAX);
         Self {
             file: PathBuf::new(),
             line: small(line),
