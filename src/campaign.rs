@@ -81,6 +81,8 @@ pub struct Layer {
     pub covers: Option<Covers>,
     /// The higher comes later among layers of one level.
     pub priority: i32,
+    /// Where its file says what it covers, or begins.
+    pub mark: Mark,
     /// Keys and leaves that no later layer may change.
     pub lock: Vec<(String, Mark)>,
     /// Numbers that no later layer may leave.
@@ -108,6 +110,19 @@ pub struct Bound {
     pub max: Option<f64>,
     /// Who said it.
     pub mark: Mark,
+}
+
+/// One layer's word on a key, and what holds after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Who says it.
+    pub origin: Origin,
+    /// The layer's version.
+    pub version: Option<String>,
+    /// What it says, in JSON as a person would write it.
+    pub says: String,
+    /// What holds after it, in JSON; absent where the default does.
+    pub holds: Option<String>,
 }
 
 macro_rules! keys {
@@ -441,6 +456,21 @@ impl Campaign {
     #[must_use]
     pub fn policy_at(&self, at: &Whereabouts<'_>) -> Policy {
         self.merged(&self.chain(at))
+    }
+
+    /// How the place of a reader of this market is decided: the one key that is needed before there is a place.
+    #[must_use]
+    pub fn place_policy(&self, market: &str) -> PlacePolicy {
+        let chain = self.chain(&Whereabouts { market, ..Whereabouts::default() });
+        let mut policy = Policy::default();
+        policy.fill(&merge::merged(self, &chain.market, &|field| field.name == "place"));
+        policy.place
+    }
+
+    /// What each layer of a chain says of a key or a leaf (`boosts.anna.factor`), the shallowest first, and what holds after it.
+    #[must_use]
+    pub fn history(&self, chain: &Chain, path: &str) -> Vec<Step> {
+        merge::history(self, chain, path)
     }
 
     /// The merged configuration of whoever is at home in a place of this path, without its cells.

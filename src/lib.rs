@@ -54,7 +54,7 @@ pub fn rerank(
     campaign: &Campaign,
     scorer: &dyn Scorer,
 ) -> Decision {
-    let place = locate::locate(profile, context, campaign.policy(&profile.market).place);
+    let place = locate::locate(profile, context, campaign.place_policy(&profile.market));
     let area = place.cell().and_then(|cell| areas.get(cell));
     let bundle = area.as_ref().map(|area| area.bundle);
     let arm = campaign.arm(profile.reader);

@@ -259,7 +259,7 @@ impl Question {
     /// The area to fetch before answering, unless the request brought its own.
     #[must_use]
     pub fn cell(&self, campaign: &Campaign) -> Option<Cell> {
-        locate::locate(&self.profile, &self.context, campaign.policy(&self.profile.market).place).cell()
+        locate::locate(&self.profile, &self.context, campaign.place_policy(&self.profile.market)).cell()
     }
 
     /// Decides, and words the answer.

@@ -11,6 +11,7 @@ use crate::locate::Place;
 use crate::profile::Profile;
 use crate::time::{DAY_MINUTES, Local, clock};
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -140,7 +141,7 @@ struct Gate<'a> {
     context: &'a Context,
     profile: &'a Profile,
     policy: &'a Policy,
-    excluded: Vec<Named>,
+    excluded: Vec<(Named, &'a str)>,
     local: Local,
     /// Kitchens share schedules: each is looked up once.
     doors: BTreeMap<u16, Opening>,
@@ -161,7 +162,7 @@ pub fn retrieve(
     let (Some(area), Some(point)) = (area, place.point) else {
         return (kept, dropped);
     };
-    let excluded = policy.exclude.iter().map(|name| Named::parse(name)).collect();
+    let excluded = policy.exclude.iter().map(|name| (Named::parse(name), name.as_str())).collect();
     let local = area.bundle.local(context.at);
     let mut gate = Gate { area, point, context, profile, policy, excluded, local, doors: BTreeMap::new() };
     for index in 0..area.bundle.len() {
@@ -187,8 +188,9 @@ impl Gate<'_> {
         if let Some((closure, until)) = self.area.closure(merchant.id, self.context.at) {
             return Err(Reason::Unavailable(closure, until));
         }
-        if self.excluded.iter().any(|named| named.matches(&merchant)) {
-            return Err(Reason::Excluded(self.policy.origin("exclude").map(ToString::to_string).unwrap_or_default()));
+        if let Some((_, name)) = self.excluded.iter().find(|(named, _)| named.matches(&merchant)) {
+            let origin = self.policy.origin(&format!("exclude[{name}]"));
+            return Err(Reason::Excluded(origin.map(ToString::to_string).unwrap_or_default()));
         }
         if merchant.across_border && !self.policy.across_border {
             return Err(Reason::AcrossBorder);

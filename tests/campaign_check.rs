@@ -89,6 +89,8 @@ fn a_list_says_what_it_means() {
         (json!({ "level": "global" }), "found global, expected country of a layer with this path"),
         (json!({ "bounds": { "title": { "max": 1 } } }), "found a bound on what is no number"),
         (json!({ "lock": ["fallback.urls"] }), "expected a key or the path of a leaf"),
+        (json!({ "lock": ["exclude[a]"] }), "expected a key or the path of a leaf"),
+        (json!({ "lock": ["boosts.*.factor"] }), "expected a key or the path of a leaf"),
         (json!({ "boosts": { "x": { "from": "2026-13-01T00:00:00Z" } } }), "expected an RFC 3339 time"),
         (json!(7), "found 7, expected a map of keys"),
     ] {
@@ -188,7 +190,9 @@ fn a_tie_is_an_error_and_a_priority_settles_it() {
     };
     let found = between(&layers(0));
     assert!(
-        found.iter().any(|line| line.starts_with("nordics: priority: covers a place that baltics covers too")),
+        found.iter().any(|line| line.starts_with(
+            "nordics.yaml:1:1: priority: covers a place that baltics.yaml:1 covers too, both level region"
+        )),
         "{found:#?}"
     );
     let cells = between(&layers(0)).iter().filter(|line| line.starts_with("kallio")).count();
@@ -229,5 +233,92 @@ fn what_cannot_be_together_is_named() {
     assert_eq!(between(&[("global", filled)]), Vec::<String>::new());
     let found = between(&[("fi", json!({ "arms": { "a": { "share": 0.5 } } })), ("arms/b", json!({ "slots": 2 }))]);
     assert!(found.iter().any(|line| line.contains("arms: found outside the global layer")), "{found:#?}");
-    assert!(found.iter().any(|line| line.contains("arms/b: no arm is called \"b\"")), "{found:#?}");
+    assert!(found.iter().any(|line| line.contains("arms/b.yaml:1:1: no arm is called \"b\"")), "{found:#?}");
+}
+
+#[test]
+fn a_layer_that_would_come_before_its_ancestor_is_named() {
+    let found =
+        between(&[("fi", json!({ "priority": 3 })), ("fi/lapland", json!({ "level": "country", "title": "Lappi" }))]);
+    assert_eq!(
+        found,
+        [
+            "fi/lapland.yaml:1:1: level: level country and priority 0 put it before its ancestor fi.yaml:1 (level country and \
+          priority 3); a deeper layer needs a deeper level, or a priority as high"
+        ]
+    );
+}
+
+/// Everything that a layer can say, with places.
+fn everything() -> Layer {
+    read(
+        "fi/helsinki",
+        json!({
+            "level": "neighbourhood",
+            "covers": { "iso": ["FI-18"], "places": ["fi/helsinki"], "cells": ["871126d36ffffff", "891126d36c3ffff"] },
+            "priority": -3,
+            "lock": ["legal", "boosts.a.factor"],
+            "bounds": { "slots": { "min": 2 }, "boosts.*.factor": { "max": 1.5 } },
+            "version": "7",
+            "author": "Helsinki",
+            "reason": "summer",
+            "slots": null,
+            "radius_km": 2.5,
+            "across_border": true,
+            "exclude": { "append": ["a"], "prepend": ["b"], "remove": ["c"] },
+            "kinds": ["grocery"],
+            "age_allow": { "set": ["x"] },
+            "pattern": ["offer", "relevant", "offer"],
+            "pool_caps": { "offer": 2, "inspire": null },
+            "boosts": { "a": { "factor": 1.5, "sponsored": true, "from": "2026-11-20T00:00:00Z" }, "b": null },
+            "rules": [{ "id": "x", "when": "true", "then": "bury", "factor": 0.5 }, { "id": "y", "remove": true }],
+            "fallback": { "url": "https://example.invalid" },
+        }),
+    )
+}
+
+#[test]
+fn what_is_published_keeps_every_place() {
+    let campaign = Campaign::new("c", [everything()]);
+    let published = Campaign::parse(campaign.to_json().as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(published.layers(), campaign.layers());
+    assert_eq!(published, campaign);
+}
+
+#[test]
+fn a_key_tells_its_history() {
+    let layers = [
+        (
+            "global",
+            json!({ "slots": 4, "bounds": { "slots": { "max": 6 } }, "boosts": { "m": { "factor": 2 } }, "version": 3 }),
+        ),
+        ("fi", json!({ "title": "Lounas", "slots": 9 })),
+        ("fi/helsinki", json!({ "slots": null, "boosts": [{ "id": "m", "remove": true }] })),
+    ];
+    let campaign = Campaign::new("c", layers.map(|(path, json)| read(path, json)));
+    let chain = campaign.chain(&freshrank::campaign::Whereabouts { market: "fi/helsinki", ..Default::default() });
+    let told = |path: &str| -> Vec<String> {
+        let steps = campaign.history(&chain, path).into_iter();
+        let steps = steps.map(|s| format!("{} says {}: {}", s.origin, s.says, s.holds.unwrap_or("the default".into())));
+        steps.collect()
+    };
+    assert_eq!(
+        told("slots"),
+        ["global.yaml:7 says 4: 4", "fi.yaml:1 says 9: 6", "fi/helsinki.yaml:4 says null: the default"]
+    );
+    assert_eq!(told("boosts.m.factor"), ["global.yaml:3 says 2: 2", "fi/helsinki.yaml:1 says null: the default"]);
+    assert_eq!(told("title"), ["fi.yaml:2 says \"Lounas\": \"Lounas\""]);
+    assert_eq!(campaign.history(&chain, "title")[0].version, None);
+    assert_eq!(campaign.history(&chain, "slots")[0].version.as_deref(), Some("3"));
+    assert!(told("nonsense").is_empty());
+}
+
+#[test]
+fn no_more_layers_are_read_than_a_campaign_may_have() {
+    let layers: Vec<String> = (0..10_001).map(|i| format!("\"l{i}\":{{}}")).collect();
+    let json = format!("{{\"id\":\"c\",\"layers\":{{{}}}}}", layers.join(","));
+    let error = Campaign::parse(json.as_bytes()).unwrap_err().to_string();
+    assert!(error.starts_with("campaign: invalid length 10001, expected at most 10000 layers"), "{error}");
+    let twice = br#"{"id": "c", "layers": {"fi": {}, "fi": {}}}"#;
+    assert!(Campaign::parse(twice).unwrap_err().to_string().contains("each once"));
 }

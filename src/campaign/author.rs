@@ -285,6 +285,9 @@ impl Reader {
         {
             self.marks = read_marks(marks);
         }
+        // Problems of where a layer holds point at what it covers.
+        let covers = entries.iter().find(|(key, _)| key.text == "covers");
+        layer.mark = self.mark(covers.map_or(at(document), |(key, _)| (key.line, key.column)), "covers");
         let (mut body, mut level) = (MapEdit::default(), None);
         for (key, node) in entries {
             let place = (key.line, key.column);
@@ -414,7 +417,8 @@ impl Reader {
         let mut locks = Vec::new();
         for entry in list.iter().take(MAX_LIST) {
             match &entry.value {
-                Value::Text(key) if super::schema::form(KEYS, key).is_some() => {
+                // A list is locked whole, and what is locked has a name: entries and patterns are no locks.
+                Value::Text(key) if !key.contains(['[', '*']) && super::schema::form(KEYS, key).is_some() => {
                     let mark = self.mark(at(entry), &format!("lock[{key}]"));
                     locks.push((key.clone(), mark));
                 }
@@ -833,6 +837,7 @@ impl Layer {
             level: Level::told(path.strip_prefix(DEFAULTS).unwrap_or(path), None),
             covers: None,
             priority: 0,
+            mark: Mark { layer: path.into(), line: 0, column: 0 },
             lock: Vec::new(),
             bounds: Vec::new(),
             version: None,
@@ -915,6 +920,7 @@ impl Layer {
                 marks.insert(path, (mark.line, mark.column));
             }
         };
+        say("covers".into(), &self.mark);
         self.lock.iter().for_each(|(key, mark)| say(format!("lock[{key}]"), mark));
         self.bounds.iter().for_each(|bound| say(format!("bounds.{}", bound.key), &bound.mark));
         self.body.walk(&mut String::new(), &mut |path, edit| match edit {
@@ -958,6 +964,11 @@ impl Serialize for Covers {
         }
         map.end()
     }
+}
+
+/// An edit as a person would write it, in JSON.
+pub(super) fn written(edit: &Edit) -> String {
+    serde_json::to_string(&Written { edit, plain: true }).unwrap_or_default()
 }
 
 /// An edit as a person would write it.

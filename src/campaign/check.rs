@@ -73,16 +73,16 @@ impl Found {
             let above = layer.own_path().match_indices('/').map(|(end, _)| &layer.own_path()[..end]);
             for above in above.filter_map(|path| tree.get(path)).filter(|above| order(above) > order(layer)) {
                 let message = format!(
-                    "level {} and priority {} put it before its ancestor {} ({}, {})",
+                    "level {} and priority {} put it before its ancestor {} (level {} and priority {})",
                     layer.level.name(),
                     layer.priority,
-                    above.path,
+                    of(&above.mark),
                     above.level.name(),
                     above.priority
                 );
                 self.error(
                     &layer.path,
-                    (0, 0),
+                    at(&layer.mark),
                     "level",
                     message,
                     Some("a deeper layer needs a deeper level, or a priority as high"),
@@ -121,13 +121,13 @@ impl Found {
                 if i != j && !first.is_ancestor_of(second) && !second.is_ancestor_of(first) {
                     let message = format!(
                         "covers a place that {} covers too, both level {} and priority {}",
-                        first.path,
+                        of(&first.mark),
                         first.level.name(),
                         first.priority
                     );
                     self.error(
                         &second.path,
-                        (0, 0),
+                        at(&second.mark),
                         "priority",
                         message,
                         Some("give one of them a priority: the higher wins"),
@@ -207,7 +207,7 @@ impl Found {
     fn layer(&mut self, campaign: &Campaign, layer: &Layer, id: LayerId) {
         if let Some(arm) = layer.arm().filter(|arm| campaign.arms.iter().all(|(id, _)| id != arm)) {
             let message = format!("no arm is called {arm:?}");
-            self.error(&layer.path, (0, 0), "", message, Some("name it under arms of the global layer"));
+            self.error(&layer.path, at(&layer.mark), "", message, Some("name it under arms of the global layer"));
         }
         if let Some(edit) = layer.body.children().and_then(|body| body.get("arms"))
             && !layer.is_global()
@@ -218,9 +218,9 @@ impl Found {
         }
         for chain in places(campaign, layer, id) {
             let above: Vec<LayerId> = chain.iter().copied().filter(|other| *other < id).collect();
-            let inherited = merged(campaign, &above, None);
+            let inherited = merged(campaign, &above, &|_| true);
             self.inherits(layer, &inherited);
-            let here = merged(campaign, &chain, None);
+            let here = merged(campaign, &chain, &|_| true);
             let mut policy = Policy::default();
             policy.fill(&here);
             self.things(&here);

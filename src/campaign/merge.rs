@@ -8,8 +8,8 @@ use super::edit::{Edit, Leaf, MapEdit};
 use super::policy::{
     Arm, Boost, ById, Consent, Explore, Fallback, Pin, PlacePolicy, Range, Ranker, Rule, UnknownHours,
 };
-use super::schema::Follows;
-use super::{Bound, Campaign, Chain, KEYS, LayerId, Mark, Origin, Policy};
+use super::schema::{Field, Follows};
+use super::{Bound, Campaign, Chain, KEYS, LayerId, Mark, Origin, Policy, Step};
 use crate::bundle::Kind;
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -22,17 +22,55 @@ use serde::de::{Deserializer, IntoDeserializer, Visitor};
 
 pub(super) fn policy(campaign: &Campaign, chain: &Chain) -> Policy {
     let mut policy = Policy::default();
-    policy.fill(&merged(campaign, &chain.place, Some(Follows::Place)));
-    policy.fill(&merged(campaign, &chain.market, Some(Follows::Market)));
+    policy.fill(&merged(campaign, &chain.place, &|field| field.follows == Follows::Place));
+    policy.fill(&merged(campaign, &chain.market, &|field| field.follows == Follows::Market));
     policy
 }
 
-/// The edits of some layers as one, with their locks and bounds kept; of all keys, or of those that follow something.
-pub(super) fn merged(campaign: &Campaign, chain: &[LayerId], follows: Option<Follows>) -> MapEdit {
+/// What each layer says of a path, and what holds after it.
+pub(super) fn history(campaign: &Campaign, chain: &Chain, path: &str) -> Vec<Step> {
+    let key = path.split(['.', '[']).next().unwrap_or_default();
+    let leaf = path.split('[').next().unwrap_or_default();
+    let Some(field) = KEYS.iter().find(|field| field.name == key) else {
+        return Vec::new();
+    };
+    let chain = if field.follows == Follows::Market { &chain.market } else { &chain.place };
+    let mut steps: Vec<Step> = Vec::new();
+    for (i, layer) in chain.iter().enumerate().filter_map(|(i, id)| Some((i, campaign.layer_at(*id)?))) {
+        let body = match &layer.body {
+            Edit::Map(body) => body,
+            _ => continue,
+        };
+        let bounds = layer.bounds.iter().any(|bound| bound.key == leaf);
+        let said = spoken(body, leaf);
+        if said.is_none() && !bounds {
+            continue;
+        }
+        let here = merged(campaign, &chain[..=i], &|other| other.name == key);
+        let holds = find(&here, leaf).filter(|edit| !matches!(edit, Edit::Unset(_))).map(super::author::written);
+        let mark = said.and_then(Edit::mark).or_else(|| layer.bounds.iter().find(|b| b.key == leaf).map(|b| &b.mark));
+        let origin = Origin::from(mark.unwrap_or(&layer.mark));
+        let says = said.map_or_else(|| "a bound".into(), super::author::written);
+        steps.push(Step { origin, version: layer.version.clone(), says, holds });
+    }
+    steps
+}
+
+/// What a body says of a path: the part there, or whatever replaces it from above.
+fn spoken<'m>(body: &'m MapEdit, path: &str) -> Option<&'m Edit> {
+    find(body, path).or_else(|| {
+        let above = path.rmatch_indices('.').map(|(end, _)| &path[..end]);
+        above.filter_map(|path| find(body, path)).find(|edit| !matches!(edit, Edit::Map(map) if !map.cleared))
+    })
+}
+
+/// The edits of some layers as one, with their locks and bounds kept; of the keys that are wanted.
+pub(super) fn merged(campaign: &Campaign, chain: &[LayerId], wanted: &dyn Fn(&Field) -> bool) -> MapEdit {
+    let wanted = |key: &str| KEYS.iter().any(|field| field.name == key && wanted(field));
     let (mut all, mut locks, mut bounds) = (MapEdit::default(), Vec::new(), Vec::new());
     for layer in chain.iter().filter_map(|id| campaign.layer_at(*id)) {
         for (key, edit) in layer.body.children().into_iter().flatten() {
-            if follows.is_some_and(|follows| KEYS.iter().any(|field| field.name == key && field.follows != follows)) {
+            if !wanted(key) {
                 continue;
             }
             let Some(edit) = unlocked(edit, key, &locks) else { continue };
@@ -44,10 +82,7 @@ pub(super) fn merged(campaign: &Campaign, chain: &[LayerId], follows: Option<Fol
         locks.extend(layer.lock.iter().map(|(key, _)| key.as_str()));
         bounds.extend(&layer.bounds);
     }
-    let held = |bound: &&&Bound| {
-        let key = bound.key.split('.').next().unwrap_or_default();
-        follows.is_none_or(|follows| KEYS.iter().any(|field| field.name == key && field.follows == follows))
-    };
+    let held = |bound: &&&Bound| wanted(bound.key.split('.').next().unwrap_or_default());
     bounds.iter().filter(held).rev().for_each(|bound| hold(&mut all, bound));
     all
 }
@@ -125,6 +160,17 @@ fn find_mut<'m>(map: &'m mut MapEdit, path: &str) -> Option<&'m mut Edit> {
         Edit::Map(inner) => find_mut(inner, &path[end + 1..]),
         _ => None,
     }
+}
+
+fn find<'m>(map: &'m MapEdit, path: &str) -> Option<&'m Edit> {
+    map.children.get(path).or_else(|| {
+        let mut ends = path.match_indices('.').map(|(end, _)| end);
+        let end = ends.find(|end| map.children.contains_key(&path[..*end]))?;
+        match map.children.get(&path[..end])? {
+            Edit::Map(inner) => find(inner, &path[end + 1..]),
+            _ => None,
+        }
+    })
 }
 
 /// A typed value that merged edits make something of.

@@ -172,7 +172,10 @@ pub fn section(expect: &Table) -> String {
                 writeln!(text, "{key} = [\n{lines}]")
             }
             Value::Table(table) => {
-                let entries: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+                let bare = |key: &str| key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                let named = |key: &str| if bare(key) { key.to_owned() } else { format!("{key:?}") };
+                let entries: Vec<String> =
+                    table.iter().map(|(key, value)| format!("{} = {value}", named(key))).collect();
                 writeln!(text, "{key} = {{ {} }}", entries.join(", "))
             }
             value => writeln!(text, "{key} = {value}"),
