@@ -75,6 +75,18 @@ fn usable(path: &Path) -> Result<Folder, Box<dyn std::error::Error + Send + Sync
     Ok(folder)
 }
 
+/// A folder to look at, whatever is wrong with it: what is wrong may be why somebody looks.
+fn readable(path: &Path) -> Folder {
+    let folder = campaigns::open(path);
+    if folder.is_broken() {
+        eprintln!(
+            "this is what could be read of it: `freshrank campaign check {}` tells what is wrong",
+            path.display()
+        );
+    }
+    folder
+}
+
 /// `3 layers`, `1 layer`.
 fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }

@@ -28,7 +28,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
-    let folder = super::usable(&arguments.folder)?;
+    let folder = super::readable(&arguments.folder);
     let place = folder.place(&arguments.at, arguments.market.as_deref(), arguments.arm.as_deref())?;
     let history = compare::history(&folder, &place, &arguments.key)?;
     if arguments.json {

@@ -26,7 +26,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
-    let folder = super::usable(&arguments.folder)?;
+    let folder = super::readable(&arguments.folder);
     let place = folder.place(&arguments.place, arguments.market.as_deref(), arguments.arm.as_deref())?;
     let leaves = compare::merged(&folder, &place);
     if arguments.json {

@@ -275,28 +275,30 @@ fn did(path: &str, key: &str, edit: &Edit) -> String {
             format!("sets{what} to {to}{}", if *stays { ", for good" } else { "" })
         }
         Edit::Unset(_) => format!("unsets{what}"),
-        Edit::List(list) => format!("{}{what}", listed(list)),
+        Edit::List(list) => listed(list, &what),
         Edit::Map(_) => format!("clears{what}"),
     }
 }
 
-fn listed(list: &ListEdit) -> String {
-    let names = |entries: Vec<&str>| format!("[{}]", entries.join(", "));
-    let append = names(list.append.iter().map(|entry| entry.text.as_str()).collect());
+/// `what` is the list's path after a blank, or nothing where it is the key asked for.
+fn listed(list: &ListEdit, what: &str) -> String {
+    let names = |entries: &mut dyn Iterator<Item = &str>| format!("[{}]", entries.collect::<Vec<_>>().join(", "));
+    let append = names(&mut list.append.iter().map(|entry| entry.text.as_str()));
     if let Base::Set(_) = list.base {
-        return format!("sets to {append}");
+        return format!("sets{what} to {append}");
     }
     let mut words = Vec::new();
     if !list.prepend.is_empty() {
-        words.push(format!("prepends {}", names(list.prepend.iter().map(|entry| entry.text.as_str()).collect())));
+        words.push(format!("prepends {}", names(&mut list.prepend.iter().map(|entry| entry.text.as_str()))));
     }
     if !list.append.is_empty() {
         words.push(format!("appends {append}"));
     }
     if !list.remove.is_empty() {
-        words.push(format!("removes {}", names(list.remove.keys().map(String::as_str).collect())));
+        words.push(format!("removes {}", names(&mut list.remove.keys().map(String::as_str))));
     }
-    words.join(", ")
+    let to = if what.is_empty() { String::new() } else { format!(" in{what}") };
+    words.join(", ") + &to
 }
 
 /// A key's value in JSON: a leaf, or all parts of it.
@@ -409,24 +411,21 @@ fn differing(old: &Campaign, new: &Campaign, place: &Place) -> Vec<Change> {
 
 /// A layer that holds elsewhere than it did.
 fn covers(old: &Campaign, new: &Campaign, path: &str) -> Option<Change> {
-    let said = |layer: Option<&Layer>| {
-        let covers = layer?.covers.as_ref()?;
-        let paths: Vec<&str> = layer?.paths().collect();
-        Some((covers.clone(), format!("[{}] and {} cells", paths.join(", "), covers.cells.iter().count())))
-    };
-    let (before, after) = (said(old.layers().get(path)), said(new.layers().get(path)));
+    let layers = [old.layers().get(path), new.layers().get(path)];
+    let [before, after] = layers.map(|layer| layer.and_then(|layer| layer.covers.as_ref()));
     if before == after {
         return None;
     }
-    let side = |said: Option<(_, String)>| Side { value: said.map(|(_, words)| words), by: Some(path.to_owned()) };
-    let none = Side { value: None, by: None };
-    let or_none = |side: Side| if side.value.is_some() { side } else { none.clone() };
-    Some(Change {
-        place: path.to_owned(),
-        key: "covers".to_owned(),
-        before: or_none(side(before)),
-        after: or_none(side(after)),
-    })
+    let side = |layer: Option<&Layer>| {
+        let value = layer.filter(|layer| layer.covers.is_some()).map(|layer| {
+            let cells = layer.cells().count();
+            let cells = (cells > 0).then(|| format!("{cells} cells"));
+            layer.paths().map(str::to_owned).chain(cells).collect::<Vec<_>>().join(", ")
+        });
+        Side { by: value.as_ref().and(layer).map(|layer| Origin::from(&layer.mark).to_string()), value }
+    };
+    let [before, after] = layers.map(side);
+    Some(Change { place: path.to_owned(), key: "covers".to_owned(), before, after })
 }
 
 /// Every path that a layer has or covers; the empty one stands for wherever none is.
