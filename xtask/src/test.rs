@@ -33,7 +33,7 @@ enum Verdict {
 }
 
 /// With `--workspace`, the one selection of features that native code is compiled for: each other one would compile tract again.
-const TYPES: &str = "--features=freshrank-web/types,freshrank-web/full,freshrank/cel";
+const TYPES: &str = "--features=freshrank-web/types,freshrank-web/full";
 
 /// Cheap ones first: a mistake in form need not wait for a build.
 const CHECKS: &[Check] = &[

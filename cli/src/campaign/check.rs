@@ -51,7 +51,6 @@ pub fn run(arguments: &Arguments, bless: bool) -> Outcome {
     let mut faults: Vec<Fault> = Vec::new();
     for folder in &mut folders {
         faults.append(&mut folder.faults);
-        faults.extend(compiled(folder));
     }
     let mut checked = Vec::new();
     if folders.iter().any(|folder| !folder.golden.is_empty()) {
@@ -78,11 +77,6 @@ pub fn run(arguments: &Arguments, bless: bool) -> Outcome {
         0 => Ok(()),
         n => Err(format!("{} to mend before anything is published", counted(n, "fault")).into()),
     }
-}
-
-/// The rules of every layer, compiled; the one place where CEL is asked.
-pub fn compiled(_folder: &Folder) -> Vec<Fault> {
-    Vec::new()
 }
 
 fn told(folder: &Folder, golden: Golden) -> Checked {
