@@ -128,11 +128,12 @@ pub struct Step {
 macro_rules! keys {
     ($($(#[doc = $doc:literal])* $key:ident: $type:ty = $default:expr, $form:expr, $follows:ident;)*) => {
         /// The merged configuration of one decision.
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Debug, Clone, PartialEq, Serialize)]
         pub struct Policy {
             $($(#[doc = $doc])* pub $key: $type,)*
             /// Who said each leaf, by its path: `slots`, `rules.no-alcohol.when`, `exclude[chain:burger]`. A leaf that nobody said has
             /// its default.
+            #[serde(skip)]
             pub provenance: BTreeMap<String, Origin>,
         }
 
@@ -437,6 +438,12 @@ impl Campaign {
     #[must_use]
     pub fn chain(&self, at: &Whereabouts<'_>) -> Chain {
         self.index.chain(at)
+    }
+
+    /// The layers that hold at a place known by its path and the cells it lies in, for a reader at home there.
+    #[must_use]
+    pub fn chain_of(&self, path: &str, cells: &[u64], arm: Option<&str>) -> Chain {
+        self.index.at_path(path, cells, arm)
     }
 
     /// Merges the layers of a chain of this campaign.

@@ -524,6 +524,7 @@ impl Reader {
                 (Form::Word(words), Value::Text(text)) => {
                     nearest(text, words).map(|word| format!("did you mean {word}?"))
                 }
+                (Form::Text | Form::Time, Value::Number(_) | Value::Bool(_)) => Some("put quotes around it".into()),
                 _ => None,
             };
             let message = format!("found {}, expected {}", found(&node.value), expected(form));
@@ -612,8 +613,11 @@ impl Reader {
         let known = of("id").or_else(|| of("merchant").filter(|_| by_merchant));
         let Some(Node { value: Value::Text(id), line, column }) = known else {
             let expected = if by_merchant { "an id or a merchant" } else { "an id" };
-            let hint = "things merge by their id, never by position".to_string();
-            self.problem(at(thing), &nth, format!("found no id, expected {expected}"), Some(hint));
+            let (message, hint) = match known {
+                Some(node) => (format!("found {}, expected a text", found(&node.value)), "put quotes around it"),
+                None => (format!("found no id, expected {expected}"), "things merge by their id, never by position"),
+            };
+            self.problem(at(known.unwrap_or(thing)), &nth, message, Some(hint.into()));
             return;
         };
         let key = Key { text: id.clone(), line: *line, column: *column };
