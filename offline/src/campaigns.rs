@@ -5,6 +5,7 @@
 //! lie underneath all of them. A folder is read to its end whatever is wrong with a file of it.
 
 use freshrank::campaign::author::{self, Node, Value};
+use freshrank::campaign::edit::{Edit, Leaf};
 use freshrank::campaign::{DEFAULTS, Layer};
 use freshrank::{Campaign, Hash};
 use rayon::prelude::*;
@@ -41,6 +42,23 @@ pub struct Folder {
     pub faults: Vec<Fault>,
     /// By the layer's path, `defaults/fi` of a default.
     files: BTreeMap<String, PathBuf>,
+}
+
+/// A rule's condition, and where it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// In CEL.
+    pub text: String,
+    at: Fault,
+}
+
+impl Condition {
+    /// What is wrong with it, at a line and a column of its own text: quotes and folding hide where that is in the file.
+    #[must_use]
+    pub fn fault(&self, line: usize, column: usize, message: &str, hint: &str) -> Fault {
+        let message = format!("{message} (at {line}:{column} of the condition)");
+        Fault { message, hint: hint.to_owned(), ..self.at.clone() }
+    }
 }
 
 /// Reads a campaign's folder; its name is the campaign's id.
@@ -150,6 +168,26 @@ impl Folder {
     #[must_use]
     pub fn file(&self, layer: &str) -> Option<&Path> {
         self.files.get(layer).map(PathBuf::as_path)
+    }
+
+    /// Every rule's condition that a layer writes, wherever it holds: what is compiled when a campaign is published.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<Condition> {
+        let mut all = Vec::new();
+        let campaign = &self.campaign;
+        for layer in campaign.defaults().values().chain(campaign.layers().values()) {
+            let file = self.file(&layer.path).unwrap_or(&self.path);
+            layer.body.walk(&mut String::new(), &mut |path, edit| {
+                if let Edit::Set { leaf: Leaf::Text(text), mark, .. } = edit
+                    && path.starts_with("rules.")
+                    && path.ends_with(".when")
+                {
+                    let at = Fault::at(mark.line as usize, mark.column as usize, String::new(), "");
+                    all.push(Condition { text: text.clone(), at: at.in_file(file).about(path) });
+                }
+            });
+        }
+        all
     }
 
     /// The hash of what would be published.

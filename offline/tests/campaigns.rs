@@ -11,7 +11,7 @@ fn everything_wrong_with_a_folder_is_told_at_once() {
     cases.sort();
     let mut stale = Vec::new();
     for case in cases {
-        let mut folders = campaigns::open_all(&[case.clone()]);
+        let mut folders = campaigns::open_all(std::slice::from_ref(&case));
         assert_eq!(folders.len(), 1, "{}", case.display());
         let folder = folders.remove(0);
         let told: Vec<String> = folder.faults.iter().map(ToString::to_string).collect();
@@ -34,4 +34,17 @@ fn a_polygon_is_published_as_cells() {
     let kallio = &folder.campaign.layers()["fi/helsinki/kallio"];
     let cells: Vec<String> = kallio.cells().map(|cell| cell.to_string()).collect();
     assert!(cells.len() > 5 && cells.iter().all(|cell| cell.len() == 15), "{cells:?}");
+}
+
+#[test]
+fn a_rules_condition_is_found_where_it_is_written() {
+    let root = tempfile::tempdir().unwrap();
+    let rules = "rules:\n  - id: no-bars\n    when: merchant.bar\n    then: exclude\n";
+    std::fs::write(root.path().join("global.yaml"), rules).unwrap();
+    let folder = campaigns::open(root.path());
+    let conditions = folder.conditions();
+    assert_eq!(conditions.len(), 1);
+    let fault = conditions[0].fault(1, 10, "no variable is called bar", "").to_string();
+    let expected = "global.yaml:3:11: rules.no-bars.when: no variable is called bar (at 1:10 of the condition)";
+    assert!(fault.ends_with(expected), "{fault}");
 }
