@@ -13,7 +13,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 pub mod schema;
@@ -21,6 +20,7 @@ pub mod edit;
 pub mod cover;
 pub mod author;
 pub mod merge;
+mod stage;
 mod check;
 #[cfg(feature = "cel")]
 mod compile;
@@ -33,6 +33,7 @@ pub use policy::{
     Action, Arm, Boost, ById, Consent, Explore, Fallback, Named, Pin, PlacePolicy, Range, Ranker, Rule, UnknownHours,
 };
 use schema::{Field, Follows, Form};
+pub use stage::Staged;
 
 /// The path of the layer that covers everything.
 pub const GLOBAL: &str = "global";
@@ -293,13 +294,14 @@ pub struct Campaign {
     pub hash: Hash,
     layers: BTreeMap<String, Layer>,
     defaults: BTreeMap<String, Layer>,
+    staged: Vec<Staged>,
     index: cover::Index,
     arms: Vec<(String, Arm)>,
 }
 
 impl Default for Campaign {
     fn default() -> Self {
-        Self::indexed("default".into(), BTreeMap::new(), BTreeMap::new(), Hash::default())
+        Self::indexed("default".into(), BTreeMap::new(), BTreeMap::new(), Vec::new(), Hash::default())
     }
 }
 
@@ -311,6 +313,9 @@ impl Serialize for Campaign {
             map.serialize_entry("defaults", &self.defaults)?;
         }
         map.serialize_entry("layers", &self.layers)?;
+        if !self.staged.is_empty() {
+            map.serialize_entry("staged", &stage::ByPath(&self.staged))?;
+        }
         map.end()
     }
 }
@@ -323,6 +328,39 @@ struct Published {
     layers: Tree<false>,
     #[serde(default)]
     defaults: Tree<true>,
+    #[serde(default)]
+    staged: Stages,
+}
+
+/// What is staged, as it is read.
+#[derive(Default)]
+struct Stages {
+    staged: Vec<Staged>,
+    problems: Vec<Problem>,
+}
+
+impl<'de> Deserialize<'de> for Stages {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Stage {
+            share: f64,
+            salt: String,
+            layer: author::Node,
+        }
+
+        let mut stages = Self::default();
+        for (path, Stage { share, salt, layer }) in BTreeMap::<String, Stage>::deserialize(deserializer)? {
+            if !(0.0..=1.0).contains(&share) || stages.staged.len() == MAX_LAYERS {
+                let message = format!("staged {}: found share {share}, expected 0 to 1", crate::time::cut(&path));
+                return Err(serde::de::Error::custom(message));
+            }
+            let (layer, problems) = author::read(&path, &layer);
+            stages.problems.extend(problems.into_iter().take(MAX_LIST.saturating_sub(stages.problems.len())));
+            stages.staged.push(Staged { share, salt, layer });
+        }
+        Ok(stages)
+    }
 }
 
 /// Layers by path; each becomes a layer before the next one is read, and there are never more than [`MAX_LAYERS`].
@@ -375,8 +413,9 @@ impl Campaign {
         let read: Published = serde_json::from_slice(json).map_err(|error| CampaignError::Json(error.to_string()))?;
         let mut problems = read.defaults.problems;
         problems.extend(read.layers.problems);
+        problems.extend(read.staged.problems);
         if problems.is_empty() {
-            Ok(Self::indexed(read.id, read.layers.layers, read.defaults.layers, Hash::of(json)))
+            Ok(Self::indexed(read.id, read.layers.layers, read.defaults.layers, read.staged.staged, Hash::of(json)))
         } else {
             Err(CampaignError::Layers { campaign: read.id, problems })
         }
@@ -389,13 +428,24 @@ impl Campaign {
         let (defaults, layers): (Vec<Layer>, Vec<Layer>) = layers.into_iter().partition(Layer::is_default);
         let by_path =
             |layers: Vec<Layer>| layers.into_iter().map(|layer| (layer.own_path().to_string(), layer)).collect();
-        let mut campaign = Self::indexed(id.into(), by_path(layers), by_path(defaults), Hash::default());
+        let mut campaign = Self::indexed(id.into(), by_path(layers), by_path(defaults), Vec::new(), Hash::default());
         campaign.hash = Hash::of(campaign.to_json().as_bytes());
         campaign
     }
 
-    fn indexed(id: String, layers: BTreeMap<String, Layer>, defaults: BTreeMap<String, Layer>, hash: Hash) -> Self {
-        let mut campaign = Self { id, hash, layers, defaults, index: cover::Index::default(), arms: Vec::new() };
+    fn indexed(
+        id: String,
+        mut layers: BTreeMap<String, Layer>,
+        mut defaults: BTreeMap<String, Layer>,
+        staged: Vec<Staged>,
+        hash: Hash,
+    ) -> Self {
+        for Staged { layer, .. } in &staged {
+            let tree = if layer.is_default() { &mut defaults } else { &mut layers };
+            tree.entry(layer.own_path().to_string()).or_insert_with(|| layer.header());
+        }
+        let mut campaign =
+            Self { id, hash, layers, defaults, staged, index: cover::Index::default(), arms: Vec::new() };
         campaign.index = cover::Index::new(&campaign);
         campaign.arms = campaign.policy(GLOBAL).arms.into_iter().collect();
         campaign
@@ -429,17 +479,29 @@ impl Campaign {
         }
     }
 
-    /// A layer by its position in the total order.
+    /// A layer by its position in the total order; after the last, what is staged by its path.
     #[must_use]
     pub fn layer_at(&self, id: LayerId) -> Option<&Layer> {
-        let (own, path) = self.index.order.get(id as usize)?;
-        if *own { self.layers.get(path) } else { self.defaults.get(path) }
+        match self.index.order.get(id as usize) {
+            Some((true, path)) => self.layers.get(path),
+            Some((false, path)) => self.defaults.get(path),
+            None => self.staged.get(id as usize - self.index.order.len()).map(|stage| &stage.layer),
+        }
     }
 
     /// The layers that hold at a place.
     #[must_use]
     pub fn chain(&self, at: &Whereabouts<'_>) -> Chain {
-        self.index.chain(at)
+        let mut chain = self.index.chain(at);
+        self.stage(&mut chain, at.reader);
+        chain
+    }
+
+    /// The layers of a market, for the keys that follow it; none for all others.
+    #[must_use]
+    pub fn market_chain(&self, market: &str) -> Chain {
+        let at = Whereabouts { market, ..Whereabouts::default() };
+        Chain { place: Vec::new(), market: self.index.chain(&at).market }
     }
 
     /// The layers that hold at a place known by its path and the cells it lies in, for a reader at home there.
@@ -458,15 +520,6 @@ impl Campaign {
     #[must_use]
     pub fn policy_at(&self, at: &Whereabouts<'_>) -> Policy {
         self.merged(&self.chain(at))
-    }
-
-    /// The keys that follow a reader's market, all others at their defaults: what is needed before there is a place.
-    #[must_use]
-    pub fn market_policy(&self, market: &str) -> Policy {
-        let chain = self.chain(&Whereabouts { market, ..Whereabouts::default() });
-        let mut policy = Policy::default();
-        policy.fill(&merge::merged(self, &chain.market, &|field| field.follows == Follows::Market));
-        policy
     }
 
     /// What each layer of a chain says of a key or a leaf (`boosts.anna.factor`), the shallowest first, and what holds after it.
@@ -489,16 +542,7 @@ impl Campaign {
         if reader == 0 || self.arms.is_empty() {
             return None;
         }
-        let digest: [u8; 32] = Sha256::new()
-            .chain_update(self.id.as_bytes())
-            .chain_update([0])
-            .chain_update(reader.to_le_bytes())
-            .finalize()
-            .into();
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        // The 53 bits that a double holds, as a number from 0 to 1, without 1.
-        let bucket = (u64::from_le_bytes(first) >> 11) as f64 / (1_u64 << 53) as f64;
+        let bucket = stage::bucket(&self.id, reader);
         let mut end = 0.0;
         self.arms.iter().find_map(|(id, arm)| {
             end += arm.share;

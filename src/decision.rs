@@ -8,12 +8,14 @@ use crate::feature::Rows;
 use crate::geo::Cell;
 use crate::id::Hash;
 use crate::locate::Place;
+use crate::policies::Merged;
 use crate::profile::Profile;
 use crate::retrieve::{Candidate, Dropped};
 use crate::rule::Hits;
 use crate::score::{ModelError, Scorer};
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// What a decision is made of, beside place and policy.
@@ -69,7 +71,7 @@ pub struct Decision {
     /// Why the model did not.
     pub model_error: Option<ModelError>,
     /// The merged configuration.
-    pub policy: Policy,
+    pub policy: Arc<Merged>,
     /// The reader's side of the campaign's experiment; `None` is the control.
     pub arm: Option<String>,
     /// A reader who should have been sent nothing.
@@ -136,16 +138,4 @@ pub fn smoothed<'a>(profile: Cow<'a, Profile>, policy: &Policy) -> Cow<'a, Profi
         taste.clusters.iter_mut().for_each(|share| *share *= factor);
     }
     Cow::Owned(profile)
-}
-
-impl Policy {
-    /// The hash of what was merged: two areas under the same layers share it.
-    #[must_use]
-    pub fn hash(&self) -> Hash {
-        use core::fmt::Write as _;
-        let mut text = String::new();
-        // Writing to a String cannot fail, and Debug prints every field.
-        let _ = write!(text, "{self:?}");
-        Hash::of(text.as_bytes())
-    }
 }

@@ -13,6 +13,7 @@ use crate::explain::{Explainer, Node, Reference};
 use crate::geo::{Cell, Point};
 use crate::id::{MerchantId, hex};
 use crate::locate::{self, Source};
+use crate::policies::Policies;
 use crate::profile::Profile;
 use crate::score::Scorer;
 use crate::time::{self, clock};
@@ -290,8 +291,8 @@ impl Question {
 
     /// The area to fetch before answering, unless the request brought its own.
     #[must_use]
-    pub fn cell(&self, campaign: &Campaign) -> Option<Cell> {
-        let market = campaign.market_policy(&self.profile.market);
+    pub fn cell(&self, policies: &dyn Policies) -> Option<Cell> {
+        let market = policies.of_market(&self.profile.market);
         locate::locate(&reader(&self.profile, &market), &self.context, market.place).cell()
     }
 
@@ -301,16 +302,17 @@ impl Question {
         &self,
         area: Option<&Bundle>,
         display: Option<&Display>,
-        campaign: &Campaign,
+        policies: &dyn Policies,
         scorer: &dyn Scorer,
     ) -> Reply {
+        let campaign = policies.campaign();
         let areas = Areas::new(self.areas.iter().chain(area), self.overlay.clone());
-        let decision = rerank(&areas, &self.profile, &self.context, campaign, scorer);
+        let decision = rerank(&areas, &self.profile, &self.context, policies, scorer);
         let display = display.filter(|block| self.display && decision.hashes.area == Some(block.bundle));
         let mut reply = Reply::new(self, campaign, &decision, display, scorer);
         reply.why = self.why.as_deref().map(|merchant| {
             let area = decision.place.cell().and_then(|cell| areas.get(cell));
-            let profile = &*reader(&self.profile, &campaign.market_policy(&self.profile.market));
+            let profile = &*reader(&self.profile, &policies.of_market(&self.profile.market));
             let (tailored, context, arm) = (decision.tailored, &self.context, decision.arm.as_deref());
             let (campaign, holdout) = (campaign.hash, decision.holdout);
             why(merchant, &decision, Asked { area, profile, tailored, context, campaign, arm, holdout, scorer }).into()

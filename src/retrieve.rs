@@ -186,6 +186,19 @@ pub fn retrieve(
     context: &Context,
     policy: &Policy,
 ) -> (Vec<Candidate>, Vec<Dropped>, Hits) {
+    retrieve_by(area, profile, place, context, policy, &Rules::new(policy))
+}
+
+/// As [`retrieve`], with the policy's rules already linked.
+#[must_use]
+pub fn retrieve_by(
+    area: Option<&Area<'_>>,
+    profile: &Profile,
+    place: &Place,
+    context: &Context,
+    policy: &Policy,
+    rules: &Rules,
+) -> (Vec<Candidate>, Vec<Dropped>, Hits) {
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     let (Some(area), Some(point)) = (area, place.point) else {
         return (kept, dropped, Hits::default());
@@ -204,7 +217,7 @@ pub fn retrieve(
         }
     }
     let moment = Moment { profile, place, context, local, slots: policy.slots, language: &policy.language };
-    let hits = Rules::new(policy).evaluate(&moment, &kept);
+    let hits = rules.evaluate(&moment, &kept);
     let asked: Vec<MerchantId> = kept.iter().map(|candidate| candidate.merchant.id).collect();
     let mut i = 0;
     kept.retain(|candidate| {

@@ -72,7 +72,13 @@ fn there_is_one_order_from_the_defaults_to_the_arm() {
     ]);
     assert_eq!(campaign.check(), []);
     let helsinki = area("fi/helsinki", "FI", kallio());
-    let at = Whereabouts { market: "se/lund", area: Some(&helsinki), point: Some(kallio()), arm: campaign.arm(7) };
+    let at = Whereabouts {
+        market: "se/lund",
+        area: Some(&helsinki),
+        point: Some(kallio()),
+        arm: campaign.arm(7),
+        reader: 7,
+    };
     let order = [
         "defaults/global",
         "defaults/fi/helsinki",
@@ -99,7 +105,7 @@ fn a_layer_holds_only_where_its_ancestors_hold() {
         ("se/border", json!({ "covers": { "cells": [cell(kallio(), 7)] }, "title": "Gräns" })),
     ]);
     let helsinki = area("fi/helsinki", "FI", kallio());
-    let at = Whereabouts { market: "fi/helsinki", area: Some(&helsinki), point: Some(kallio()), arm: None };
+    let at = Whereabouts { market: "fi/helsinki", area: Some(&helsinki), point: Some(kallio()), arm: None, reader: 0 };
     assert_eq!(campaign.policy_at(&at).title, "");
     // The same cell, said to be in Sweden by its country alone.
     let border = area("nowhere", "SE", kallio());
@@ -276,7 +282,7 @@ fn two_hundred_campaigns_answer_as_the_definition_says() {
         let code = format!("{}x", (b'a' + country as u8) as char);
         let area = area(&format!("{code}/c{city}"), &code.to_uppercase(), at);
         let campaign = if i % 20 == 0 { &large } else { &campaigns[i % 200] };
-        let whereabouts = Whereabouts { market: "ax", area: Some(&area), point: Some(at), arm: None };
+        let whereabouts = Whereabouts { market: "ax", area: Some(&area), point: Some(at), arm: None, reader: 0 };
         let found = chain(campaign, &whereabouts);
         assert_eq!(found, by_definition(campaign, &area, at), "{code}/c{city} part {part} of {}", campaign.id);
         longest = longest.max(found.len());

@@ -848,6 +848,13 @@ impl Layer {
         }
     }
 
+    /// A layer in the same place that says nothing.
+    #[must_use]
+    pub fn header(&self) -> Self {
+        let Self { level, covers, priority, mark, .. } = self.clone();
+        Self { level, covers, priority, mark, ..Self::empty(&self.path) }
+    }
+
     /// The path in its tree: `fi/helsinki`, also of `defaults/fi/helsinki`.
     #[must_use]
     pub fn own_path(&self) -> &str {

@@ -25,13 +25,15 @@ impl Campaign {
                 found.error("", (0, 0), tree, message, None);
             }
         }
-        let layers: Vec<&Layer> = (0..).map_while(|id| self.layer_at(id)).collect();
+        let n = self.index.order.len() as LayerId;
+        let layers: Vec<&Layer> = (0..n).filter_map(|id| self.layer_at(id)).collect();
         found.ancestors(self, &layers);
         found.ties(&layers);
         found.limits(&layers);
         for (id, layer) in layers.iter().enumerate() {
             found.layer(self, layer, id as LayerId);
         }
+        self.check_staged(&mut found.problems);
         found.problems.into_iter().collect()
     }
 }

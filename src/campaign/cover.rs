@@ -214,6 +214,8 @@ pub struct Whereabouts<'a> {
     pub point: Option<Point>,
     /// The reader's side of the experiment.
     pub arm: Option<&'a str>,
+    /// The reader's number, of whom something may be staged for; 0 for nobody known.
+    pub reader: u64,
 }
 
 /// A layer by its position in the total order of its campaign.

@@ -371,7 +371,7 @@ impl Trial<'_> {
     }
 
     fn with(&self, change: &Change) -> Self {
-        let (mut policy, mut context) = (self.decision.policy.clone(), self.context.clone());
+        let (mut policy, mut context) = (Policy::clone(&self.decision.policy), self.context.clone());
         change.apply(self.merchant, &mut policy, &mut context);
         let decision = decide(Asked { context: &context, ..self.asked }, self.decision.place.clone(), policy);
         let moved = self.moved || matches!(change, Change::Time(_));

@@ -70,13 +70,16 @@ impl Labels {
         nearest(label, self.cuisines.keys().map(String::as_str))
     }
 
-    /// Reads `models/cuisine-map.json`; its fingerprint is that of the file's bytes.
+    /// Reads `models/cuisine-map.json`, whose fingerprint is that of its bytes, or what rules need of it: `cuisine-labels.json`, which
+    /// names the fingerprint of the map that it was taken from.
     ///
     /// # Errors
     /// A sentence with the place that is no map.
     pub fn read(json: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Map {
+            #[serde(default)]
+            map: Option<String>,
             labels: Vec<String>,
             vocabulary: Vocabulary,
         }
@@ -86,7 +89,11 @@ impl Labels {
             sensitive: BTreeSet<String>,
         }
         let map: Map = serde_json::from_slice(json).map_err(|error| format!("cuisine map: {error}"))?;
-        Ok(Self::new(Hash::of(json).short(), map.labels, map.vocabulary.sensitive))
+        let fingerprint = match &map.map {
+            Some(hex) => u64::from_str_radix(hex, 16).map_err(|_| format!("cuisine map: found fingerprint {hex:?}"))?,
+            None => Hash::of(json).short(),
+        };
+        Ok(Self::new(fingerprint, map.labels, map.vocabulary.sensitive))
     }
 }
 

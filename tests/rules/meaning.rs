@@ -279,6 +279,24 @@ fn a_dry_run_counts_what_holds_what_never_does_and_what_errs() {
 }
 
 #[test]
+fn the_labels_that_ship_are_those_of_the_map() {
+    let map = include_bytes!("../../models/cuisine-map.json");
+    let json: serde_json::Value = serde_json::from_slice(map).unwrap();
+    let short = format!("{:016x}", freshrank::Hash::of(map).short());
+    let sensitive = &json["vocabulary"]["sensitive"];
+    let labels =
+        serde_json::json!({ "map": short, "labels": json["labels"], "vocabulary": { "sensitive": sensitive } });
+    let written = format!("{labels}\n");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cuisine-labels.json");
+    if std::env::var_os("FRESHRANK_BLESS").is_some() {
+        std::fs::write(path, &written).unwrap();
+    }
+    let found = std::fs::read(path).unwrap();
+    assert!(found == written.as_bytes(), "models/cuisine-labels.json is not current: FRESHRANK_BLESS=1 rewrites it");
+    assert_eq!(freshrank::rule::Labels::read(&found), freshrank::rule::Labels::read(map));
+}
+
+#[test]
 fn the_shipped_cuisine_map_names_its_labels() {
     let labels = freshrank::rule::Labels::read(include_bytes!("../../models/cuisine-map.json")).unwrap();
     assert!(compile("'pizza' in merchant.cuisines && 'vegan' in merchant.cuisines", &labels).is_ok());

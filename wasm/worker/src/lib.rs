@@ -18,10 +18,10 @@ use freshrank::request::{MAX_BODY, Question, Reply};
 use freshrank::{Campaign, Scorer, feature};
 use futures_util::stream;
 use problem::{Problem, respond};
-use registry::{Command, What};
+use registry::{Command, UNSIGNED, What};
 use serde_json::json;
 use std::rc::Rc;
-use store::{Store, is_name, now_ms};
+use store::{Keeping, Store, is_name, now_ms};
 use worker::{Context, Env, Request, Response, ResponseBody, event};
 
 /// Bytes of a display block, as [`Display::decode`] reads them.
@@ -30,6 +30,8 @@ const MAX_DISPLAY: usize = 16 << 20;
 const MAX_PATH: usize = 200;
 /// Bytes of a campaign.
 const MAX_CAMPAIGN: usize = 2 << 20;
+/// Bytes of one layer, or of who asks and why.
+const MAX_LAYER: usize = 1 << 20;
 
 thread_local! {
     static SCORER: Rc<dyn Scorer> = Rc::from(model::choose(model::PLAN));
@@ -138,7 +140,8 @@ fn batch(request: &mut Request, store: Store) -> Result<Response, Problem> {
 async fn answer(json: &[u8], store: &Store) -> Result<(Reply, Vec<String>), Problem> {
     let question = Question::parse(json, (now_ms() / 1000).cast_signed())?;
     let campaign = store.campaign(question.campaign.as_deref()).await?;
-    let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
+    let policies = Keeping(&campaign);
+    let cell = question.cell(&policies).filter(|_| question.areas.is_empty());
     let mut notices = Vec::new();
     let (mut area, mut display) = (None, None);
     if let Some(cell) = cell {
@@ -153,7 +156,7 @@ async fn answer(json: &[u8], store: &Store) -> Result<(Reply, Vec<String>), Prob
         display = found.value;
     }
     let scorer = SCORER.with(Rc::clone);
-    Ok((question.answer(area.as_deref(), display.as_deref(), &campaign, scorer.as_ref()), notices))
+    Ok((question.answer(area.as_deref(), display.as_deref(), &policies, scorer.as_ref()), notices))
 }
 
 async fn put_area(request: &mut Request, store: &Store, path: &str) -> Result<Response, Problem> {
@@ -181,7 +184,7 @@ async fn put_display(request: &mut Request, store: &Store, path: &str) -> Result
 async fn put_campaign(request: &mut Request, env: &Env, id: &str) -> Result<Response, Problem> {
     campaign_name(id)?;
     let bytes = body::read(request, MAX_CAMPAIGN).await?;
-    let campaign = Campaign::parse(&bytes).map_err(Problem::bad_request)?;
+    let campaign = Campaign::parse(&bytes)?;
     if campaign.id != id {
         return Err(Problem::bad_request(format!("campaign says its name is {:?}, its path {id:?}", campaign.id)));
     }
@@ -232,7 +235,7 @@ async fn layer(request: &mut Request, env: &Env, id: &str, path: &str) -> Result
                 })?,
                 None => 1.0,
             };
-            let bytes = body::read(request, MAX_CAMPAIGN).await?;
+            let bytes = body::read(request, MAX_LAYER).await?;
             let layer: serde_json::Value = serde_json::from_slice(&bytes).map_err(Problem::bad_request)?;
             What::Put { layer, share }
         }
@@ -247,9 +250,12 @@ async fn signed(request: &mut Request) -> Result<(String, String), Problem> {
         author: String,
         reason: String,
     }
-    let bytes = body::read(request, MAX_CAMPAIGN).await?;
-    let said: Signed = serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::bad_request(format!("{error}; expected {{\"author\": ..., \"reason\": ...}}")))?;
+    let bytes = body::read(request, MAX_LAYER).await?;
+    let expected = |error| Problem::new(422, format!("{error}; expected {{\"author\": ..., \"reason\": ...}}"));
+    let said: Signed = serde_json::from_slice(&bytes).map_err(expected)?;
+    if said.author.trim().is_empty() || said.reason.trim().is_empty() {
+        return Err(Problem::new(422, UNSIGNED));
+    }
     Ok((said.author, said.reason))
 }
 

@@ -3,18 +3,30 @@
 //! Every version of every layer stays. What readers are answered with is the document in KV, written here after the whole
 //! campaign was checked; the document before it stays beside it as the last one known to be good.
 
-use crate::problem::Problem;
+use crate::problem::{Problem, respond};
 use crate::store::{self, BINDING};
-use freshrank::campaign::{Campaign, DEFAULTS, Severity};
+#[cfg(not(feature = "full"))]
+use freshrank::campaign::Edit;
+use freshrank::campaign::author::{self, Node};
+use freshrank::campaign::{self, Campaign, DEFAULTS, Layer, Severity};
 use freshrank::{Hash, time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use worker::{DurableObject, Env, Method, Request, RequestInit, Response, SqlStorageValue, State, durable_object};
+use std::collections::BTreeSet;
+use worker::{
+    DurableObject, Env, Method, Request, RequestInit, Response, ResponseBody, SqlStorageValue, State, durable_object,
+};
 
 /// The binding in wrangler.toml.
 pub const REGISTRY: &str = "REGISTRY";
 /// Versions of one layer that are told of.
 const HISTORY: i64 = 50;
+/// Bytes of one layer with its programs; SQLite here takes no text over 2 MB.
+const MAX_PUBLISHED: usize = 2_000_000;
+/// The version of a layer that is not there.
+const NONE: &str = "none";
+/// What is said of a change that nobody stands for.
+pub const UNSIGNED: &str = "a layer that is published says its `author` and the `reason` of the change";
 
 /// What is asked of a campaign's registry.
 #[derive(Debug, Serialize, Deserialize)]
@@ -114,14 +126,24 @@ impl DurableObject for Registry {
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let command: Command = request.json().await?;
         let versions = Versions { sql: self.state.storage().sql() };
-        let kv = self.env.kv(BINDING)?;
+        let kv = match self.env.kv(BINDING) {
+            Ok(kv) => kv,
+            Err(error) => return Ok(Problem::unavailable(format!("KV binding {BINDING}: {error}")).response()),
+        };
         // Nobody else's command runs between reading what holds and writing what shall: that is what "atomic" means here.
         let answered = self.state.block_concurrency_while(async move { Ok(versions.run(&kv, command).await) }).await?;
         Ok(match answered {
-            Ok(value) => crate::json_response(&value),
+            Ok(value) => answer(&value),
             Err(problem) => problem.response(),
         })
     }
+}
+
+/// The answer, with the layer's version as the tag that an author sends back in `If-Match`.
+fn answer(value: &Value) -> Response {
+    let tag = value["version"].as_str().map(|version| format!("\"{version}\""));
+    let header = tag.as_deref().map(|tag| ("ETag", tag));
+    respond(200, "application/json", ResponseBody::Body(value.to_string().into_bytes()), header)
 }
 
 struct Versions {
@@ -138,15 +160,15 @@ impl Versions {
         if matches!(command.what, What::Show) {
             return Ok(self.history(&command.path)?);
         }
-        let held = self.held(&command.path)?;
-        if let Some(expected) = command.if_match.as_deref() {
-            let found = held.as_ref().map_or("none", |version| version.version.as_str());
-            if expected.trim_matches('"') != found {
+        let last = self.last(&command.path)?;
+        if let Some(expected) = command.if_match.as_deref().filter(|_| !command.path.is_empty()) {
+            let found = last.as_ref().map_or(NONE, |version| version.version.as_str());
+            if expected.trim().trim_matches('"') != found {
                 return Err(Problem::new(412, format!("layer {} is at version {found}, not {expected}", command.path)));
             }
         }
-        let changes = self.changes(&command, held.as_ref())?;
         let mut rows = self.newest()?;
+        let changes = self.changes(&command, last.as_ref(), &rows)?;
         for change in &changes {
             rows.retain(|row| row.path != change.path || (change.share < 1.0 && row.share >= 1.0));
             rows.push(change.clone());
@@ -157,7 +179,7 @@ impl Versions {
         for change in &changes {
             self.insert(change)?;
         }
-        let version = changes.last().map(|change| change.version.clone());
+        let version = changes.last().filter(|_| !command.path.is_empty()).map(|change| change.version.clone());
         let warnings: Vec<String> = campaign.check().iter().map(ToString::to_string).collect();
         Ok(json!({
             "id": command.campaign,
@@ -170,7 +192,7 @@ impl Versions {
     }
 
     /// The rows that a command adds.
-    fn changes(&self, command: &Command, held: Option<&Version>) -> Result<Vec<Version>, Problem> {
+    fn changes(&self, command: &Command, last: Option<&Version>, newest: &[Version]) -> Result<Vec<Version>, Problem> {
         let at = time::format((store::now_ms() / 1000).cast_signed());
         let row = |path: &str,
                    layer: Option<String>,
@@ -178,8 +200,8 @@ impl Versions {
                    reason: String,
                    share: f64|
          -> Result<Version, Problem> {
-            let version = layer.as_ref().map_or_else(|| "none".into(), |layer| Hash::of(layer.as_bytes()).to_string());
-            let n = self.last(path)? + 1;
+            let version = layer.as_ref().map_or_else(|| NONE.into(), |layer| Hash::of(layer.as_bytes()).to_string());
+            let n = self.last(path)?.map_or(0, |row| row.n) + 1;
             Ok(Version {
                 path: path.into(),
                 n,
@@ -196,38 +218,51 @@ impl Versions {
             What::Put { layer, share } => {
                 let said = |key: &str| layer[key].as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
                 let (Some(author), Some(reason)) = (said("author"), said("reason")) else {
-                    return Err(Problem::new(
-                        422,
-                        "a layer that is published says its `author` and the `reason` of the change",
-                    ));
+                    return Err(Problem::new(422, UNSIGNED));
                 };
-                Ok(Vec::from([row(&command.path, Some(layer.to_string()), author, reason, *share)?]))
+                let layer = published(&command.path, layer)?;
+                Ok(Vec::from([row(&command.path, Some(layer), author, reason, *share)?]))
             }
             What::Remove { author, reason } => {
-                held.ok_or_else(|| Problem::new(404, format!("no layer {} was published", command.path)))?;
+                let there = last.is_some_and(|row| row.layer.is_some());
+                if !there {
+                    return Err(Problem::new(404, format!("no layer {} was published", command.path)));
+                }
                 Ok(Vec::from([row(&command.path, None, author.clone(), reason.clone(), 1.0)?]))
             }
             What::Rollback { author, reason } => {
-                let before = self.before(&command.path)?;
-                let before = before
-                    .ok_or_else(|| Problem::new(409, format!("layer {} has no earlier version", command.path)))?;
-                let reason = format!("{reason} (back to version {} of {})", before.version, before.at);
-                Ok(Vec::from([row(&command.path, before.layer, author.clone(), reason, 1.0)?]))
+                let (layer, what) = match (self.before(&command.path)?, last) {
+                    (Some(before), _) => (before.layer, format!("back to version {} of {}", before.version, before.at)),
+                    (None, Some(staged)) if staged.share < 1.0 => (None, "taken back while staged".to_owned()),
+                    _ => return Err(Problem::new(409, format!("layer {} has no earlier version", command.path))),
+                };
+                Ok(Vec::from([row(&command.path, layer, author.clone(), format!("{reason} ({what})"), 1.0)?]))
             }
             What::Import { document } => {
+                if document.get("staged").is_some() {
+                    let message = "layers are staged one by one: PUT /v1/campaigns/ID/layers/PATH?share=0.1";
+                    return Err(Problem::new(422, message));
+                }
                 let mut changes = Vec::new();
-                let mut gone: Vec<String> = self.newest()?.into_iter().map(|row| row.path).collect();
+                let mut gone: BTreeSet<&str> =
+                    newest.iter().filter(|row| row.layer.is_some()).map(|row| row.path.as_str()).collect();
                 for (key, prefix) in [("defaults", DEFAULTS), ("layers", "")] {
                     for (path, layer) in document[key].as_object().into_iter().flatten() {
                         let path = format!("{prefix}{path}");
-                        gone.retain(|known| *known != path);
+                        let text = published(&path, layer)?;
+                        gone.remove(path.as_str());
+                        let mut known = newest.iter().filter(|row| row.path == path);
+                        // What is as it was gets no version, so that the history tells changes.
+                        if known.next_back().is_some_and(|row| row.share >= 1.0 && row.layer.as_ref() == Some(&text)) {
+                            continue;
+                        }
                         let said = |key: &str| layer[key].as_str().unwrap_or("published as a whole").to_owned();
-                        changes.push(row(&path, Some(layer.to_string()), said("author"), said("reason"), 1.0)?);
+                        changes.push(row(&path, Some(text), said("author"), said("reason"), 1.0)?);
                     }
                 }
                 for path in gone {
                     let why = "published as a whole, without this layer".to_owned();
-                    changes.push(row(&path, None, "published as a whole".into(), why, 1.0)?);
+                    changes.push(row(path, None, "published as a whole".into(), why, 1.0)?);
                 }
                 Ok(changes)
             }
@@ -235,18 +270,9 @@ impl Versions {
         }
     }
 
-    /// What holds of a layer: its last version that all readers have.
-    fn held(&self, path: &str) -> Result<Option<Version>, Problem> {
-        let rows =
-            self.query("SELECT * FROM versions WHERE path = ? AND share >= 1 ORDER BY n DESC LIMIT 1", [path.into()])?;
-        Ok(rows.into_iter().next().filter(|row| row.layer.is_some()))
-    }
-
     /// Where a rollback goes: to what holds if something is staged beside it, else to what held before.
     fn before(&self, path: &str) -> Result<Option<Version>, Problem> {
-        let newest = self.query("SELECT * FROM versions WHERE path = ? ORDER BY n DESC LIMIT 1", [path.into()])?;
-        let newest = newest.into_iter().next();
-        let below = newest.as_ref().map_or(0, |row| row.n);
+        let below = self.last(path)?.map_or(0, |row| row.n);
         let rows = self.query(
             "SELECT * FROM versions WHERE path = ? AND share >= 1 AND n < ? ORDER BY n DESC LIMIT 1",
             [path.into(), below.into()],
@@ -265,17 +291,15 @@ impl Versions {
         Ok(rows)
     }
 
-    fn last(&self, path: &str) -> Result<i64, Problem> {
+    /// The last version of a layer, staged or not.
+    fn last(&self, path: &str) -> Result<Option<Version>, Problem> {
         let rows = self.query("SELECT * FROM versions WHERE path = ? ORDER BY n DESC LIMIT 1", [path.into()])?;
-        Ok(rows.first().map_or(0, |row| row.n))
+        Ok(rows.into_iter().next())
     }
 
     fn history(&self, path: &str) -> Result<Value, Problem> {
-        let rows = if path.is_empty() {
-            self.newest()?
-        } else {
-            self.query("SELECT * FROM versions WHERE path = ? ORDER BY n DESC LIMIT ?", [path.into(), HISTORY.into()])?
-        };
+        let rows =
+            self.query("SELECT * FROM versions WHERE path = ? ORDER BY n DESC LIMIT ?", [path.into(), HISTORY.into()])?;
         if rows.is_empty() {
             return Err(Problem::new(404, format!("no layer {path:?} was published")));
         }
@@ -285,7 +309,7 @@ impl Versions {
             json!({ "path": path, "n": n, "version": version, "at": at, "author": author, "reason": reason,
                 "scope": scope, "share": share, "layer": layer })
         });
-        Ok(json!({ "versions": told.collect::<Vec<_>>() }))
+        Ok(json!({ "version": rows[0].version, "versions": told.collect::<Vec<_>>() }))
     }
 
     fn insert(&self, row: &Version) -> Result<(), Problem> {
@@ -335,12 +359,48 @@ fn assemble(id: &str, rows: &[Version]) -> Result<(String, Campaign), Problem> {
         }
     }
     let document = Value::Object(document).to_string();
-    let campaign = Campaign::parse(document.as_bytes()).map_err(|error| Problem::new(422, error.to_string()))?;
-    let errors: Vec<String> = campaign
-        .check()
-        .iter()
-        .filter(|problem| problem.severity == Severity::Error)
-        .map(ToString::to_string)
-        .collect();
-    if errors.is_empty() { Ok((document, campaign)) } else { Err(Problem::new(422, errors.join("\n"))) }
+    let campaign = Campaign::parse(document.as_bytes())?;
+    let errors: Vec<_> = campaign.check().into_iter().filter(|problem| problem.severity == Severity::Error).collect();
+    if errors.is_empty() { Ok((document, campaign)) } else { Err(Problem::unprocessable(errors)) }
+}
+
+/// A layer as readers are answered with it: right by itself, and with the program of every rule.
+fn published(path: &str, written: &Value) -> Result<String, Problem> {
+    let (mut layer, mut problems) = author::read(path, &Node::from_json(written));
+    problems.extend(compile(&mut layer)?);
+    if !problems.is_empty() {
+        return Err(Problem::unprocessable(problems));
+    }
+    let text = serde_json::to_string(&layer).map_err(Problem::bad_request)?;
+    let too_large =
+        || Problem::too_large(&format!("layer {path} has {} bytes with its programs", text.len()), MAX_PUBLISHED);
+    if text.len() <= MAX_PUBLISHED { Ok(text) } else { Err(too_large()) }
+}
+
+/// Says every program again from its condition, whatever came along.
+#[cfg(feature = "full")]
+fn compile(layer: &mut Layer) -> Result<Vec<campaign::Problem>, Problem> {
+    const LABELS: &[u8] = include_bytes!("../../../models/cuisine-labels.json");
+    let labels = freshrank::rule::Labels::read(LABELS).map_err(Problem::unavailable)?;
+    Ok(layer.compile(&labels))
+}
+
+/// This module has no compiler: a condition that comes without its program would never hold.
+#[cfg(not(feature = "full"))]
+fn compile(layer: &mut Layer) -> Result<Vec<campaign::Problem>, Problem> {
+    let rules = layer.body.children().and_then(|children| children.get("rules")?.children());
+    let alone = rules.into_iter().flatten().filter(|(_, rule)| {
+        let said = |key: &str| rule.children().is_some_and(|fields| matches!(fields.get(key), Some(Edit::Set { .. })));
+        said("when") && !said("program")
+    });
+    let problem = |(id, rule): (&String, &Edit)| campaign::Problem {
+        layer: layer.path.to_string(),
+        line: rule.mark().map_or(0, |mark| mark.line),
+        column: rule.mark().map_or(0, |mark| mark.column),
+        key: format!("rules.{id}.when"),
+        message: "a condition without its program, and this module has no compiler".into(),
+        hint: Some("publish with `freshrank campaign publish`, or through the full module".into()),
+        severity: Severity::Error,
+    };
+    Ok(alone.map(problem).collect())
 }

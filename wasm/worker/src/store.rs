@@ -5,11 +5,14 @@
 
 use crate::problem::Problem;
 use freshrank::bundle::{Bundle, Display};
+use freshrank::campaign::Chain;
 use freshrank::geo::Cell;
+use freshrank::policies::{Kept, Merged, Policies};
 use freshrank::{Campaign, Hash};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::LocalKey;
 use worker::kv::KvStore;
 use worker::{Date, Env, console_error};
@@ -20,6 +23,8 @@ pub const BINDING: &str = "AREAS";
 const KEEP_MS: u64 = 60_000;
 /// How long it is believed that there is nothing, or nothing usable.
 const RETRY_MS: u64 = 5_000;
+/// Merged policies an isolate keeps: some kilobytes each, one a chain of layers that readers were in.
+const MAX_POLICIES: usize = 512;
 /// Bytes of the longest name; a KV key has at most 512.
 const MAX_NAME: usize = 64;
 
@@ -38,6 +43,7 @@ thread_local! {
     static BUNDLES: RefCell<Cache<Bundle>> = const { RefCell::new(Cache::new(24 << 20)) };
     static DISPLAYS: RefCell<Cache<Display>> = const { RefCell::new(Cache::new(16 << 20)) };
     static CAMPAIGNS: RefCell<Cache<Campaign>> = const { RefCell::new(Cache::new(8 << 20)) };
+    static POLICIES: RefCell<Kept> = const { RefCell::new(Kept::new(MAX_POLICIES)) };
 }
 
 impl Published for Bundle {
@@ -67,6 +73,19 @@ impl Published for Campaign {
     }
     fn cache() -> &'static LocalKey<RefCell<Cache<Self>>> {
         &CAMPAIGNS
+    }
+}
+
+/// A campaign whose merged policies the isolate keeps.
+pub struct Keeping<'a>(pub &'a Campaign);
+
+impl Policies for Keeping<'_> {
+    fn campaign(&self) -> &Campaign {
+        self.0
+    }
+
+    fn merged(&self, chain: &Chain) -> Arc<Merged> {
+        POLICIES.with_borrow_mut(|kept| kept.merged(self.0, chain))
     }
 }
 

@@ -33,7 +33,7 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     throw new Error(`no module in ${root}: run \`cargo xtask build worker${flag}\` first`);
   }
   const logged = [];
-  const miniflare = new Miniflare({
+  const options = {
     modulesRoot: root,
     modules: [
       { type: "ESModule", path: join(root, "index.js") },
@@ -49,11 +49,14 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     handleRuntimeStdio: (stdout, stderr) => {
       for (const stream of [stdout, stderr]) stream.on("data", (text) => logged.push(String(text)));
     },
-  });
-  const url = (await miniflare.ready).origin;
+  };
+  const miniflare = new Miniflare(options);
+  let url = (await miniflare.ready).origin;
   const ask = (path, init) => fetch(url + path, init);
   return {
-    url,
+    get url() {
+      return url;
+    },
     fetch: ask,
     rank: (request, path = "/v1/rank") =>
       ask(path, {
@@ -66,6 +69,11 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     kv: () => miniflare.getKVNamespace("AREAS"),
     /** What the runtime wrote; a panic shows as `Critical`. */
     log: () => logged.join(""),
+    /** A fresh isolate over the same KV and registry. */
+    restart: async () => {
+      await miniflare.setOptions(options);
+      url = (await miniflare.ready).origin;
+    },
     stop: () => miniflare.dispose(),
   };
 }
