@@ -47,6 +47,7 @@ const CHECKS: &[Check] = &[
         name: "native",
         work: Work::Cargo(&["test", "--release", "--locked", "--no-fail-fast", "--workspace", TYPES], &[]),
     },
+    Check { name: "campaigns", work: Work::Own(campaigns) },
     Check {
         name: "clippy",
         work: Work::Cargo(&["clippy", "--release", "--locked", "--all-targets", "--", "-D", "warnings"], &[]),
@@ -173,6 +174,12 @@ fn data() -> Outcome<Verdict> {
         return Ok(Verdict::Passed);
     }
     Ok(Verdict::Skipped("no ../shared/data/osm: the tests on Ottawa and Copenhagen check nothing".to_owned()))
+}
+
+/// The worked campaigns have no fault, and their golden decisions come out as they are kept.
+fn campaigns() -> Outcome<Verdict> {
+    let mut check = program(cli_as_tested()?);
+    logged("campaigns", check.args(["campaign", "check", "campaigns"])).map(passed)
 }
 
 fn wasm_clippy() -> Outcome<Verdict> {
