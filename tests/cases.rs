@@ -6,12 +6,17 @@
 mod support;
 
 use freshrank::blend::{Demand, Notice};
+use freshrank::campaign::Chain;
+use freshrank::policies::{Kept, Merged, Policies};
+use freshrank::request::Question;
 use freshrank::score::NoModel;
 use freshrank::score::dense::Dense;
-use freshrank::{Decision, Scorer};
+use freshrank::{Campaign, Decision, Scorer};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{env, fs};
 use support::{Answer, Case, Library};
 
@@ -135,6 +140,36 @@ fn every_case_holds() {
         failures.is_empty(),
         "{failures}\n\nif the new answers are right: FRESHRANK_BLESS=1 cargo test --release -p freshrank --test cases"
     );
+}
+
+/// A shell that keeps what was merged.
+struct Keeping<'a>(&'a RefCell<Kept>, &'a Campaign);
+
+impl Policies for Keeping<'_> {
+    fn campaign(&self) -> &Campaign {
+        self.1
+    }
+
+    fn merged(&self, chain: &Chain) -> Arc<Merged> {
+        self.0.borrow_mut().merged(self.1, chain)
+    }
+}
+
+#[test]
+fn a_shell_that_keeps_policies_says_the_same_bytes() {
+    let (library, kept) = (library(), RefCell::new(Kept::new(7)));
+    for name in library.cases() {
+        let case = library.case(name);
+        let (asked, scorer) = (case.ask(), case.scorer());
+        let (expected, _) = asked.answer(&*case.scorer());
+        let question = Question::parse(asked.request.as_bytes(), 0).unwrap();
+        let campaign = Campaign::parse(asked.campaign.as_bytes()).unwrap();
+        for warmth in ["cold", "warm"] {
+            let reply = question.answer(None, None, &Keeping(&kept, &campaign), &*scorer).to_json();
+            assert_eq!(reply, expected.reply, "{name}, {warmth}");
+        }
+        assert!(kept.borrow().len() <= 7);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod support;
 
 use freshrank::bundle::{AreaDraft, Bundle, Kind, MerchantDraft, Schedule, ScheduleDraft};
-use freshrank::campaign::{Campaign, author};
+use freshrank::campaign::{Campaign, Policy, author};
 use freshrank::context::{Context, Fix, Grade};
 use freshrank::decision::{Asked, reader};
 use freshrank::explain::why::{Change, Why, why};
@@ -255,7 +255,7 @@ fn check_why(merchant: &str, decision: &Decision, asked: Asked<'_>) -> Why {
     let told = why(merchant, decision, asked);
     let id = MerchantId::of(merchant);
     let go = |changes: &[Change]| {
-        let (mut policy, mut context) = (decision.policy.clone(), asked.context.clone());
+        let (mut policy, mut context) = (Policy::clone(&decision.policy), asked.context.clone());
         changes.iter().for_each(|change| change.apply(merchant, &mut policy, &mut context));
         decide(Asked { context: &context, ..asked }, decision.place.clone(), policy)
     };

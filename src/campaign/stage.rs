@@ -7,6 +7,7 @@
 
 use super::{Campaign, Chain, Layer, LayerId, Problem, Severity};
 use crate::campaign::schema::Follows;
+use crate::id::Hash;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -67,6 +68,14 @@ impl Campaign {
     #[must_use]
     pub fn staged(&self) -> &[Staged] {
         &self.staged
+    }
+
+    /// This campaign with some layers staged.
+    #[must_use]
+    pub fn with_staged(self, staged: Vec<Staged>) -> Self {
+        let mut campaign = Self::indexed(self.id, self.layers, self.defaults, staged, Hash::default());
+        campaign.hash = Hash::of(campaign.to_json().as_bytes());
+        campaign
     }
 
     /// Puts what is staged for a reader in the place of what holds.

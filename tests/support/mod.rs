@@ -12,7 +12,7 @@ pub mod reader;
 
 use area::{AreaFile, City};
 use expect::Words;
-use freshrank::campaign::author;
+use freshrank::campaign::{Staged, author};
 use freshrank::request::{Question, Request, RequestClosure, base64url};
 use freshrank::{Areas, Bundle, Campaign, Decision, Scorer, rerank};
 use model::ModelFile;
@@ -61,11 +61,20 @@ struct CaseFile {
     availability: Vec<RequestClosure>,
     #[serde(default)]
     layers: toml::Table,
+    /// By path: a share of the readers, and their layer.
+    #[serde(default)]
+    staged: BTreeMap<String, StagedFile>,
     /// Of whom to say what would have to change.
     why: Option<String>,
     #[serde(default)]
     model: ModelFile,
     expect: toml::Table,
+}
+
+#[derive(Debug, Deserialize)]
+struct StagedFile {
+    share: f64,
+    layer: toml::Table,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -179,13 +188,22 @@ impl Case<'_> {
 
     /// The campaign of the case's layers, as it would be published.
     fn campaign(&self) -> Campaign {
-        let layers = self.file.layers.iter().map(|(path, layer)| {
-            let document = serde_json::to_value(layer).unwrap();
+        let read = |path: &str, document: serde_json::Value| {
             let (layer, problems) = author::read(path, &author::Node::from_json(&document));
             assert_eq!(problems, [], "{}", self.name);
             layer
+        };
+        let layers = self.file.layers.iter().map(|(path, layer)| read(path, serde_json::to_value(layer).unwrap()));
+        let campaign = Campaign::new(&self.name, layers);
+        if self.file.staged.is_empty() {
+            return campaign;
+        }
+        let staged = self.file.staged.iter().map(|(path, StagedFile { share, layer })| Staged {
+            share: *share,
+            salt: self.name.clone(),
+            layer: read(path, serde_json::to_value(layer).unwrap()),
         });
-        Campaign::new(&self.name, layers)
+        campaign.with_staged(staged.collect())
     }
 
     /// The scorer the case asks for.

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { HELSINKI, area, profile } from "./bytes.mjs";
-import { HELSINKI_KEY, PUBLISH_KEY, RANK_KEY, US_KEY, directory, startWorker } from "./workerd.mjs";
+import { HELSINKI_KEY, PUBLISH_KEY, RANK_KEY, US_KEY, directory, startWorker, upload } from "./workerd.mjs";
 
 const { latitude, longitude, cell } = HELSINKI;
 const AREA = area([{ id: "near", north_km: 0.2, popularity: 3 }, { id: "far", north_km: 1.5 }]);
@@ -218,9 +218,10 @@ describe("layers of a campaign", () => {
   });
 
   it("refuse large bodies and paths with tricks", async () => {
-    const large = JSON.stringify({ ...SIGNED, title: "x".repeat(3 << 20) });
-    await problem(await team.ask(HELSINKI_PATH, { body: large }), 413);
-    await problem(await worker.put("/v1/campaigns/lunch", large), 413);
+    for (const [path, key] of [[HELSINKI_PATH, HELSINKI_KEY], ["/v1/campaigns/lunch", PUBLISH_KEY]]) {
+      await problem(await upload(worker, path, { "Content-Length": 3 << 20 }, 0, "PUT", key), 413);
+      await problem(await upload(worker, path, { "Transfer-Encoding": "chunked" }, 3 << 20, "PUT", key), 413);
+    }
     const layers = "/v1/campaigns/lunch/layers/";
     for (const path of ["", "/", "fi//helsinki", "fi/", "/fi", "fi%2Fhelsinki", "fi/..%2f..", "f%20i", "a'--", "fi;drop", "ü", "x".repeat(65), "a/".repeat(120) + "a", "%00"]) {
       const response = await team.ask(layers + path, { body: { ...SIGNED, title: "x" }, key: PUBLISH_KEY });

@@ -3,6 +3,7 @@
 // `FRESHRANK_WORKER` names the directory of the full module; else it is where `cargo xtask build worker` puts it.
 
 import { existsSync, readFileSync } from "node:fs";
+import { request as open } from "node:http";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Miniflare } from "miniflare";
@@ -76,4 +77,19 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     },
     stop: () => miniflare.dispose(),
   };
+}
+
+/** Sends `n` bytes of a body that never ends, and waits for the answer. */
+export function upload(worker, path, headers, n, method = "POST", key = RANK_KEY) {
+  return new Promise((resolve, reject) => {
+    const request = open(worker.url + path, { method, headers: { Authorization: `Bearer ${key}`, ...headers } });
+    request.on("error", reject);
+    request.on("response", async (response) => {
+      const text = Buffer.concat(await response.toArray());
+      request.destroy();
+      resolve(new Response(text, { status: response.statusCode, headers: response.headers }));
+    });
+    request.flushHeaders();
+    if (n > 0) request.write(Buffer.alloc(n, " "));
+  });
 }
