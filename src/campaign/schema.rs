@@ -11,6 +11,8 @@ pub enum Form {
     Text,
     /// RFC 3339.
     Time,
+    /// A condition, compiled.
+    Program,
     /// A whole number from the first to the second.
     Whole(u32, u32),
     /// A number from the first to the second.
@@ -90,7 +92,7 @@ pub(super) const PIN: &[Field] = &[
 ];
 pub(super) const RULE: &[Field] = &[
     field("when", "a condition in CEL", Form::Text),
-    field("program", "`when`, compiled: publishing writes it", Form::Text),
+    field("program", "`when`, compiled: publishing writes it", Form::Program),
     field("then", "what follows", Form::Word(&["include", "exclude", "boost", "bury", "pool", "badge"])),
     field("factor", "of a boost or bury", FACTOR),
     field("pool", "of a pool", Form::Text),

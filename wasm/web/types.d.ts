@@ -33,7 +33,7 @@ factor: number,
 /**
  * Paid for: the card says so, and no deeper layer can take that back.
  */
-sponsored: boolean, 
+sponsored?: boolean, 
 /**
  * RFC 3339; holds from then on.
  */
@@ -323,7 +323,7 @@ merchant: string,
 /**
  * Paid for: the card says so, and no deeper layer can take that back.
  */
-sponsored: boolean, 
+sponsored?: boolean, 
 /**
  * RFC 3339; holds from then on.
  */
@@ -772,7 +772,7 @@ reason?: string,
 /**
  * Paid for: the card says so, and no deeper layer can take that back.
  */
-sponsored: boolean, 
+sponsored?: boolean, 
 /**
  * RFC 3339; holds from then on.
  */
