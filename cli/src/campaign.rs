@@ -64,15 +64,21 @@ pub fn run(verb: &Verb) -> Outcome {
     }
 }
 
-/// A folder that can be used; otherwise everything that is wrong with it is the error.
+/// A folder that can be used.
 fn usable(path: &Path) -> Result<Folder, Box<dyn std::error::Error + Send + Sync>> {
     let folder = campaigns::open(path);
-    if folder.is_broken() {
-        let errors = folder.faults.iter().filter(|fault| !fault.warning);
-        let told: Vec<String> = errors.map(ToString::to_string).collect();
-        return Err(format!("{} cannot be used:\n{}", path.display(), told.join("\n")).into());
-    }
+    is_usable(&folder)?;
     Ok(folder)
+}
+
+/// Whether a folder can be used; otherwise everything that is wrong with it is the error.
+fn is_usable(folder: &Folder) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    if !folder.is_broken() {
+        return Ok(());
+    }
+    let errors = folder.faults.iter().filter(|fault| !fault.warning);
+    let told: Vec<String> = errors.map(ToString::to_string).collect();
+    Err(format!("{} cannot be used:\n{}", folder.path.display(), told.join("\n")).into())
 }
 
 /// A folder to look at, whatever is wrong with it: what is wrong may be why somebody looks.

@@ -6,10 +6,12 @@
 
 use freshrank::campaign::author::{self, Node, Value};
 use freshrank::campaign::{DEFAULTS, Layer};
+use freshrank::rule::Labels;
 use freshrank::{Campaign, Hash};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 pub mod compare;
 mod fault;
@@ -27,6 +29,15 @@ const DEFAULTS_FOLDER: &str = "defaults";
 const GOLDEN: &str = "golden";
 /// Folders within each other: `arms`, or continent, country, state, city, neighbourhood, and one to spare.
 const MAX_DEPTH: usize = 6;
+
+/// The labels that rules may name: those of the map that profiles and bundles are built with unless told otherwise. On a bundle
+/// of another map a rule that asks for a cuisine holds for nobody.
+#[must_use]
+pub fn labels() -> &'static Labels {
+    static LABELS: LazyLock<Labels> =
+        LazyLock::new(|| Labels::read(include_bytes!("../../models/cuisine-map.json")).unwrap_or_default());
+    &LABELS
+}
 
 /// A folder as it was read: what could be, and everything wrong with the rest.
 #[derive(Debug, Clone)]
@@ -260,7 +271,8 @@ fn layer_of(name: &str, path: &Path) -> Read {
     for fault in &mut faults {
         fault.file = path.to_path_buf();
     }
-    let (layer, problems) = author::read(name, &root);
+    let (mut layer, mut problems) = author::read(name, &root);
+    problems.extend(layer.compile(labels()));
     faults.extend(problems.into_iter().map(|problem| Fault::of(problem, path)));
     Read { layer, borders, faults }
 }

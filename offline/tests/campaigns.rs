@@ -11,7 +11,7 @@ fn everything_wrong_with_a_folder_is_told_at_once() {
     cases.sort();
     let mut stale = Vec::new();
     for case in cases {
-        let mut folders = campaigns::open_all(&[case.clone()]);
+        let mut folders = campaigns::open_all(std::slice::from_ref(&case));
         assert_eq!(folders.len(), 1, "{}", case.display());
         let folder = folders.remove(0);
         let told: Vec<String> = folder.faults.iter().map(ToString::to_string).collect();

@@ -1,4 +1,5 @@
 //! How long the offline half takes over many campaigns. Ignored: it is a measurement, with `--nocapture`.
+#![allow(clippy::print_stdout)]
 
 use freshrank_offline::campaigns::{self, compare};
 use std::fmt::Write as _;

@@ -70,6 +70,7 @@ pub struct Boost {
     pub factor: f64,
     /// Paid for: the card says so, and no deeper layer can take that back.
     #[serde(default, skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<bool>"))]
     pub sponsored: bool,
     /// RFC 3339; holds from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +99,7 @@ pub struct Pin {
     pub merchant: String,
     /// Paid for: the card says so, and no deeper layer can take that back.
     #[serde(default, skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<bool>"))]
     pub sponsored: bool,
     /// RFC 3339; holds from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,6 +163,7 @@ pub struct Rule {
     pub reason: Option<String>,
     /// Paid for: the card says so, and no deeper layer can take that back.
     #[serde(default, skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<bool>"))]
     pub sponsored: bool,
     /// RFC 3339; holds from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -196,13 +199,14 @@ pub struct Explore {
 
 /// One side of an experiment; its configuration is the layer `arms/ID`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Arm {
     /// Of the readers, 0 to 1; what the arms leave is `control`.
     pub share: f64,
     /// These readers are sent nothing; who asks anyway gets the control message, marked.
     #[serde(default, skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<bool>"))]
     pub holdout: bool,
 }
 

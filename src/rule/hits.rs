@@ -93,7 +93,11 @@ impl Rules {
     /// is never in force.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
-        let origin = |id: &String| policy.origin(&["rules.", id].concat()).or_else(|| policy.origin("rules"));
+        // Of a boost, who set its strength: that is what its number in an explanation is.
+        let origin = |id: &String| {
+            let factor = policy.origin(&["rules.", id, ".factor"].concat());
+            factor.or_else(|| policy.origin(&["rules.", id].concat())).or_else(|| policy.origin("rules"))
+        };
         let heads = policy.rules.iter().map(|(id, rule)| {
             let instant = |text: &Option<String>| text.as_deref().map(|text| time::parse(text).unwrap_or(i64::MAX));
             let boosts = matches!(rule.then, Action::Boost | Action::Bury);

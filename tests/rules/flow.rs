@@ -2,7 +2,7 @@
 
 use crate::fixture::labels;
 use crate::scene;
-use freshrank::campaign::{Campaign, Layer};
+use freshrank::campaign::{Campaign, author};
 use freshrank::rule::compile;
 use freshrank::score::NoModel;
 use freshrank::{Areas, Decision, rerank};
@@ -19,8 +19,10 @@ fn decide(rules: &[(&str, &str, serde_json::Value)], first_pass: u16) -> Decisio
             ((*id).to_string(), rule)
         })
         .collect();
-    let layer: Layer = serde_json::from_value(serde_json::json!({ "rules": rules, "first_pass": first_pass })).unwrap();
-    let campaign = Campaign::new("lunch", [("fi/helsinki".to_string(), layer)].into()).unwrap();
+    let document = serde_json::json!({ "rules": rules, "first_pass": first_pass });
+    let (layer, problems) = author::read("fi/helsinki", &author::Node::from_json(&document));
+    assert_eq!(problems, []);
+    let campaign = Campaign::new("lunch", [layer]);
     let areas = Areas::new([&scene.bundle], vec![]);
     rerank(&areas, &scene.profile, &scene.context, &campaign, &NoModel)
 }

@@ -148,7 +148,8 @@ policy: string, };
 export type Kind = "restaurant" | "grocery" | "retail";
 
 /**
- * One level of a campaign's configuration; a key that is absent is left to the layer above.
+ * A layer as a person writes it in JSON, for those who read its TypeScript declaration. Lists take `set`, `append`,
+ * `prepend` and `remove` instead, things may be a list of objects with an `id`, and null unsets.
  */
 export type Layer = { 
 /**
@@ -365,6 +366,19 @@ pool: string, };
 export type Ranker = "model" | "prior";
 
 /**
+ * What a share is a share against.
+ */
+export type Reference = { 
+/**
+ * Its score in fixed point, score x 65536.
+ */
+base: number, 
+/**
+ * What it is, `median of 57 candidates`.
+ */
+about: string, };
+
+/**
  * The answer: a decision as a sender or a page reads it.
  */
 export type Reply = { 
@@ -421,13 +435,29 @@ model_error?: string,
  */
 layers: Record<string, string>, 
 /**
+ * The reader's side of the campaign's experiment; absent for the control.
+ */
+arm?: string, 
+/**
+ * A reader who should have been sent nothing.
+ */
+holdout?: boolean, 
+/**
  * What made it.
  */
 hashes: Hashes, 
 /**
+ * On request: what the explanations' shares are shares against.
+ */
+reference?: Reference, 
+/**
  * On request: every drop with its reason.
  */
-drops?: Array<ReplyDrop>, };
+drops?: Array<ReplyDrop>, 
+/**
+ * On request: what would have to change for a merchant to be shown.
+ */
+why?: ReplyWhy, };
 
 /**
  * How likely it was that a slot shows what it shows, given the slots before it.
@@ -563,6 +593,31 @@ fallback?: Fallback,
 explanation?: Node, };
 
 /**
+ * What would have to change for a merchant to be shown.
+ */
+export type ReplyWhy = { 
+/**
+ * Who.
+ */
+merchant: string, 
+/**
+ * Its slot, from 0.
+ */
+shown_in?: number, 
+/**
+ * Where it stands.
+ */
+verdict: string, 
+/**
+ * For a person: to be done one after the other; slots count from 0.
+ */
+changes: Array<string>, 
+/**
+ * The slot, from 0, that it has when all are done; absent where no change of the campaign shows it.
+ */
+then?: number, };
+
+/**
  * What a shell is asked.
  */
 export type Request = { 
@@ -594,6 +649,10 @@ availability?: Array<RequestClosure>,
  * Adds the explanation of every placement, and every drop with its reason.
  */
 explain?: boolean, 
+/**
+ * A `merchant_id`: adds what would have to change for it to be shown.
+ */
+why?: string, 
 /**
  * Adds names, links and pictures.
  */
@@ -686,6 +745,10 @@ export type Rule = {
  * In CEL, over the documented variables.
  */
 when: string, 
+/**
+ * `when` as it was compiled when the campaign was published; without it a rule never holds.
+ */
+program?: string, 
 /**
  * What follows.
  */

@@ -31,8 +31,9 @@ pub struct Arguments {
 struct Checked {
     campaign: String,
     layers: usize,
-    /// The content's hash.
-    version: String,
+    /// The content's hash; absent where something stops it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
     golden: Golden,
 }
 
@@ -50,8 +51,7 @@ pub fn run(arguments: &Arguments, bless: bool) -> Outcome {
     let mut folders = campaigns::open_all(&arguments.folders);
     let mut faults: Vec<Fault> = Vec::new();
     for folder in &mut folders {
-        faults.append(&mut folder.faults);
-        faults.extend(compiled(folder));
+        faults.extend(folder.faults.iter().cloned());
     }
     let mut checked = Vec::new();
     if folders.iter().any(|folder| !folder.golden.is_empty()) {
@@ -80,17 +80,12 @@ pub fn run(arguments: &Arguments, bless: bool) -> Outcome {
     }
 }
 
-/// The rules of every layer, compiled; the one place where CEL is asked.
-pub fn compiled(_folder: &Folder) -> Vec<Fault> {
-    Vec::new()
-}
-
 fn told(folder: &Folder, golden: Golden) -> Checked {
     let campaign = &folder.campaign;
     Checked {
         campaign: campaign.id.clone(),
         layers: campaign.layers().len(),
-        version: folder.version().to_string(),
+        version: (!folder.is_broken()).then(|| folder.version().to_string()),
         golden,
     }
 }
@@ -108,7 +103,10 @@ fn say(checked: &Checked) {
             print!(", {} {what}", counted(n, "golden decision"));
         }
     }
-    println!(", version {version}");
+    match version {
+        Some(version) => println!(", version {version}"),
+        None => println!(", cannot be published"),
+    }
 }
 
 /// The parts that decide, opened once.

@@ -130,6 +130,8 @@ fn leaves(policy: &Policy) -> Vec<(String, String)> {
     for field in KEYS {
         flatten(field.name, &json[field.name], &mut all);
     }
+    // Publishing makes it of the condition, which stands beside it.
+    all.retain(|(path, _)| !path.ends_with(".program"));
     all
 }
 

@@ -233,7 +233,7 @@ mod tests {
     fn a_hole_is_left_out_and_parts_count_together() {
         let outer = square(24.9, 60.1, 0.1);
         let hole = square(24.93, 60.13, 0.04);
-        let (full, island) = (polygon(&[outer.clone()]), polygon(&[hole.clone()]));
+        let [full, island] = [&outer, &hole].map(|ring| polygon(std::slice::from_ref(ring)));
         let ring = polygon(&[outer.clone(), hole.clone()]);
         let nine = |polygon: &Polygon| polygon.cells_at(Resolution::Nine).len();
         assert_eq!(nine(&ring), nine(&full) - nine(&island));
