@@ -8,6 +8,7 @@ use super::cover::{Cells, Covers, Iso, Level};
 use super::edit::{Base, Edit, Entry, Leaf, ListEdit, MapEdit, Mark};
 use super::schema::{Field, Form, MAX_TEXT};
 use super::{ARMS, Bound, DEFAULTS, GLOBAL, KEYS, Layer, MAX_LIST};
+use crate::rule::Program;
 use crate::time;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -510,6 +511,7 @@ impl Reader {
         let leaf = match (form, &node.value) {
             (Form::Flag | Form::Stays, Value::Bool(flag)) => Some(Leaf::Bool(*flag)),
             (Form::Text, Value::Text(text)) if text.len() <= MAX_TEXT => Some(Leaf::Text(text.clone())),
+            (Form::Program, Value::Text(text)) if Program::read(text).is_ok() => Some(Leaf::Text(text.clone())),
             (Form::Time, Value::Text(text)) if time::parse(text).is_ok() => Some(Leaf::Text(text.clone())),
             (Form::Word(words), Value::Text(text)) if words.contains(&text.as_str()) => Some(Leaf::Text(text.clone())),
             (Form::Whole(least, most), Value::Number(n)) => {
@@ -525,6 +527,7 @@ impl Reader {
                     nearest(text, words).map(|word| format!("did you mean {word}?"))
                 }
                 (Form::Text | Form::Time, Value::Number(_) | Value::Bool(_)) => Some("put quotes around it".into()),
+                (Form::Program, _) => Some("leave it out, and publish anew".into()),
                 _ => None,
             };
             let message = format!("found {}, expected {}", found(&node.value), expected(form));
@@ -789,6 +792,7 @@ fn expected(form: Form) -> String {
     match form {
         Form::Flag | Form::Stays => "true or false".into(),
         Form::Text => format!("a text of at most {MAX_TEXT} bytes"),
+        Form::Program => "the rule program that publishing writes".into(),
         Form::Time => "an RFC 3339 time from 1970 to 2099, as 2026-11-20T12:00:00+02:00".into(),
         Form::Whole(least, most) => format!("a whole number from {least} to {most}"),
         Form::Real(least, most) => format!("{least} to {most}"),

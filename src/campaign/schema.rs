@@ -17,6 +17,8 @@ pub enum Form {
     Real(f64, f64),
     /// A number above zero, up to this.
     Above0(f64),
+    /// A compiled rule in base64url.
+    Program,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A list of texts, each once.
@@ -90,7 +92,7 @@ pub(super) const PIN: &[Field] = &[
 ];
 pub(super) const RULE: &[Field] = &[
     field("when", "a condition in CEL", Form::Text),
-    field("program", "`when`, compiled: publishing writes it", Form::Text),
+    field("program", "`when`, compiled: publishing writes it", Form::Program),
     field("then", "what follows", Form::Word(&["include", "exclude", "boost", "bury", "pool", "badge"])),
     field("factor", "of a boost or bury", FACTOR),
     field("pool", "of a pool", Form::Text),

@@ -199,7 +199,7 @@ mod tests {
             Err(error) => error.to_string(),
         };
         for (staged, message) in [
-            (r#"{"fi": {"share": 0.5, "salt": "a", "layer": {"slots": 3}}}"#, "fi: slots: locked by global"),
+            (r#"{"fi": {"share": 0.5, "salt": "a", "layer": {"slots": 3}}}"#, "fi: slots: changes what global locks"),
             (
                 r#"{"fi": {"share": 0.5, "salt": "a", "layer": {"priority": 3}}}"#,
                 "fi: priority: staged with another priority",

@@ -93,6 +93,7 @@ fn form(form: Form) -> Value {
         Form::Flag => json!({ "type": ["boolean", "null"] }),
         Form::Stays => json!({ "type": "boolean" }),
         Form::Text => json!({ "type": ["string", "null"], "maxLength": MAX_TEXT }),
+        Form::Program => json!({ "type": ["string", "null"] }),
         Form::Time => json!({ "type": ["string", "null"], "pattern": "^\\d{4}-\\d{2}-\\d{2}T" }),
         Form::Whole(least, most) => json!({ "type": ["integer", "null"], "minimum": least, "maximum": most }),
         Form::Real(least, most) => json!({ "type": ["number", "null"], "minimum": least, "maximum": most }),
