@@ -7,9 +7,10 @@ pub mod scene;
 
 use freshrank::campaign::Policy;
 use freshrank::feature::{N_FEATURES, Rows, featurize};
+use freshrank::policies::{Kept, Merged};
 use freshrank::rule::{Moment, Rules};
 use freshrank::score::{Scorer, dense::Dense, prior, tract::Tract};
-use freshrank::{Areas, Bundle, blend, locate, rerank, retrieve};
+use freshrank::{Areas, Bundle, Campaign, blend, locate, rerank, retrieve};
 use kernel::Kernel;
 use scene::Scene;
 use std::error::Error;
@@ -31,6 +32,7 @@ pub fn questions() -> Vec<(String, usize)> {
     let mut questions = vec![("kernel/300".to_string(), ROWS), ("dense/300".into(), ROWS), ("tract/300".into(), ROWS)];
     questions.extend([("area bundle/1000".to_string(), 1000), ("wincode/1000".into(), 1000), ("locate".into(), ROWS)]);
     questions.extend([("rules/200".to_string(), 200), ("link/200".into(), 200)]);
+    questions.extend([("merge cold/300".to_string(), ROWS), ("merge warm/300".into(), ROWS)]);
     for n in SIZES {
         questions.extend(stages.iter().map(|stage| (format!("{stage}/{n}"), n)));
     }
@@ -80,6 +82,8 @@ fn prepare(question: &str) -> Result<Run, Box<dyn Error>> {
         "wincode" => wire(n),
         "rules" => rules(n, false),
         "link" => rules(n, true),
+        "merge cold" => merge(n, false),
+        "merge warm" => merge(n, true),
         _ => stages(stage, n),
     }
 }
@@ -169,6 +173,41 @@ fn rules(n: usize, link: bool) -> Result<Run, Box<dyn Error>> {
     } else {
         Box::new(move || assert!(ask(&linked) == expected))
     })
+}
+
+/// The policy of a city in a campaign of so many layers, with ten rules, linked and hashed; with `warm`, of a shell that keeps it.
+fn merge(n: usize, warm: bool) -> Result<Run, Box<dyn Error>> {
+    let mut layers = serde_json::Map::new();
+    let rules: serde_json::Value = serde_json::from_str(RULES)?;
+    layers.insert(
+        "global".into(),
+        serde_json::json!({ "slots": 6, "title": "Lunch", "rules": rules, "lock": ["slots"] }),
+    );
+    layers.insert("fi".into(), serde_json::json!({ "title": "Lounas", "exclude": { "append": ["chain:a", "b"] } }));
+    for i in 0..n.saturating_sub(3) {
+        layers.insert(format!("fi/city-{i}"), serde_json::json!({ "title": format!("City {i}") }));
+    }
+    let boosts: serde_json::Map<_, _> =
+        (0..20).map(|i| (format!("m{i}"), serde_json::json!({ "factor": 1.1 }))).collect();
+    layers.insert("fi/helsinki".into(), serde_json::json!({ "radius_km": 2.5, "boosts": boosts }));
+    let document = serde_json::json!({ "id": "lunch", "layers": layers }).to_string();
+    let campaign = Campaign::parse(document.as_bytes())?;
+    let chain = campaign.chain_of("fi/helsinki", &[], None);
+    let expected = campaign.merged(&chain);
+    if (expected.boosts.len(), expected.rules.len(), campaign.layers().len()) != (20, 10, n) {
+        return Err("not the policy that is asked about".into());
+    }
+    let expected = expected.hash();
+    let kept = std::cell::RefCell::new(Kept::new(512));
+    Ok(Box::new(move || {
+        let chain = campaign.chain_of(black_box("fi/helsinki"), &[], None);
+        let hash = if warm {
+            kept.borrow_mut().merged(&campaign, &chain).hash()
+        } else {
+            Merged::from(campaign.merged(&chain)).hash()
+        };
+        assert!(hash == expected);
+    }))
 }
 
 fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {

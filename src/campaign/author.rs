@@ -16,7 +16,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use serde::de::{Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
@@ -511,7 +511,7 @@ impl Reader {
         let leaf = match (form, &node.value) {
             (Form::Flag | Form::Stays, Value::Bool(flag)) => Some(Leaf::Bool(*flag)),
             (Form::Text, Value::Text(text)) if text.len() <= MAX_TEXT => Some(Leaf::Text(text.clone())),
-            (Form::Program, Value::Text(text)) if is_program(text) => Some(Leaf::Text(text.clone())),
+            (Form::Program, Value::Text(text)) if Program::read(text).is_ok() => Some(Leaf::Text(text.clone())),
             (Form::Time, Value::Text(text)) if time::parse(text).is_ok() => Some(Leaf::Text(text.clone())),
             (Form::Word(words), Value::Text(text)) if words.contains(&text.as_str()) => Some(Leaf::Text(text.clone())),
             (Form::Whole(least, most), Value::Number(n)) => {
@@ -527,6 +527,7 @@ impl Reader {
                     nearest(text, words).map(|word| format!("did you mean {word}?"))
                 }
                 (Form::Text | Form::Time, Value::Number(_) | Value::Bool(_)) => Some("put quotes around it".into()),
+                (Form::Program, _) => Some("leave it out, and publish anew".into()),
                 _ => None,
             };
             let message = format!("found {}, expected {}", found(&node.value), expected(form));
@@ -791,7 +792,7 @@ fn expected(form: Form) -> String {
     match form {
         Form::Flag | Form::Stays => "true or false".into(),
         Form::Text => format!("a text of at most {MAX_TEXT} bytes"),
-        Form::Program => "a rule program as publishing writes it".into(),
+        Form::Program => "the rule program that publishing writes".into(),
         Form::Time => "an RFC 3339 time from 1970 to 2099, as 2026-11-20T12:00:00+02:00".into(),
         Form::Whole(least, most) => format!("a whole number from {least} to {most}"),
         Form::Real(least, most) => format!("{least} to {most}"),
@@ -801,11 +802,6 @@ fn expected(form: Form) -> String {
         Form::Table(..) | Form::Record(_) => "a map".into(),
         Form::Things { .. } => "a list of things with an id, or a map by id".into(),
     }
-}
-
-fn is_program(text: &str) -> bool {
-    let text: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
-    Program::deserialize(text).is_ok()
 }
 
 /// The name that was likely meant: at most half of its letters are wrong.

@@ -11,14 +11,14 @@ pub enum Form {
     Text,
     /// RFC 3339.
     Time,
-    /// A condition, compiled.
-    Program,
     /// A whole number from the first to the second.
     Whole(u32, u32),
     /// A number from the first to the second.
     Real(f64, f64),
     /// A number above zero, up to this.
     Above0(f64),
+    /// A compiled rule in base64url.
+    Program,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A list of texts, each once.

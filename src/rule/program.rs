@@ -14,7 +14,8 @@
 
 use super::variable::{Scope, Type, VARIABLES, Variable, Words};
 use crate::wire::{DecodeError, Reader, seal};
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -502,6 +503,17 @@ mod get {
     }
 }
 
+impl Program {
+    /// Reads base64url, as a campaign document carries it.
+    ///
+    /// # Errors
+    /// A sentence with the part that is damaged.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| format!("{PART}: {error}"))?;
+        Self::decode(&bytes).map_err(|error| error.to_string())
+    }
+}
+
 impl fmt::Display for Program {
     /// Base64url, as a campaign document carries it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -523,9 +535,6 @@ impl Serialize for Program {
 
 impl<'de> Deserialize<'de> for Program {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error as _;
-        let text = String::deserialize(deserializer)?;
-        let bytes = URL_SAFE_NO_PAD.decode(&text).map_err(|e| D::Error::custom(format_args!("{PART}: {e}")))?;
-        Self::decode(&bytes).map_err(D::Error::custom)
+        Self::read(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }

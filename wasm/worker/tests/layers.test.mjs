@@ -140,6 +140,10 @@ describe("layers of a campaign", () => {
     await problem(await team.put(rule("merchant.distance_km >")), 422);
     await problem(await team.put(rule("'piza' in merchant.cuisines")), 422);
 
+    // A program is longer than its text, and longer than any other text of a layer may be.
+    const long = Array.from({ length: 150 }, (_, i) => `merchant.distance_km == ${i + 100}.5`).join(" || ");
+    await problem(await team.put(rule(long)), 422);
+    await json(await team.put(rule(long.slice(0, 3900).replace(/ \|\|[^|]*$/, ""))));
     await json(await team.put(rule("merchant.distance_km > 1.0")));
     const reply = await json(await worker.rank({ campaign: "lunch", context: CONTEXT }));
     assert.deepEqual([reply.kept, Object.values(reply.dropped)], [1, [1]]);

@@ -53,7 +53,15 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
   };
   const miniflare = new Miniflare(options);
   let url = (await miniflare.ready).origin;
-  const ask = (path, init) => fetch(url + path, init);
+  const ask = async (path, init, attempts = 5) => {
+    try {
+      return await fetch(url + path, init);
+    } catch (error) {
+      // Who is refused before the body was read loses the connection as well, and `fetch` may ask the next thing on it.
+      if (attempts === 1 || error.message !== "fetch failed") throw error;
+      return ask(path, init, attempts - 1);
+    }
+  };
   return {
     get url() {
       return url;
