@@ -84,7 +84,7 @@ pub enum What {
 pub async fn send(env: &Env, command: &Command) -> Result<Response, Problem> {
     let failed = |error: worker::Error| Problem::unavailable(format!("the registry did not answer: {error}"));
     let stub = env.durable_object(REGISTRY).and_then(|namespace| namespace.get_by_name(&command.campaign));
-    let body = serde_json::to_string(command).map_err(|error| Problem::bad_request(error))?;
+    let body = serde_json::to_string(command).map_err(Problem::bad_request)?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(body.into()));
     let request = Request::new_with_init("https://registry/", &init).map_err(failed)?;
@@ -158,7 +158,7 @@ impl Versions {
             Vec::new(),
         )?;
         if matches!(command.what, What::Show) {
-            return Ok(self.history(&command.path)?);
+            return self.history(&command.path);
         }
         let last = self.last(&command.path)?;
         if let Some(expected) = command.if_match.as_deref().filter(|_| !command.path.is_empty()) {
