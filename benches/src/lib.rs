@@ -243,13 +243,15 @@ fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
             let rows = featurize(black_box(&expected.kept), &scene.profile, &place, &scene.context, local);
             assert!(rows == expected.rows);
         })),
-        "blend" => Ok(Box::new(move || {
-            let judged = prior(&expected.rows);
-            let scores = blend::boost(&expected.kept, black_box(&judged), &[], &scene.context, &policy);
-            let ingredients =
-                blend::Ingredients { scores: &scores, ..expected.ingredients(&scene.profile, &scene.context) };
-            assert!(blend::blend(&ingredients).placements == expected.placements);
-        })),
+        "blend" => {
+            let judged: Vec<i32> = expected.scores.iter().map(|score| score.model).collect();
+            Ok(Box::new(move || {
+                let scores = blend::boost(&expected.kept, black_box(&judged), &[], &scene.context, &policy);
+                let ingredients =
+                    blend::Ingredients { scores: &scores, ..expected.ingredients(&scene.profile, &scene.context) };
+                assert!(blend::blend(&ingredients).placements == expected.placements);
+            }))
+        }
         "whole" => Ok(Box::new(move || {
             let areas = Areas::new([&scene.bundle], vec![]);
             let decision = rerank(&areas, black_box(&scene.profile), &scene.context, &scene.campaign, &model);
