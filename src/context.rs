@@ -3,7 +3,9 @@
 //! The shells fill this in; the engine reads no clock and no network.
 
 use crate::geo::Point;
+use crate::id::MerchantId;
 use alloc::string::String;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// One open or one send.
@@ -19,6 +21,10 @@ pub struct Context {
     pub mailbox: Mailbox,
     /// Breaks nothing but ties of chance; the same seed gives the same decision.
     pub seed: u64,
+    /// Shown by other blocks of the same message, and so never by this one.
+    pub elsewhere: Vec<MerchantId>,
+    /// Shown by the reader's last messages, the newest first.
+    pub recent: Vec<Vec<MerchantId>>,
 }
 
 /// A position of the request with its trust.

@@ -1,16 +1,43 @@
 //! The whole answer.
 
-use crate::blend::{Placement, Score};
-use crate::bundle::Bundle;
-use crate::campaign::Policy;
+use crate::areas::Area;
+use crate::blend::{Ingredients, Marks, Notice, Placement, Score};
+use crate::campaign::{Consent, Policy};
+use crate::context::Context;
 use crate::feature::Rows;
 use crate::geo::Cell;
 use crate::id::Hash;
 use crate::locate::Place;
+use crate::policies::Merged;
+use crate::profile::Profile;
 use crate::retrieve::{Candidate, Dropped};
-use crate::score::ModelError;
+use crate::rule::Hits;
+use crate::score::{ModelError, Scorer};
+use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+/// What a decision is made of, beside place and policy.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The area of the place, if its bundle is at hand.
+    pub area: Option<Area<'a>>,
+    /// The reader, as [`reader`] lets them be looked at.
+    pub profile: &'a Profile,
+    /// Whether that is the reader's own profile.
+    pub tailored: bool,
+    /// The open.
+    pub context: &'a Context,
+    /// The campaign's.
+    pub campaign: Hash,
+    /// The reader's side of the campaign's experiment.
+    pub arm: Option<&'a str>,
+    /// Whether that side should have been sent nothing.
+    pub holdout: bool,
+    /// Who judges.
+    pub scorer: &'a dyn Scorer,
+}
 
 /// The whole answer: what every slot shows, and everything that led there.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,12 +50,20 @@ pub struct Decision {
     pub offset_minutes: i16,
     /// One a slot.
     pub placements: Vec<Placement>,
+    /// Whether the reader's profile was looked at: a market may ask for consent first.
+    pub tailored: bool,
+    /// What the campaign asked for and could not have.
+    pub notices: Vec<Notice>,
     /// Who could be placed, ascending by merchant id.
     pub kept: Vec<Candidate>,
     /// Who could not, and why, ascending by merchant id.
     pub dropped: Vec<Dropped>,
+    /// What the rules say of `kept`; their error counts are over all that were asked about.
+    pub hits: Hits,
     /// The rows of `kept`, as the model saw them.
     pub rows: Rows,
+    /// What rules say of `kept`; empty where there are none.
+    pub marks: Vec<Marks>,
     /// The judgement of `kept`.
     pub scores: Vec<Score>,
     /// Who judged: `dense`, `tract` or `prior`.
@@ -36,9 +71,23 @@ pub struct Decision {
     /// Why the model did not.
     pub model_error: Option<ModelError>,
     /// The merged configuration.
-    pub policy: Policy,
+    pub policy: Arc<Merged>,
+    /// The reader's side of the campaign's experiment; `None` is the control.
+    pub arm: Option<String>,
+    /// A reader who should have been sent nothing.
+    pub holdout: bool,
     /// What made it.
     pub hashes: Hashes,
+}
+
+impl Decision {
+    /// What its message was blended from, to be asked for [`crate::blend::moves`].
+    #[must_use]
+    pub fn ingredients<'a>(&'a self, profile: &'a Profile, context: &'a Context) -> Ingredients<'a> {
+        let Self { kept, dropped, scores, marks, policy, .. } = self;
+        let profile = self.tailored.then_some(profile);
+        Ingredients { kept, dropped, scores, marks, profile, context, policy }
+    }
 }
 
 /// Which model, bundle and campaign made a decision.
@@ -62,20 +111,31 @@ pub struct Hashes {
     pub policy: Hash,
 }
 
-/// The path whose layers hold: the decided area's, or the reader's market while the place is unknown.
+/// Whether a market's law lets a message look at the reader's profile.
 #[must_use]
-pub fn layer_path<'a>(area: Option<&'a Bundle>, market: &'a str) -> &'a str {
-    area.map_or(market, Bundle::layer)
+pub fn may_tailor(profile: &Profile, market: &Policy) -> bool {
+    market.consent == Consent::NotRequired || profile.consent
 }
 
-impl Policy {
-    /// The hash of what was merged: two areas under the same layers share it.
-    #[must_use]
-    pub fn hash(&self) -> Hash {
-        use core::fmt::Write as _;
-        let mut text = String::new();
-        // Writing to a String cannot fail, and Debug prints every field.
-        let _ = write!(text, "{self:?}");
-        Hash::of(text.as_bytes())
+/// The reader as a market's law lets a message look at them: without a consent that it asks for, only the market is known.
+#[must_use]
+pub fn reader<'a>(profile: &'a Profile, market: &Policy) -> Cow<'a, Profile> {
+    if may_tailor(profile, market) {
+        return Cow::Borrowed(profile);
     }
+    Cow::Owned(Profile { market: profile.market.clone(), ..Profile::default() })
+}
+
+/// The reader with tastes smoothed as far as a campaign wants; the columns of smoothed taste are linear in them.
+#[must_use]
+pub fn smoothed<'a>(profile: Cow<'a, Profile>, policy: &Policy) -> Cow<'a, Profile> {
+    let factor = policy.smoothing as f32;
+    if factor == 1.0 {
+        return profile;
+    }
+    let mut profile = profile.into_owned();
+    for taste in [&mut profile.lifelong, &mut profile.recent] {
+        taste.clusters.iter_mut().for_each(|share| *share *= factor);
+    }
+    Cow::Owned(profile)
 }

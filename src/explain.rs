@@ -1,16 +1,33 @@
 //! Why a candidate has its score: a tree of numbers that adds up, in fixed point and so exactly.
 //!
-//! The model's part is split by groups of columns: starting from a row of which everything is unknown, one group after the
-//! other takes its real values, and each difference is that group's share (sequential occlusion). The
-//! prior splits the same way, where it is exactly its weights times its columns.
+//! The model's part is divided among the [`Group`]s of columns by their Shapley values ([`shapley`]; for their use here
+//! S. M. Lundberg and S.-I. Lee, "A unified approach to interpreting model predictions", 2017). Every set of groups is a
+//! row: who is in brings the candidate's columns, who is out those of the [`Reference`], the lower median of all that
+//! compete for this message. So a share above 0 speaks for the candidate against its rivals, here and now. Sequential
+//! occlusion, which stood here before, gave what two groups do together to whichever was filled in first.
+//!
+//! A share is rounded once; what that leaves goes to the reference's leaf, at most 4 steps from [`Reference::base`].
 
-use crate::blend::Score;
-use crate::feature::{FEATURES, Group, Rows};
+use crate::campaign::Policy;
+use crate::context::Context;
+use crate::decision::Decision;
+use crate::feature::{FEATURES, Group, N_FEATURES, Rows};
+use crate::retrieve::Candidate;
 use crate::score::{ModelError, Scorer, prior, score};
+use crate::{blend, campaign};
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use serde::Serialize;
+
+pub mod shapley;
+pub mod why;
+
+/// The leaf that holds the reference's score.
+pub const REFERENCE: &str = "reference";
+/// The leaf that holds what could not be divided.
+pub const NOT_EXPLAINED: &str = "not explained";
 
 /// One number and what it is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,13 +42,30 @@ pub struct Node {
     pub parts: Vec<Node>,
 }
 
+/// What a share is a share against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+pub struct Reference {
+    /// Its score in fixed point, score x 65536.
+    pub base: i32,
+    /// What it is, `median of 57 candidates`.
+    pub about: String,
+}
+
 impl Node {
     fn leaf(name: &str, value: i32) -> Self {
         Self { name: name.to_string(), value, parts: Vec::new() }
     }
 
-    fn sum(name: &str, parts: Vec<Self>) -> Self {
-        Self { name: name.to_string(), value: parts.iter().fold(0, |sum, part| sum.saturating_add(part.value)), parts }
+    /// A number with its parts; what they leave of it is said to be left.
+    fn of(name: &str, value: i32, mut parts: Vec<Self>) -> Self {
+        let sum = parts.iter().fold(0_i64, |sum, part| sum + i64::from(part.value));
+        let rest = i64::from(value) - sum;
+        if rest != 0 {
+            let rest = rest.clamp(i64::from(i32::MIN), i64::from(i32::MAX));
+            parts.push(Self::leaf(NOT_EXPLAINED, rest as i32));
+        }
+        Self { name: name.to_string(), value, parts }
     }
 
     /// Whether every node is the sum of its parts.
@@ -42,50 +76,132 @@ impl Node {
     }
 }
 
-/// Explains a candidate's score: the model by groups of columns, and the campaign's boost.
-#[must_use]
-pub fn explain(row: &[f32], judged: Score, scorer: &dyn Scorer, model_error: Option<&ModelError>) -> Node {
-    let steps = ladder(row);
-    let values = match model_error {
-        None => score(scorer, &steps).unwrap_or_else(|_| prior(&steps)),
-        Some(_) => prior(&steps),
-    };
-    let name = if model_error.is_some() { "prior" } else { "model" };
-    let mut parts = vec![Node::leaf("when nothing is known", values.first().copied().unwrap_or(0))];
-    for (group, pair) in Group::ALL.iter().zip(values.windows(2)) {
-        parts.push(Node::leaf(group.name(), pair[1].saturating_sub(pair[0])));
-    }
-    let mut model = Node::sum(name, parts);
-    if model.value != judged.model {
-        // A scorer that judges a row by its neighbours cannot be taken apart; say so and still add up.
-        model.parts.push(Node::leaf("not explained", judged.model.saturating_sub(model.value)));
-        model.value = judged.model;
-    }
-    Node::sum("score", vec![model, Node::leaf("campaign boost", judged.boost)])
+/// Explains the scores of one decision.
+pub struct Explainer<'a> {
+    decision: &'a Decision,
+    context: &'a Context,
+    /// `None` where the prior judged.
+    scorer: Option<&'a dyn Scorer>,
+    reference: Vec<f32>,
 }
 
-/// Rows from all unknown to the real one, a group at a time.
-fn ladder(row: &[f32]) -> Rows {
-    let mut current: Vec<f32> = FEATURES.iter().map(|feature| feature.missing).collect();
-    let mut values = current.clone();
-    for group in Group::ALL {
-        for (i, feature) in FEATURES.iter().enumerate() {
-            if feature.group == group {
-                current[i] = row.get(i).copied().unwrap_or(feature.missing);
-            }
+impl<'a> Explainer<'a> {
+    /// Of a decision that this scorer made.
+    #[must_use]
+    pub fn new(decision: &'a Decision, context: &'a Context, scorer: &'a dyn Scorer) -> Self {
+        let scorer = (decision.scorer != "prior").then_some(scorer);
+        Self { decision, context, scorer, reference: median(&decision.rows) }
+    }
+
+    /// What shares are against; `None` where nobody competes, or the model did not judge it.
+    #[must_use]
+    pub fn reference(&self) -> Option<Reference> {
+        let n = self.decision.rows.len();
+        let base = self.judge(&Rows { values: self.reference.clone() }).ok()?.first().copied()?;
+        Some(Reference { base, about: format!("median of {n} candidate{}", if n == 1 { "" } else { "s" }) })
+    }
+
+    /// Explains the score of a kept candidate: the model by groups of columns, then what the campaign adds.
+    #[must_use]
+    pub fn explain(&self, i: usize) -> Node {
+        let Decision { kept, rows, scores, policy, .. } = self.decision;
+        let (Some(candidate), Some(row), Some(judged)) = (kept.get(i), rows.iter().nth(i), scores.get(i)) else {
+            return Node::leaf("score", 0);
+        };
+        // Whatever else comes to add to a candidate's odds has its parts beside these, or shows as not explained.
+        let rules = self.decision.hits.boosts(i).map(|(rule, ln)| {
+            let by = if rule.layer.is_empty() { String::new() } else { format!(" ({})", rule.layer) };
+            (format!("rule {}{by}", rule.id), ln)
+        });
+        let boosts = boosts(candidate, self.context, policy).into_iter().chain(rules);
+        let boosts = boosts.map(|(name, value)| Node::leaf(&name, value)).collect();
+        let parts = vec![self.model(row, judged.model), Node::of("campaign boost", judged.boost, boosts)];
+        Node::of("score", judged.total(), parts)
+    }
+
+    /// Divides the judgement of a row among the groups.
+    fn model(&self, row: &[f32], judged: i32) -> Node {
+        let name = if self.scorer.is_some() { "model" } else { "prior" };
+        // Who brings nothing new adds nothing to any set, and is spared the rows.
+        let players: Vec<Group> = Group::ALL.into_iter().filter(|group| self.differs(row, *group)).collect();
+        let Ok(values) = self.judge(&self.coalitions(row, &players)) else {
+            return Node::of(name, judged, Vec::new());
+        };
+        let shares = shapley::rounded(&values);
+        let all = values.last().copied().unwrap_or_default();
+        let base = shares.iter().fold(i64::from(all), |rest, share| rest - i64::from(*share));
+        let mut parts = vec![Node::leaf(REFERENCE, base as i32)];
+        for group in Group::ALL {
+            let share = players.iter().position(|player| *player == group).map_or(0, |i| shares[i]);
+            parts.push(Node::leaf(group.name(), share));
         }
-        values.extend(&current);
+        // A scorer that judges a row by its neighbours says something else of it among these rows: that is left.
+        Node::of(name, judged, parts)
     }
-    Rows { values }
+
+    fn judge(&self, rows: &Rows) -> Result<Vec<i32>, ModelError> {
+        self.scorer.map_or_else(|| Ok(prior(rows)), |scorer| score(scorer, rows))
+    }
+
+    fn differs(&self, row: &[f32], group: Group) -> bool {
+        let columns = FEATURES.iter().zip(row.iter().zip(&self.reference));
+        columns.clone().any(|(feature, (own, usual))| feature.group == group && own.to_bits() != usual.to_bits())
+    }
+
+    /// A row for every set of players, in the order of [`shapley`].
+    fn coalitions(&self, row: &[f32], players: &[Group]) -> Rows {
+        let player: Vec<Option<usize>> =
+            FEATURES.iter().map(|feature| players.iter().position(|group| *group == feature.group)).collect();
+        let mut values = Vec::with_capacity(N_FEATURES << players.len());
+        for set in 0..1_usize << players.len() {
+            let columns = player.iter().zip(row.iter().zip(&self.reference));
+            values.extend(columns.map(|(player, (own, usual))| match player {
+                Some(i) if set >> i & 1 == 1 => own,
+                _ => usual,
+            }));
+        }
+        Rows { values }
+    }
 }
 
-/// The groups that speak for a candidate most, the strongest first: what a person wants to read first.
+/// The lower median of every column; no values where there are no rows.
+fn median(rows: &Rows) -> Vec<f32> {
+    let column = |i: usize| {
+        let mut values: Vec<f32> = rows.iter().map(|row| row[i]).collect();
+        values.sort_by(f32::total_cmp);
+        values.get(values.len().checked_sub(1)? / 2).copied()
+    };
+    (0..N_FEATURES).filter_map(column).collect()
+}
+
+/// What each boost of the campaign adds to a candidate, and who says so.
+fn boosts(candidate: &Candidate, context: &Context, policy: &Policy) -> Vec<(String, i32)> {
+    let mut alone = Policy::default();
+    let of = |(id, boost): (&String, &campaign::Boost)| {
+        // Alone in a policy, so that it adds what the blend says it adds.
+        alone.boosts = [(id.clone(), boost.clone())].into();
+        let added = blend::boost(core::slice::from_ref(candidate), &[0], &[], context, &alone)
+            .first()
+            .map_or(0, |score| score.boost);
+        let said = said(policy, &format!("boosts.{id}"), "boosts");
+        (added != 0).then(|| (format!("boost {id}, odds x {}{said}", boost.factor), added))
+    };
+    policy.boosts.iter().filter_map(of).collect()
+}
+
+/// ` (fi/helsinki.yaml:7)`: who said a leaf, or the key it belongs to.
+fn said(policy: &Policy, leaf: &str, key: &str) -> String {
+    let origin = policy.origin(leaf).or_else(|| policy.origin(key));
+    origin.map(|origin| format!(" ({origin})")).unwrap_or_default()
+}
+
+/// The parts that speak for a candidate most, the strongest first: what a person wants to read first.
 #[must_use]
 pub fn reasons(node: &Node) -> Vec<(&str, i32)> {
     let mut leaves: Vec<(&str, i32)> = Vec::new();
     let mut open = vec![node];
     while let Some(node) = open.pop() {
-        if node.parts.is_empty() && node.value > 0 && node.name != "when nothing is known" {
+        if node.parts.is_empty() && node.value > 0 && ![REFERENCE, NOT_EXPLAINED].contains(&node.name.as_str()) {
             leaves.push((&node.name, node.value));
         }
         open.extend(&node.parts);

@@ -22,6 +22,8 @@ pub mod context;
 pub mod areas;
 pub mod campaign;
 pub mod locate;
+pub mod rule;
+pub mod policies;
 pub mod retrieve;
 pub mod feature;
 pub mod score;
@@ -39,9 +41,16 @@ pub use id::{ChainId, Hash, MerchantId};
 pub use profile::Profile;
 pub use score::Scorer;
 
-use decision::{Hashes, layer_path};
+use alloc::borrow::Cow;
+use alloc::sync::Arc;
+use blend::{Blend, Ingredients};
+use campaign::Whereabouts;
+use decision::{Asked, Hashes};
+use policies::{Merged, Policies};
 
 /// Chooses a merchant for every slot of the campaign.
+///
+/// A [`Campaign`] merges its layers anew; a shell that keeps what was merged brings its own [`Policies`].
 ///
 /// This never fails: whatever is wrong with the open, the area or the model, the reader gets a usable message and
 /// the log gets the reason.
@@ -50,29 +59,59 @@ pub fn rerank(
     areas: &Areas<'_>,
     profile: &Profile,
     context: &Context,
-    campaign: &Campaign,
+    policies: &dyn Policies,
     scorer: &dyn Scorer,
 ) -> Decision {
-    let place = locate::locate(profile, context, campaign.policy(&profile.market).place);
+    let campaign = policies.campaign();
+    let market = policies.of_market(&profile.market);
+    let tailored = decision::may_tailor(profile, &market);
+    let profile = decision::reader(profile, &market);
+    let place = locate::locate(&profile, context, market.place);
     let area = place.cell().and_then(|cell| areas.get(cell));
-    let bundle = area.as_ref().map(|area| area.bundle);
-    let policy = campaign.policy(layer_path(bundle, &profile.market));
-    let local = bundle.map_or(time::Local::new(context.at, profile.offset_minutes), |b| b.local(context.at));
+    let arm = campaign.arm(profile.reader);
+    let bundle = area.map(|area| area.bundle);
+    let at = Whereabouts { market: &profile.market, area: bundle, point: place.point, arm, reader: profile.reader };
+    let policy = policies.merged(&campaign.chain(&at));
+    let (campaign, holdout) = (campaign.hash, campaign.is_holdout(arm));
+    let asked = Asked { area, profile: &profile, tailored, context, campaign, arm, holdout, scorer };
+    decide(asked, place, policy)
+}
 
-    let (kept, dropped) = retrieve::retrieve(area.as_ref(), profile, &place, context, &policy);
-    let rows = feature::featurize(&kept, profile, &place, context, local);
+/// [`rerank`] once place and policy are known; an explanation asks it again under other circumstances.
+#[must_use]
+pub fn decide(asked: Asked<'_>, place: locate::Place, policy: impl Into<Arc<Merged>>) -> Decision {
+    let policy = policy.into();
+    let Asked { area, profile, tailored, context, campaign, arm, holdout, scorer } = asked;
+    let bundle = area.as_ref().map(|area| area.bundle);
+    let local = bundle.map_or(time::Local::new(context.at, profile.offset_minutes), |b| b.local(context.at));
+    let profile = decision::smoothed(Cow::Borrowed(profile), &policy);
+    let scorer = score::of(policy.ranker, scorer);
+
+    let (kept, dropped, hits) =
+        retrieve::retrieve_by(area.as_ref(), &profile, &place, context, &policy, policy.rules());
+    let rows = feature::featurize(&kept, &profile, &place, context, local);
     let (judged, model_error) = match score::score(scorer, &rows) {
         Ok(scores) => (scores, None),
         Err(error) => (score::prior(&rows), Some(error)),
     };
-    let scores = blend::boost(&kept, &judged, &policy);
-    let placements = blend::blend(&kept, &scores, &policy);
+    let marks = blend::marks(&hits, kept.len());
+    let scores = blend::boost(&kept, &judged, &marks, context, &policy);
+    let ingredients = Ingredients {
+        kept: &kept,
+        dropped: &dropped,
+        scores: &scores,
+        marks: &marks,
+        profile: tailored.then_some(&profile),
+        context,
+        policy: &policy,
+    };
+    let Blend { placements, notices } = blend::blend(&ingredients);
 
     let hashes = Hashes {
         model: scorer.model(),
         features: scorer.features(),
         area: bundle.map(|bundle| bundle.hash),
-        campaign: campaign.hash,
+        campaign,
         policy: policy.hash(),
     };
     Decision {
@@ -81,12 +120,18 @@ pub fn rerank(
         scorer: if model_error.is_some() { "prior" } else { scorer.name() },
         place,
         placements,
+        tailored,
+        notices,
         kept,
         dropped,
+        hits,
         rows,
+        marks,
         scores,
         model_error,
         policy,
+        arm: arm.map(Into::into),
+        holdout,
         hashes,
     }
 }

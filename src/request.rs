@@ -7,11 +7,13 @@ use crate::blend::Pool;
 use crate::bundle::{Bundle, Card, Display, OfferKind};
 use crate::campaign::{Campaign, Fallback};
 use crate::context::{Context, Fix, Grade, LastEvent, Mailbox};
-use crate::decision::{Decision, Hashes};
-use crate::explain::{Node, explain};
+use crate::decision::{Asked, Decision, Hashes, reader};
+use crate::explain::why::{Why, why};
+use crate::explain::{Explainer, Node, Reference};
 use crate::geo::{Cell, Point};
-use crate::id::MerchantId;
+use crate::id::{MerchantId, hex};
 use crate::locate::{self, Source};
+use crate::policies::Policies;
 use crate::profile::Profile;
 use crate::score::Scorer;
 use crate::time::{self, clock};
@@ -28,8 +30,16 @@ use thiserror::Error;
 
 /// Bytes of one request.
 pub const MAX_BODY: usize = 8 << 20;
+/// Bytes of a `merchant_id` that is asked of.
+pub const MAX_NAME: usize = 256;
 /// Bundles that a request may bring along.
 pub const MAX_AREAS: usize = 16;
+/// Merchants that other blocks of a message may show.
+pub const MAX_ELSEWHERE: usize = 1000;
+/// Earlier messages that a request may tell of.
+pub const MAX_RECENT: usize = 64;
+/// Merchants of one earlier message, all blocks together.
+pub const MAX_SHOWN: usize = 100;
 
 /// What a shell is asked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -59,6 +69,9 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "is_false")]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
     pub explain: bool,
+    /// A `merchant_id`: adds what would have to change for it to be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// Adds names, links and pictures.
     #[serde(default, skip_serializing_if = "is_false")]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
@@ -127,7 +140,20 @@ pub struct RequestContext {
     #[serde(default)]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<u32>"))]
     pub seed: u64,
+    /// `merchant_id`s that other blocks of the same message show; this one does not repeat them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<_, _, MAX_ELSEWHERE>")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub elsewhere: Vec<String>,
+    /// What the reader's last messages showed, the newest first; how many of them count is the campaign's `no_repeat`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<_, _, MAX_RECENT>")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub recent: Vec<Shown>,
 }
+
+/// The `merchant_id`s of one message.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+pub struct Shown(#[serde(deserialize_with = "at_most::<_, _, MAX_SHOWN>")] pub Vec<String>);
 
 /// Something the reader did, as a request tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -205,6 +231,8 @@ pub struct Question {
     pub overlay: Vec<Availability>,
     /// Whether to explain.
     pub explain: bool,
+    /// Of whom to say what would have to change.
+    pub why: Option<String>,
     /// Whether to add the display block.
     pub display: bool,
 }
@@ -234,6 +262,10 @@ impl Question {
         };
         limit("areas", request.areas.len(), MAX_AREAS)?;
         limit("availability", request.availability.len(), MAX_CLOSURES)?;
+        if let Some(found) = request.why.as_ref().map(String::len).filter(|found| *found > MAX_NAME) {
+            let problem = format!("found {found} bytes, expected a merchant_id of at most {MAX_NAME}");
+            return Err(RequestError::Value { field: "why", problem });
+        }
         let area = |text: &String| {
             Bundle::decode(bytes("areas", text)?).map_err(|source| RequestError::Decode { field: "areas", source })
         };
@@ -252,14 +284,16 @@ impl Question {
             areas: request.areas.iter().map(area).collect::<Result<_, _>>()?,
             overlay: request.availability.iter().map(closure).collect::<Result<_, RequestError>>()?,
             explain: request.explain,
+            why: request.why.clone(),
             display: request.display,
         })
     }
 
     /// The area to fetch before answering, unless the request brought its own.
     #[must_use]
-    pub fn cell(&self, campaign: &Campaign) -> Option<Cell> {
-        locate::locate(&self.profile, &self.context, campaign.policy(&self.profile.market).place).cell()
+    pub fn cell(&self, policies: &dyn Policies) -> Option<Cell> {
+        let market = policies.of_market(&self.profile.market);
+        locate::locate(&reader(&self.profile, &market), &self.context, market.place).cell()
     }
 
     /// Decides, and words the answer.
@@ -268,13 +302,22 @@ impl Question {
         &self,
         area: Option<&Bundle>,
         display: Option<&Display>,
-        campaign: &Campaign,
+        policies: &dyn Policies,
         scorer: &dyn Scorer,
     ) -> Reply {
+        let campaign = policies.campaign();
         let areas = Areas::new(self.areas.iter().chain(area), self.overlay.clone());
-        let decision = rerank(&areas, &self.profile, &self.context, campaign, scorer);
+        let decision = rerank(&areas, &self.profile, &self.context, policies, scorer);
         let display = display.filter(|block| self.display && decision.hashes.area == Some(block.bundle));
-        Reply::new(self, campaign, &decision, display, scorer)
+        let mut reply = Reply::new(self, campaign, &decision, display, scorer);
+        reply.why = self.why.as_deref().map(|merchant| {
+            let area = decision.place.cell().and_then(|cell| areas.get(cell));
+            let profile = &*reader(&self.profile, &policies.of_market(&self.profile.market));
+            let (tailored, context, arm) = (decision.tailored, &self.context, decision.arm.as_deref());
+            let (campaign, holdout) = (campaign.hash, decision.holdout);
+            why(merchant, &decision, Asked { area, profile, tailored, context, campaign, arm, holdout, scorer }).into()
+        });
+        reply
     }
 }
 
@@ -313,7 +356,10 @@ fn context(told: &RequestContext, now: i64) -> Result<Context, RequestError> {
         Some(text) => instant("context.at", text)?,
         None => now.clamp(0, time::LATEST - 1),
     };
-    Ok(Context { at, request, last_event, mailbox: told.mailbox, seed: told.seed })
+    let ids = |names: &Vec<String>| names.iter().map(|name| MerchantId::of(name)).collect();
+    let recent = told.recent.iter().map(|shown| ids(&shown.0)).collect();
+    let elsewhere = ids(&told.elsewhere);
+    Ok(Context { at, request, last_event, mailbox: told.mailbox, seed: told.seed, elsewhere, recent })
 }
 
 fn bytes(field: &'static str, text: &str) -> Result<Vec<u8>, RequestError> {
@@ -373,6 +419,10 @@ pub struct Reply {
     pub place: ReplyPlace,
     /// One a slot.
     pub slots: Vec<ReplySlot>,
+    /// What the campaign asked for and could not have, for whoever made it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub notices: Vec<String>,
     /// How many candidates could be placed.
     #[cfg_attr(feature = "types", ts(type = "number"))]
     pub kept: usize,
@@ -386,12 +436,25 @@ pub struct Reply {
     pub model_error: Option<String>,
     /// Which layer set each key of the merged configuration.
     #[cfg_attr(feature = "types", ts(type = "Record<string, string>"))]
-    pub layers: BTreeMap<&'static str, String>,
+    pub layers: BTreeMap<String, String>,
+    /// The reader's side of the campaign's experiment; absent for the control.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arm: Option<String>,
+    /// A reader who should have been sent nothing.
+    #[serde(skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<bool>"))]
+    pub holdout: bool,
     /// What made it.
     pub hashes: Hashes,
+    /// On request: what the explanations' shares are shares against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
     /// On request: every drop with its reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drops: Option<Vec<ReplyDrop>>,
+    /// On request: what would have to change for a merchant to be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<ReplyWhy>,
 }
 
 /// Where the reader is thought to be; no coordinates, since replies are logged.
@@ -417,6 +480,20 @@ pub struct ReplyPlace {
 pub struct ReplySlot {
     /// Why it stands here.
     pub pool: Pool,
+    /// The pool that this slot takes or asks first, by the campaign's plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// Somebody pays for it: whoever shows the card says so on it.
+    #[serde(skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub sponsored: bool,
+    /// What the card shows beside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub badges: Vec<String>,
+    /// How likely it was, in a campaign that explores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draw: Option<ReplyDraw>,
     /// The merchant's fingerprint; absent for the campaign's own card.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "types", ts(as = "Option<String>"))]
@@ -454,6 +531,23 @@ pub struct ReplyOffer {
     pub value: i32,
 }
 
+/// How likely it was that a slot shows what it shows, given the slots before it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
+pub struct ReplyDraw {
+    /// The probability.
+    pub propensity: f64,
+    /// A pin: nothing was drawn.
+    #[serde(skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<_>"))]
+    pub deterministic: bool,
+    /// Those that could have stood here: the first 8 bytes of SHA-256 over their fingerprints, ascending, in hexadecimal.
+    pub feasible: String,
+    /// How many they were.
+    #[cfg_attr(feature = "types", ts(type = "number"))]
+    pub n_feasible: usize,
+}
+
 /// A drop with its reason.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
@@ -466,6 +560,35 @@ pub struct ReplyDrop {
     pub code: &'static str,
     /// For a person.
     pub reason: String,
+}
+
+/// What would have to change for a merchant to be shown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(optional_fields))]
+pub struct ReplyWhy {
+    /// Who.
+    #[cfg_attr(feature = "types", ts(type = "string"))]
+    pub merchant: MerchantId,
+    /// Its slot, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "types", ts(as = "Option<u32>"))]
+    pub shown_in: Option<usize>,
+    /// Where it stands.
+    pub verdict: String,
+    /// For a person: to be done one after the other; slots count from 0.
+    pub changes: Vec<String>,
+    /// The slot, from 0, that it has when all are done; absent where no change of the campaign shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "types", ts(as = "Option<u32>"))]
+    pub then: Option<usize>,
+}
+
+impl From<Why> for ReplyWhy {
+    fn from(why: Why) -> Self {
+        let Why { merchant, shown_in, verdict, steps, then } = why;
+        let changes = steps.into_iter().map(|step| step.sentence).collect();
+        Self { merchant, shown_in, verdict, changes, then: then.filter(|_| shown_in.is_none()) }
+    }
 }
 
 impl Reply {
@@ -484,6 +607,7 @@ impl Reply {
             let drops = decision.dropped.iter();
             drops.map(|d| ReplyDrop { merchant: d.id, code: d.reason.code(), reason: d.reason.to_string() }).collect()
         });
+        let explainer = question.explain.then(|| Explainer::new(decision, &question.context, scorer));
         let local = time::Local::new(question.context.at, decision.offset_minutes);
         Self {
             id: question.id.clone(),
@@ -499,15 +623,25 @@ impl Reply {
                 travelling: decision.place.travelling,
             },
             slots: (0..decision.placements.len())
-                .map(|slot| reply_slot(question, decision, slot, display, scorer))
+                .map(|slot| reply_slot(decision, slot, display, explainer.as_ref()))
                 .collect(),
+            notices: decision.notices.iter().map(ToString::to_string).collect(),
             kept: decision.kept.len(),
             dropped,
             scorer: decision.scorer.to_string(),
             model_error: decision.model_error.as_ref().map(ToString::to_string),
-            layers: decision.policy.provenance.clone(),
+            layers: decision
+                .policy
+                .provenance
+                .iter()
+                .map(|(leaf, origin)| (leaf.clone(), origin.layer.clone()))
+                .collect(),
+            arm: decision.arm.clone(),
+            holdout: decision.holdout,
             hashes: decision.hashes.clone(),
+            reference: explainer.as_ref().and_then(Explainer::reference),
             drops,
+            why: None,
         }
     }
 
@@ -520,15 +654,23 @@ impl Reply {
 }
 
 fn reply_slot(
-    question: &Question,
     decision: &Decision,
     slot: usize,
     display: Option<&Display>,
-    scorer: &dyn Scorer,
+    explainer: Option<&Explainer<'_>>,
 ) -> ReplySlot {
     let placement = &decision.placements[slot];
     let empty = ReplySlot {
         pool: placement.pool,
+        asked: placement.asked.clone(),
+        sponsored: placement.sponsored,
+        badges: placement.badges.clone(),
+        draw: placement.draw.map(|draw| ReplyDraw {
+            propensity: draw.propensity,
+            deterministic: draw.deterministic,
+            feasible: hex(&draw.feasible.to_le_bytes()),
+            n_feasible: draw.n,
+        }),
         merchant: None,
         score: None,
         distance_km: None,
@@ -542,7 +684,6 @@ fn reply_slot(
         return empty;
     };
     let (candidate, score) = (&decision.kept[i], decision.scores[i]);
-    let row = decision.rows.iter().nth(i).unwrap_or(&[]);
     ReplySlot {
         merchant: Some(candidate.merchant.id),
         score: Some(score.total()),
@@ -551,7 +692,7 @@ fn reply_slot(
         offer: candidate.offer.map(|offer| ReplyOffer { kind: offer.kind, value: offer.value }),
         card: display.and_then(|block| block.card(candidate.merchant.id)),
         fallback: None,
-        explanation: question.explain.then(|| explain(row, score, scorer, decision.model_error.as_ref())),
+        explanation: explainer.map(|explainer| explainer.explain(i)),
         ..empty
     }
 }

@@ -9,14 +9,19 @@ use crate::geo::Point;
 use crate::id::MerchantId;
 use crate::locate::Place;
 use crate::profile::Profile;
-use crate::time::{DAY_MINUTES, Local, clock};
-use alloc::collections::BTreeMap;
-use alloc::string::String;
+use crate::rule::{Excluded, Hits, Moment, Rules};
+use crate::time::{self, DAY_MINUTES, Local, clock};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
 /// A kitchen that tells no preparation time gets this one.
 pub const USUAL_PREP_MINUTES: u8 = 20;
+
+/// How an entry that speaks of a cuisine begins.
+const CUISINE: &str = "cuisine:";
 
 /// A merchant that may be placed.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,8 +60,21 @@ pub enum Reason {
     NotListedYet,
     /// The overlay says so, until a time (seconds since 1970) if it tells one.
     Unavailable(Closure, Option<i64>),
+    /// Another block of the message shows it.
+    Elsewhere,
+    /// What it sells is not for everyone, and its market does not allow it.
+    AgeRestricted,
     /// A layer excludes it.
     Excluded(String),
+    /// A rule excludes it.
+    Rule {
+        /// Its id.
+        rule: String,
+        /// Who said it.
+        layer: String,
+    },
+    /// There are rules that include, and none of them includes it.
+    NotIncluded,
     /// The place is beyond its delivery radius.
     TooFar {
         /// To the place.
@@ -96,7 +114,11 @@ impl Reason {
             Self::Kind => "kind",
             Self::NotListedYet => "not_listed_yet",
             Self::Unavailable(closure, _) => closure.code(),
+            Self::Elsewhere => "elsewhere",
+            Self::AgeRestricted => "age_restricted",
             Self::Excluded(_) => "excluded",
+            Self::Rule { .. } => "rule",
+            Self::NotIncluded => "not_included",
             Self::TooFar { .. } => "too_far",
             Self::AcrossBorder => "across_border",
             Self::HoursUnknown => "hours_unknown",
@@ -117,7 +139,11 @@ impl fmt::Display for Reason {
             Self::Unavailable(closure, Some(until)) => {
                 write!(f, "{closure} until {}", crate::time::format(*until))
             }
+            Self::Elsewhere => write!(f, "shown by another block of the message"),
+            Self::AgeRestricted => write!(f, "age-restricted, and not on the market's allow-list"),
             Self::Excluded(layer) => write!(f, "excluded by layer {layer}"),
+            Self::Rule { rule, layer } => write!(f, "excluded by rule {rule} of {layer}"),
+            Self::NotIncluded => write!(f, "not included by any rule"),
             Self::TooFar { distance_km, limit_km } => write!(f, "{distance_km:.1} km away, delivers {limit_km:.1} km"),
             Self::AcrossBorder => write!(f, "across the border"),
             Self::HoursUnknown => write!(f, "opening hours unknown"),
@@ -140,7 +166,9 @@ struct Gate<'a> {
     context: &'a Context,
     profile: &'a Profile,
     policy: &'a Policy,
-    excluded: Vec<Named>,
+    elsewhere: BTreeSet<MerchantId>,
+    ages: Ages,
+    excluded: Vec<(Named, &'a str)>,
     local: Local,
     /// Kitchens share schedules: each is looked up once.
     doors: BTreeMap<u16, Opening>,
@@ -148,7 +176,8 @@ struct Gate<'a> {
 
 /// Splits an area's merchants into those that may be placed and those that may not.
 ///
-/// Kept candidates come ascending by merchant id; kept and dropped together are all merchants of the area.
+/// Kept candidates come ascending by merchant id, with what the rules say of them; kept and dropped together are all
+/// merchants of the area. Rules are asked once a door is known to be open, and before the first pass.
 #[must_use]
 pub fn retrieve(
     area: Option<&Area<'_>>,
@@ -156,14 +185,30 @@ pub fn retrieve(
     place: &Place,
     context: &Context,
     policy: &Policy,
-) -> (Vec<Candidate>, Vec<Dropped>) {
+) -> (Vec<Candidate>, Vec<Dropped>, Hits) {
+    retrieve_by(area, profile, place, context, policy, &Rules::new(policy))
+}
+
+/// As [`retrieve`], with the policy's rules already linked.
+#[must_use]
+pub fn retrieve_by(
+    area: Option<&Area<'_>>,
+    profile: &Profile,
+    place: &Place,
+    context: &Context,
+    policy: &Policy,
+    rules: &Rules,
+) -> (Vec<Candidate>, Vec<Dropped>, Hits) {
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     let (Some(area), Some(point)) = (area, place.point) else {
-        return (kept, dropped);
+        return (kept, dropped, Hits::default());
     };
-    let excluded = policy.exclude.iter().map(|name| Named::parse(name)).collect();
+    let excluded = policy.exclude.iter().map(|name| (Named::parse(name), name.as_str())).collect();
     let local = area.bundle.local(context.at);
-    let mut gate = Gate { area, point, context, profile, policy, excluded, local, doors: BTreeMap::new() };
+    let ages = Ages::new(policy);
+    let elsewhere = context.elsewhere.iter().copied().collect();
+    let mut gate =
+        Gate { area, point, context, profile, policy, elsewhere, ages, excluded, local, doors: BTreeMap::new() };
     for index in 0..area.bundle.len() {
         let merchant = area.bundle.merchant(index);
         match gate.admit(index, merchant) {
@@ -171,8 +216,28 @@ pub fn retrieve(
             Err(reason) => dropped.push(Dropped { id: merchant.id, reason }),
         }
     }
+    let moment = Moment { profile, place, context, local, slots: policy.slots, language: &policy.language };
+    let hits = rules.evaluate(&moment, &kept);
+    let asked: Vec<MerchantId> = kept.iter().map(|candidate| candidate.merchant.id).collect();
+    let mut i = 0;
+    kept.retain(|candidate| {
+        let excluded = hits.excluded(i);
+        i += 1;
+        dropped.extend(excluded.map(|excluded| {
+            let reason = match excluded {
+                Excluded::By(head) => Reason::Rule { rule: head.id.clone(), layer: head.layer.clone() },
+                Excluded::NotIncluded => Reason::NotIncluded,
+            };
+            Dropped { id: candidate.merchant.id, reason }
+        }));
+        excluded.is_none()
+    });
     best(&mut kept, &mut dropped, profile, place, context, policy, local);
-    (kept, dropped)
+    // Both are ascending by id.
+    let places: Vec<usize> =
+        kept.iter().filter_map(|candidate| asked.binary_search(&candidate.merchant.id).ok()).collect();
+    let hits = hits.of(&places);
+    (kept, dropped, hits)
 }
 
 impl Gate<'_> {
@@ -187,8 +252,15 @@ impl Gate<'_> {
         if let Some((closure, until)) = self.area.closure(merchant.id, self.context.at) {
             return Err(Reason::Unavailable(closure, until));
         }
-        if self.excluded.iter().any(|named| named.matches(&merchant)) {
-            return Err(Reason::Excluded(self.policy.provenance.get("exclude").cloned().unwrap_or_default()));
+        if self.elsewhere.contains(&merchant.id) {
+            return Err(Reason::Elsewhere);
+        }
+        if !self.ages.allow(&merchant) {
+            return Err(Reason::AgeRestricted);
+        }
+        if let Some((_, name)) = self.excluded.iter().find(|(named, _)| named.matches(&merchant)) {
+            let origin = self.policy.origin(&format!("exclude[{name}]"));
+            return Err(Reason::Excluded(origin.map(ToString::to_string).unwrap_or_default()));
         }
         if merchant.across_border && !self.policy.across_border {
             return Err(Reason::AcrossBorder);
@@ -284,7 +356,8 @@ fn best(
     policy: &Policy,
     local: Local,
 ) {
-    let pinned: Vec<Named> = policy.pins.iter().map(|pin| Named::parse(&pin.merchant)).collect();
+    let pins = policy.pins.values().filter(|pin| time::holds(&pin.from, &pin.until, context.at));
+    let pinned: Vec<Named> = pins.map(|pin| Named::parse(&pin.merchant)).collect();
     let mut ranked: Vec<(bool, f32, Candidate)> = core::mem::take(kept)
         .into_iter()
         .map(|candidate| {
@@ -312,6 +385,63 @@ fn best(
     }
     kept.sort_by_key(|candidate| candidate.merchant.id);
     dropped.sort_by_key(|dropped| dropped.id);
+}
+
+/// Whom an entry of `age_restricted` or `age_allow` speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sells {
+    Named(Named),
+    /// A label of the cuisine map.
+    Cuisine(u16),
+    /// A label that nobody resolved, and so nobody's.
+    Unresolved,
+}
+
+impl Sells {
+    fn parse(text: &str) -> Self {
+        match text.strip_prefix(CUISINE) {
+            Some(label) => label.strip_prefix('#').and_then(|i| i.parse().ok()).map_or(Self::Unresolved, Self::Cuisine),
+            None => Self::Named(Named::parse(text)),
+        }
+    }
+
+    fn matches(self, merchant: &Merchant) -> bool {
+        match self {
+            Self::Named(named) => named.matches(merchant),
+            Self::Cuisine(label) => merchant.cuisines.contains(&label),
+            Self::Unresolved => false,
+        }
+    }
+}
+
+/// What is not for everyone, and what of it the market allows.
+struct Ages {
+    restricted: Vec<Sells>,
+    allowed: Vec<Sells>,
+}
+
+impl Ages {
+    fn new(policy: &Policy) -> Self {
+        let read = |entries: &[String]| entries.iter().map(|entry| Sells::parse(entry)).collect();
+        Self { restricted: read(&policy.age_restricted), allowed: read(&policy.age_allow) }
+    }
+
+    /// Each restriction needs its own permission, or one for the merchant itself: a permit for wine is none for spirits.
+    fn allow(&self, merchant: &Merchant) -> bool {
+        let named = |allowed: &Sells| matches!(allowed, Sells::Named(_)) && allowed.matches(merchant);
+        let mut restricted = self.restricted.iter().filter(|entry| entry.matches(merchant));
+        restricted.all(|entry| self.allowed.contains(entry) || self.allowed.iter().any(named))
+    }
+}
+
+/// How an entry of `age_restricted` or `age_allow` is published: `cuisine:LABEL` as `cuisine:#INDEX`, which is what bundles
+/// carry; every other entry as it is. `None` where `lookup` knows no such label.
+#[must_use]
+pub fn resolve_cuisine(entry: &str, lookup: impl Fn(&str) -> Option<u16>) -> Option<String> {
+    match entry.strip_prefix(CUISINE) {
+        Some(label) if !label.starts_with('#') => lookup(label).map(|index| alloc::format!("{CUISINE}#{index}")),
+        _ => Some(entry.to_string()),
+    }
 }
 
 /// Days between a listing and a local day.

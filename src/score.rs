@@ -2,6 +2,7 @@
 //!
 //! `dense` decides, since it is exact to the bit on every target; `tract` runs whatever ONNX ranker `dense` cannot.
 
+use crate::campaign::Ranker;
 use crate::feature::{self, Rows};
 use crate::id::Hash;
 use alloc::string::String;
@@ -95,6 +96,33 @@ impl Scorer for NoModel {
 
     fn score(&self, _rows: &Rows) -> Result<Vec<f32>, ModelError> {
         Err(ModelError::Absent)
+    }
+}
+
+/// The prior by a campaign's own wish: no model was asked, so none failed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Prior;
+
+impl Scorer for Prior {
+    fn name(&self) -> &'static str {
+        "prior"
+    }
+
+    fn model(&self) -> Hash {
+        Hash::default()
+    }
+
+    fn score(&self, rows: &Rows) -> Result<Vec<f32>, ModelError> {
+        Ok(rows.iter().map(feature::prior).collect())
+    }
+}
+
+/// Who judges in a campaign.
+#[must_use]
+pub fn of(ranker: Ranker, scorer: &dyn Scorer) -> &dyn Scorer {
+    match ranker {
+        Ranker::Model => scorer,
+        Ranker::Prior => &Prior,
     }
 }
 

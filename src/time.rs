@@ -108,6 +108,14 @@ pub fn parse(text: &str) -> Result<i64, String> {
     })
 }
 
+/// Whether a time lies within two RFC 3339 times, the second exclusive; what cannot be read never holds.
+#[must_use]
+pub fn holds(from: &Option<String>, until: &Option<String>, at: i64) -> bool {
+    let from = from.as_deref().is_none_or(|text| parse(text).is_ok_and(|from| from <= at));
+    let until = until.as_deref().is_none_or(|text| parse(text).is_ok_and(|until| at < until));
+    from && until
+}
+
 /// Writes seconds since 1970 as RFC 3339 in UTC.
 #[must_use]
 pub fn format(at: i64) -> String {

@@ -5,22 +5,30 @@
 
 mod support;
 
+use freshrank::blend::{Demand, Notice};
+use freshrank::campaign::Chain;
+use freshrank::policies::{Kept, Merged, Policies};
+use freshrank::request::Question;
 use freshrank::score::NoModel;
 use freshrank::score::dense::Dense;
-use freshrank::{Decision, Scorer};
+use freshrank::{Campaign, Decision, Scorer};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{env, fs};
 use support::{Answer, Case, Library};
 
 /// `code()` of every reason there is; a new reason wants a case.
-const REASONS: [&str; 13] = [
+const REASONS: [&str; 15] = [
     "across_border",
+    "age_restricted",
     "chain_duplicate",
     "closed",
     "closed_today",
     "closes_too_soon",
+    "elsewhere",
     "excluded",
     "first_pass",
     "hours_unknown",
@@ -67,11 +75,29 @@ fn check_invariants(case: &Case<'_>, asked: &support::Asked, answer: &Answer, de
     assert!(decision.rows.values.iter().all(|value| value.is_finite()), "{name}: a row is finite");
 
     let reply: serde_json::Value = serde_json::from_str(&answer.reply).unwrap();
+    check_reply(name, &reply, decision);
     for slot in reply["slots"].as_array().unwrap() {
         if slot["explanation"].is_object() {
             assert_eq!(sum(&slot["explanation"]), slot["score"].as_i64().unwrap(), "{name}: an explanation adds up");
         }
     }
+}
+
+/// What a reply must say of every slot, since a log and a page read nothing else.
+fn check_reply(name: &str, reply: &serde_json::Value, decision: &Decision) {
+    let slots = reply["slots"].as_array().unwrap();
+    for (slot, placement) in slots.iter().zip(&decision.placements) {
+        assert_eq!(
+            slot["sponsored"].as_bool().unwrap_or(false),
+            placement.sponsored,
+            "{name}: a paid card is labelled"
+        );
+        let draw = placement.draw.map(|draw| draw.propensity);
+        assert_eq!(slot["draw"]["propensity"].as_f64(), draw, "{name}: a drawn card tells its chance");
+        assert_eq!(slot["asked"].as_str(), placement.asked.as_deref(), "{name}: a slot tells its pool");
+    }
+    let told = reply["notices"].as_array().into_iter().flatten().map(|notice| notice.as_str().unwrap().to_owned());
+    assert!(told.eq(decision.notices.iter().map(ToString::to_string)), "{name}: notices are told");
 }
 
 /// The value of a node, which must be what its parts add up to.
@@ -116,6 +142,36 @@ fn every_case_holds() {
     );
 }
 
+/// A shell that keeps what was merged.
+struct Keeping<'a>(&'a RefCell<Kept>, &'a Campaign);
+
+impl Policies for Keeping<'_> {
+    fn campaign(&self) -> &Campaign {
+        self.1
+    }
+
+    fn merged(&self, chain: &Chain) -> Arc<Merged> {
+        self.0.borrow_mut().merged(self.1, chain)
+    }
+}
+
+#[test]
+fn a_shell_that_keeps_policies_says_the_same_bytes() {
+    let (library, kept) = (library(), RefCell::new(Kept::new(7)));
+    for name in library.cases() {
+        let case = library.case(name);
+        let (asked, scorer) = (case.ask(), case.scorer());
+        let (expected, _) = asked.answer(&*case.scorer());
+        let question = Question::parse(asked.request.as_bytes(), 0).unwrap();
+        let campaign = Campaign::parse(asked.campaign.as_bytes()).unwrap();
+        for warmth in ["cold", "warm"] {
+            let reply = question.answer(None, None, &Keeping(&kept, &campaign), &*scorer).to_json();
+            assert_eq!(reply, expected.reply, "{name}, {warmth}");
+        }
+        assert!(kept.borrow().len() <= 7);
+    }
+}
+
 #[test]
 fn every_drop_reason_has_a_case() {
     let library = library();
@@ -126,6 +182,34 @@ fn every_drop_reason_has_a_case() {
         seen.extend(decision.dropped.iter().map(|drop| drop.reason.code()));
     }
     assert_eq!(seen, BTreeSet::from(REASONS), "write a case for what is missing, and add what is new to REASONS");
+}
+
+#[test]
+fn every_notice_has_a_case() {
+    let library = library();
+    let mut seen = BTreeSet::new();
+    for name in library.cases() {
+        let case = library.case(name);
+        let (_, decision) = case.ask().answer(&*case.scorer());
+        seen.extend(decision.notices.iter().map(|notice| match notice {
+            Notice::PinTaken { .. } => "a pin's slot is taken",
+            Notice::PinLost { .. } => "a pin's merchant cannot be shown",
+            Notice::BeyondSlots { what, .. } => what,
+            Notice::RangeTaken { .. } => "a range's slot is taken",
+            Notice::GivenUp { demand, .. } => demand.key(),
+            Notice::OnlyPaid { .. } => "only paid merchants are left",
+        }));
+    }
+    let others = [
+        "a pin's slot is taken",
+        "a pin's merchant cannot be shown",
+        "pin",
+        "range",
+        "a range's slot is taken",
+        "only paid merchants are left",
+    ];
+    let all: BTreeSet<_> = Demand::ALL.map(Demand::key).into_iter().chain(others).collect();
+    assert_eq!(seen, all, "write a case for what is missing");
 }
 
 #[test]

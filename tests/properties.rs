@@ -6,9 +6,9 @@ use freshrank::bundle::{
     AreaDraft, Audience, Bundle, Card, Display, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule,
     ScheduleDraft,
 };
-use freshrank::campaign::{Boost, Campaign, Layer, Pin, PlacePolicy, UnknownHours};
+use freshrank::campaign::{Campaign, PlacePolicy, author};
 use freshrank::context::{Context, Fix, Grade, LastEvent};
-use freshrank::explain::explain;
+use freshrank::explain::Explainer;
 use freshrank::feature::{N_FEATURES, Rows, fingerprint};
 use freshrank::geo::Point;
 use freshrank::locate::locate;
@@ -19,7 +19,8 @@ use freshrank::{Areas, ChainId, Decision, Hash, MerchantId, Scorer, rerank};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 const CENTRE: (f64, f64) = (60.1699, 24.9384);
 const NOON: i64 = 1_795_168_800;
@@ -189,25 +190,28 @@ fn context() -> impl Strategy<Value = Context> {
     })
 }
 
-fn layer() -> impl Strategy<Value = Layer> {
+/// A layer as a person writes it.
+fn layer() -> impl Strategy<Value = Value> {
     let lists = (vec((0..60_u8, 0.02..50.0_f32), 0..4), vec(0..60_u8, 0..4), vec((0..8_u8, 0..60_u8), 0..3));
     (1..10_u8, 1..80_u16, 1..3_u8, 0..4_u8, any::<bool>(), lists).prop_map(
         |(slots, first_pass, chains, cuisines, keep, lists)| {
             let name = |i: u8| {
                 if i < 3 { format!("chain:{i}") } else { format!("m{i}") }
             };
-            Layer {
-                slots: Some(slots),
-                radius_km: Some(3.0),
-                first_pass: Some(first_pass),
-                chain_cap: Some(chains),
-                cuisine_cap: Some(cuisines),
-                unknown_hours: keep.then_some(UnknownHours::Keep),
-                boosts: Some(lists.0.into_iter().map(|(i, factor)| Boost { merchant: name(i), factor }).collect()),
-                exclude: Some(lists.1.into_iter().map(name).collect()),
-                pins: Some(lists.2.into_iter().map(|(slot, i)| Pin { slot, merchant: name(i) }).collect()),
-                ..Layer::default()
+            let mut document = json!({
+                "slots": slots,
+                "radius_km": 3.0,
+                "first_pass": first_pass,
+                "chain_cap": chains,
+                "cuisine_cap": cuisines,
+                "boosts": lists.0.iter().map(|(i, factor)| (name(*i), json!({ "factor": factor }))).collect::<Map<_, _>>(),
+                "exclude": lists.1.into_iter().map(name).collect::<BTreeSet<_>>(),
+                "pins": lists.2.into_iter().map(|(slot, i)| (name(i), json!({ "slot": slot }))).collect::<Map<_, _>>(),
+            });
+            if keep {
+                document["unknown_hours"] = "keep".into();
             }
+            document
         },
     )
 }
@@ -218,7 +222,7 @@ struct World {
     area: AreaDraft,
     profile: Profile,
     context: Context,
-    layer: Layer,
+    layer: Value,
     overlay: Vec<Availability>,
 }
 
@@ -235,7 +239,9 @@ fn world() -> impl Strategy<Value = World> {
 impl World {
     fn decide(&self, scorer: &dyn Scorer) -> Decision {
         let bundle = Bundle::decode(self.area.encode().unwrap()).unwrap();
-        let campaign = Campaign::new("world", BTreeMap::from([("global".into(), self.layer.clone())])).unwrap();
+        let (layer, problems) = author::read("global", &author::Node::from_json(&self.layer));
+        assert_eq!(problems, []);
+        let campaign = Campaign::new("world", [layer]);
         let mut overlay = self.overlay.clone();
         overlay.dedup();
         rerank(&Areas::new([&bundle], overlay), &self.profile, &self.context, &campaign, scorer)
@@ -393,7 +399,7 @@ fn adding_a_boost_never_lowers_a_rank() {
                 .find(|name| MerchantId::of(name) == before.kept[i].merchant.id)
                 .unwrap();
             let mut boosted = world;
-            boosted.layer.boosts.get_or_insert_default().push(Boost { merchant: name, factor });
+            boosted.layer["boosts"]["one more"] = json!({ "merchant": name, "factor": factor });
             let after = boosted.decide(&network(model));
             prop_assert!(rank(&after, i) <= rank(&before, i));
             Ok(())
@@ -404,9 +410,11 @@ fn adding_a_boost_never_lowers_a_rank() {
 #[test]
 fn an_explanation_adds_up_to_the_score() {
     let check = |world: World, scorer: &dyn Scorer| {
-        let decision = world.at_the_centre().decide(scorer);
-        for (row, score) in decision.rows.iter().zip(&decision.scores) {
-            let tree = explain(row, *score, scorer, decision.model_error.as_ref());
+        let world = world.at_the_centre();
+        let decision = world.decide(scorer);
+        let explainer = Explainer::new(&decision, &world.context, scorer);
+        for (i, score) in decision.scores.iter().enumerate() {
+            let tree = explainer.explain(i);
             prop_assert!(tree.adds_up(), "{tree:?}");
             prop_assert_eq!(tree.value, score.total());
         }
@@ -609,6 +617,34 @@ fn a_score_is_the_models_and_the_boosts() {
         let decision = world.decide(&network(model));
         let judged = freshrank::score::score(&network(model), &decision.rows).unwrap();
         prop_assert_eq!(decision.scores.iter().map(|Score { model, .. }| *model).collect::<Vec<_>>(), judged);
+        Ok(())
+    });
+}
+
+#[test]
+fn tastes_fully_smoothed_are_the_tastes_as_they_are() {
+    holds(64, world(), |world| {
+        let world = world.at_the_centre();
+        let mut smoothed = world.clone();
+        smoothed.layer["smoothing"] = 1.0.into();
+        let (plain, smoothed) = (world.decide(&NoModel), smoothed.decide(&NoModel));
+        let bits = |decision: &Decision| decision.rows.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        prop_assert_eq!(bits(&plain), bits(&smoothed));
+        Ok(())
+    });
+}
+
+#[test]
+fn without_a_consent_that_is_asked_for_all_readers_are_alike() {
+    holds(64, world(), |world| {
+        let mut asked = world.at_the_centre();
+        asked.layer["consent"] = "required".into();
+        asked.profile.consent = false;
+        let market = asked.profile.market.clone();
+        let nobody = World { profile: Profile { market, ..Profile::default() }, ..asked.clone() };
+        let (asked, nobody) = (asked.decide(&NoModel), nobody.decide(&NoModel));
+        prop_assert!(!asked.tailored);
+        prop_assert_eq!(asked, nobody);
         Ok(())
     });
 }

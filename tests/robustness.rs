@@ -432,6 +432,11 @@ fn nonsense_for_a_request_is_an_error_with_words() {
         b"{\"context\":{},\"profile\":\"!\"}".into(),
         b"{\"context\":{},\"areas\":[\"AAAA\"]}".into(),
         b"{\"context\":{},\"extra\":1}".into(),
+        b"{\"context\":{\"elsewhere\":\"a\"}}".into(),
+        b"{\"context\":{\"recent\":[\"a\"]}}".into(),
+        format!("{{\"context\":{{\"elsewhere\":[{}]}}}}", vec!["\"a\""; 1001].join(",")).into_bytes(),
+        format!("{{\"context\":{{\"recent\":[{}]}}}}", vec!["[]"; 65].join(",")).into_bytes(),
+        format!("{{\"context\":{{\"recent\":[[{}]]}}}}", vec!["\"a\""; 101].join(",")).into_bytes(),
         format!("{{\"context\":{{}},\"{}\":1}}", "x".repeat(100_000)).into_bytes(),
         format!("{{\"context\":{{\"seed\":\"{}\"}}}}", "secret\\\"".repeat(10_000)).into_bytes(),
     ];
@@ -467,6 +472,11 @@ fn a_long_request_takes_a_few_times_its_own_bytes() {
         lists("availability", r#"{"merchant_id":"","closure":"paused"}"#, 100_000),
         lists("areas", &format!("\"{areas}\""), 16),
         lists("areas", &format!("\"{areas}\""), 17),
+        format!("{{\"context\":{{\"elsewhere\":[{}]}}}}", vec!["\"\""; 1000].join(",")),
+        format!(
+            "{{\"context\":{{\"recent\":[{}]}}}}",
+            vec![format!("[{}]", vec!["\"\""; 100].join(",")); 64].join(",")
+        ),
         format!("{{\"context\":{{}},\"id\":\"{}\"}}", "x".repeat(4 << 20)),
         format!("{{\"context\":{{}},\"profile\":\"{}\"}}", "A".repeat(4 << 20)),
     ] {
@@ -477,8 +487,11 @@ fn a_long_request_takes_a_few_times_its_own_bytes() {
 
 #[test]
 fn a_mangled_campaign_gives_an_error_or_a_policy() {
-    let whole = br#"{"id": "lunch", "layers": {"global": {"slots": 6, "boosts": [{"merchant": "a", "factor": 2.0}]},
-        "fi": {"pins": [{"slot": 0, "merchant": "chain:b"}], "kinds": ["grocery"], "place": "freshest"}}}"#;
+    let whole = br#"{"id": "lunch", "layers": {"global": {"slots": 6, "boosts": [{"merchant": "a", "factor": 2.0}],
+        "lock": ["legal"], "bounds": {"slots": {"max": 9}, "boosts.*.factor": {"min": 0.5}}},
+        "fi": {"pins": [{"slot": 0, "merchant": "chain:b"}], "kinds": ["grocery"], "place": "freshest", "priority": -3},
+        "fi/helsinki": {"covers": {"iso": ["FI-18"], "places": ["fi/helsinki"], "cells": ["871126d36ffffff"]}, "slots": null,
+        "exclude": {"append": ["a"], "remove": ["b"]}, "boosts": {"a": null, "b": {"sponsored": true}}}}}"#;
     let mut random = Random(4);
     for n in 0..whole.len() {
         assert!(Campaign::parse(&whole[..n]).unwrap_err().to_string().starts_with("campaign"));

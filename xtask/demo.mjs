@@ -6,10 +6,12 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const [url, out, asOf] = process.argv.slice(2);
-const { RANK_KEY, PUBLISH_KEY } = process.env;
+const { RANK_KEY, PUBLISH_KEY, HELSINKI_KEY } = process.env;
 const DAY_MS = 86_400_000;
 /** Readers asked about at once to find some whose places differ. */
 const N_ASKED = 400;
+const CAMPAIGNS = ["lunch", "member-offers", "locals", "arrival"];
+const KALLIO = { latitude: 60.1841, longitude: 24.9531, grade: "exact" };
 const KAMPPI = { latitude: 60.1685, longitude: 24.9316, grade: "exact" };
 
 await healthy();
@@ -25,6 +27,14 @@ await show("A reader whose place is inferred from the profile alone (simulated)"
 await show("Another, who lives elsewhere (simulated)", { profile: there.profile, context: { at: noon } }, full);
 const trip = { kind: "trip_end", latitude: KAMPPI.latitude, longitude: KAMPPI.longitude, at: at(8.8) };
 await show("The same, twelve minutes after a trip to Kamppi", { profile: there.profile, context: { at: noon, last_event: trip } }, full);
+
+await show("Kallio has a layer of its own, drawn as a polygon: the reader of the first message, there", { context: { at: noon, ...KALLIO } }, full);
+await show("Locals' favourites in Kamppi (campaign locals)", { campaign: "locals", context: { at: noon, ...KAMPPI } }, someone);
+const member = await readerShown("member-offers", noon);
+await show("Offers for members, to a member (campaign member-offers; simulated)", { campaign: "member-offers", profile: member.profile, context: { at: noon, ...KAMPPI } }, someone);
+await show("The same to somebody who is none: the campaign's own card, four times", { campaign: "member-offers", context: { at: noon, ...KAMPPI } }, nobody);
+await show("Welcome after a trip to Kamppi (campaign arrival)", { campaign: "arrival", profile: there.profile, context: { at: noon, last_event: trip } }, someone);
+await team();
 
 const request = join(out, "request.json");
 writeFileSync(request, JSON.stringify(asked({ profile: here.profile, context: { at: noon } })));
@@ -59,8 +69,8 @@ async function publish() {
       n[kind] += 1;
     }
   }
-  await put("/v1/campaigns/lunch", readFileSync(join(out, "lunch.json")));
-  console.log(`published: ${n.area} areas, ${n.display} display blocks, campaign lunch`);
+  for (const id of CAMPAIGNS) await put(`/v1/campaigns/${id}`, readFileSync(join(out, `${id}.json`)));
+  console.log(`published: ${n.area} areas, ${n.display} display blocks, campaigns ${CAMPAIGNS.join(", ")}`);
 }
 
 async function put(path, body) {
@@ -94,6 +104,60 @@ async function readersOfTwoPlaces(time) {
     .sort((a, b) => different(b) - different(a));
   if (!second) throw new Error(`${known.length} of ${replies.length} readers have a served place, and all the same one`);
   return [first, second];
+}
+
+/** A reader whom a campaign shows merchants that it shows nobody unknown. */
+async function readerShown(campaign, time) {
+  const lines = readFileSync(join(out, "profiles.ndjson"), "utf8").trim().split("\n").slice(0, N_ASKED);
+  const readers = lines.map((line) => JSON.parse(line));
+  const body = readers.map(({ user_id, profile }) => JSON.stringify({ id: user_id, campaign, profile, context: { at: time, ...KAMPPI } }));
+  const response = await fetch(`${url}/v1/rank/batch`, { method: "POST", headers: { Authorization: `Bearer ${RANK_KEY}` }, body: body.join("\n") });
+  const replies = (await response.text()).trim().split("\n").map((line) => JSON.parse(line));
+  const shown = (reply) => reply.slots?.filter((slot) => slot.merchant).length ?? 0;
+  const best = replies.reduce((best, reply, i) => (shown(reply) > shown(replies[best]) ? i : best), 0);
+  return readers[best];
+}
+
+/** Helsinki's team excludes what stands first, with its own key; asks why; and takes it back. */
+async function team() {
+  const asks = { context: { at: noon, ...KAMPPI } };
+  const [first] = (await rank(asks)).slots;
+  console.log(`\nHelsinki's team buries ${first.card.name} in a layer of its own key, and asks why it is gone`);
+  const path = `${url}/v1/campaigns/lunch/layers/fi/helsinki`;
+  const call = async (method, to, body) => {
+    const response = await fetch(to, { method, headers: { Authorization: `Bearer ${HELSINKI_KEY}` }, body: body && JSON.stringify(body) });
+    const json = JSON.parse(await response.text());
+    if (!response.ok) throw new Error(`${method} ${to}: ${JSON.stringify(json)}`);
+    return json;
+  };
+  const [{ layer }] = (await call("GET", path)).versions;
+  const signed = { author: "Aino of the demo", reason: "the kitchen asked for a quiet day" };
+  const exclude = { append: [first.card.merchant_id] };
+  const put = await call("PUT", path, { ...layer, exclude, ...signed, marks: undefined });
+  const { why } = await rank({ ...asks, why: first.card.merchant_id });
+  console.log(`  version ${put.version}: ${why.verdict}; ${why.changes.join("; ")}`);
+  const other = await fetch(`${url}/v1/campaigns/lunch/layers/us`, { method: "PUT", headers: { Authorization: `Bearer ${HELSINKI_KEY}` }, body: "{}" });
+  console.log(`  the same key on another team's layer: ${other.status}, ${(await other.json()).detail}`);
+  await call("PUT", `${path}?rollback`, signed);
+  const back = (await rank(asks)).slots[0].card.name;
+  console.log(`  rolled back: ${back} stands first again`);
+  if (back !== first.card.name || other.status !== 403 || why.shown_in !== undefined) throw new Error("a team's layer did not do what it should");
+}
+
+async function rank(request) {
+  const response = await fetch(`${url}/v1/rank`, { method: "POST", headers: { Authorization: `Bearer ${RANK_KEY}` }, body: JSON.stringify(asked(request)) });
+  if (!response.ok) throw new Error(await response.text());
+  return response.json();
+}
+
+/** At least one slot shows a merchant. */
+function someone(reply) {
+  return reply.slots.some((slot) => slot.merchant) || "nobody is shown";
+}
+
+/** No slot does. */
+function nobody(reply) {
+  return reply.slots.every((slot) => !slot.merchant) || "somebody is shown";
 }
 
 /** Every slot shows a merchant. */
@@ -147,7 +211,7 @@ function why(node) {
   const walk = (part) => (part.parts?.length ? part.parts.forEach(walk) : leaves.push(part));
   if (node) walk(node);
   return leaves
-    .filter((leaf) => leaf.value !== 0 && leaf.name !== "when nothing is known")
+    .filter((leaf) => leaf.value !== 0 && leaf.name !== "reference")
     .sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
     .slice(0, 2)
     .map((leaf) => `${leaf.name} ${leaf.value > 0 ? "+" : ""}${(leaf.value / 65536).toFixed(2)}`)

@@ -5,9 +5,12 @@
 pub mod kernel;
 pub mod scene;
 
+use freshrank::campaign::Policy;
 use freshrank::feature::{N_FEATURES, Rows, featurize};
+use freshrank::policies::{Kept, Merged};
+use freshrank::rule::{Moment, Rules};
 use freshrank::score::{Scorer, dense::Dense, prior, tract::Tract};
-use freshrank::{Areas, Bundle, blend, locate, rerank, retrieve};
+use freshrank::{Areas, Bundle, Campaign, blend, locate, rerank, retrieve};
 use kernel::Kernel;
 use scene::Scene;
 use std::error::Error;
@@ -28,6 +31,8 @@ pub fn questions() -> Vec<(String, usize)> {
     let stages = ["decode", "retrieve", "featurize", "blend", "whole"];
     let mut questions = vec![("kernel/300".to_string(), ROWS), ("dense/300".into(), ROWS), ("tract/300".into(), ROWS)];
     questions.extend([("area bundle/1000".to_string(), 1000), ("wincode/1000".into(), 1000), ("locate".into(), ROWS)]);
+    questions.extend([("rules/200".to_string(), 200), ("link/200".into(), 200)]);
+    questions.extend([("merge cold/300".to_string(), ROWS), ("merge warm/300".into(), ROWS)]);
     for n in SIZES {
         questions.extend(stages.iter().map(|stage| (format!("{stage}/{n}"), n)));
     }
@@ -75,6 +80,10 @@ fn prepare(question: &str) -> Result<Run, Box<dyn Error>> {
         "dense" => scorer(Box::new(Dense::load(PLAN)?), n),
         "tract" => scorer(Box::new(Tract::load(ONNX)?), n),
         "wincode" => wire(n),
+        "rules" => rules(n, false),
+        "link" => rules(n, true),
+        "merge cold" => merge(n, false),
+        "merge warm" => merge(n, true),
         _ => stages(stage, n),
     }
 }
@@ -134,6 +143,73 @@ fn wire(n: usize) -> Result<Run, Box<dyn Error>> {
     }))
 }
 
+/// Ten rules as a campaign may have them, compiled.
+const RULES: &str = include_str!("../../tests/rules/ten.json");
+
+/// Ten rules over all candidates; with `link`, what comes before it in every decision whose policy is not kept.
+fn rules(n: usize, link: bool) -> Result<Run, Box<dyn Error>> {
+    let scene = Scene::new(n)?;
+    let place = locate::locate(&scene.profile, &scene.context, scene.campaign.policy("fi/helsinki").place);
+    let kept = {
+        let areas = Areas::new([&scene.bundle], vec![]);
+        let area = place.cell().and_then(|cell| areas.get(cell));
+        let policy = scene.campaign.policy("fi/helsinki");
+        retrieve::retrieve(area.as_ref(), &scene.profile, &place, &scene.context, &policy).0
+    };
+    let policy = Policy { rules: serde_json::from_str(RULES)?, ..Policy::default() };
+    let linked = Rules::new(&policy);
+    let ask = move |rules: &Rules| {
+        let local = scene.bundle.local(scene.context.at);
+        let (profile, context) = (&scene.profile, &scene.context);
+        let moment = Moment { profile, place: &place, context, local, slots: 4, language: "" };
+        rules.evaluate(black_box(&moment), &kept)
+    };
+    let expected = ask(&linked);
+    if expected.counts().all(|count| count.holds == 0) {
+        return Err("no rule holds for anyone".into());
+    }
+    Ok(if link {
+        Box::new(move || assert!(Rules::new(black_box(&policy)) == linked))
+    } else {
+        Box::new(move || assert!(ask(&linked) == expected))
+    })
+}
+
+/// The policy of a city in a campaign of so many layers, with ten rules, linked and hashed; with `warm`, of a shell that keeps it.
+fn merge(n: usize, warm: bool) -> Result<Run, Box<dyn Error>> {
+    let mut layers = serde_json::Map::new();
+    let rules: serde_json::Value = serde_json::from_str(RULES)?;
+    layers.insert(
+        "global".into(),
+        serde_json::json!({ "slots": 6, "title": "Lunch", "rules": rules, "lock": ["slots"] }),
+    );
+    layers.insert("fi".into(), serde_json::json!({ "title": "Lounas", "exclude": { "append": ["chain:a", "b"] } }));
+    for i in 0..n.saturating_sub(3) {
+        layers.insert(format!("fi/city-{i}"), serde_json::json!({ "title": format!("City {i}") }));
+    }
+    let boosts: serde_json::Map<_, _> =
+        (0..20).map(|i| (format!("m{i}"), serde_json::json!({ "factor": 1.1 }))).collect();
+    layers.insert("fi/helsinki".into(), serde_json::json!({ "radius_km": 2.5, "boosts": boosts }));
+    let document = serde_json::json!({ "id": "lunch", "layers": layers }).to_string();
+    let campaign = Campaign::parse(document.as_bytes())?;
+    let chain = campaign.chain_of("fi/helsinki", &[], None);
+    let expected = campaign.merged(&chain);
+    if (expected.boosts.len(), expected.rules.len(), campaign.layers().len()) != (20, 10, n) {
+        return Err("not the policy that is asked about".into());
+    }
+    let expected = expected.hash();
+    let kept = std::cell::RefCell::new(Kept::new(512));
+    Ok(Box::new(move || {
+        let chain = campaign.chain_of(black_box("fi/helsinki"), &[], None);
+        let hash = if warm {
+            kept.borrow_mut().merged(&campaign, &chain).hash()
+        } else {
+            Merged::from(campaign.merged(&chain)).hash()
+        };
+        assert!(hash == expected);
+    }))
+}
+
 fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
     let scene = Scene::new(n)?;
     let model = Dense::load(PLAN)?;
@@ -159,7 +235,7 @@ fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
         "retrieve" => Ok(Box::new(move || {
             let areas = Areas::new([&scene.bundle], vec![]);
             let area = place.cell().and_then(|cell| areas.get(cell));
-            let (kept, dropped) =
+            let (kept, dropped, _) =
                 retrieve::retrieve(area.as_ref(), &scene.profile, &place, black_box(&scene.context), &policy);
             assert!(kept.len() == n && dropped.is_empty());
         })),
@@ -167,11 +243,15 @@ fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
             let rows = featurize(black_box(&expected.kept), &scene.profile, &place, &scene.context, local);
             assert!(rows == expected.rows);
         })),
-        "blend" => Ok(Box::new(move || {
-            let judged = prior(&expected.rows);
-            let scores = blend::boost(&expected.kept, black_box(&judged), &policy);
-            assert!(blend::blend(&expected.kept, &scores, &policy).len() == usize::from(policy.slots));
-        })),
+        "blend" => {
+            let judged: Vec<i32> = expected.scores.iter().map(|score| score.model).collect();
+            Ok(Box::new(move || {
+                let scores = blend::boost(&expected.kept, black_box(&judged), &[], &scene.context, &policy);
+                let ingredients =
+                    blend::Ingredients { scores: &scores, ..expected.ingredients(&scene.profile, &scene.context) };
+                assert!(blend::blend(&ingredients).placements == expected.placements);
+            }))
+        }
         "whole" => Ok(Box::new(move || {
             let areas = Areas::new([&scene.bundle], vec![]);
             let decision = rerank(&areas, black_box(&scene.profile), &scene.context, &scene.campaign, &model);

@@ -1,58 +1,99 @@
-//! `freshrank campaign`: the layers of a folder, checked and merged.
+//! `freshrank campaign`: a campaign's folder, checked, shown, explained, compared and published.
 
-use crate::{Outcome, print, shelf};
-use clap::Subcommand;
-use std::path::PathBuf;
+use crate::Outcome;
+use clap::{Args, Subcommand};
+use freshrank_offline::campaigns::{self, Folder};
+use std::path::{Path, PathBuf};
+
+mod check;
+mod diff;
+mod explain;
+mod publish;
+mod show;
 
 /// What to do with a campaign.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Check every layer
-    Check {
-        /// The campaign's folder
-        folder: PathBuf,
-    },
-    /// Show the merged configuration of a place, and which layer set each key
-    Show {
-        /// The campaign's folder
-        folder: PathBuf,
-        /// As `fi/helsinki`
-        #[arg(default_value = "")]
-        path: String,
-    },
+    /// Tell everything that is wrong at once, and decide the golden decisions again
+    Check(check::Arguments),
+    /// Write what the golden decisions come to now as what is expected from now on
+    Bless(check::Arguments),
+    /// Show the merged configuration of a place, and who said each part of it
+    Show(show::Arguments),
+    /// Tell what every layer did to a key, in order
+    Explain(explain::Arguments),
+    /// Tell every place whose configuration or golden decisions differ between two folders
+    Diff(diff::Arguments),
     /// Write the document that the Worker keeps
-    Publish {
-        /// The campaign's folder
-        folder: PathBuf,
-        /// Where it goes
+    Publish(publish::Arguments),
+    /// Write the JSON Schema of a layer's file, for editors
+    Schema {
+        /// Where it goes; stdout if absent
         #[arg(long, value_name = "FILE")]
-        out: PathBuf,
+        out: Option<PathBuf>,
     },
+}
+
+/// What golden decisions are decided with.
+#[derive(Debug, Args)]
+pub struct Parts {
+    /// The folder that `freshrank build` wrote, for golden decisions without a bundle of their own
+    #[arg(long, value_name = "DIR")]
+    bundles: Option<PathBuf>,
+    /// A plan for `dense`, or any ONNX ranker for `tract`; `none` leaves it to the prior
+    #[arg(long, value_name = "FILE", default_value = "models/ltr.plan")]
+    model: PathBuf,
 }
 
 pub fn run(verb: &Verb) -> Outcome {
     match verb {
-        Verb::Check { folder } => {
-            let campaign = shelf::campaign(folder)?;
-            println!("{}: {} layers, hash {}", campaign.id, campaign.layers.len(), campaign.hash);
-        }
-        Verb::Show { folder, path } => {
-            let campaign = shelf::campaign(folder)?;
-            let policy = campaign.policy(path);
-            let layers = campaign.layers.values().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
-            let names: Vec<&String> = campaign.layers.keys().collect();
-            let rows = policy.provenance.iter().map(|(key, layer)| {
-                let at = names.iter().position(|name| *name == layer);
-                let value = at.map(|at| layers[at][key].to_string()).unwrap_or_default();
-                vec![(*key).to_string(), value, layer.clone()]
-            });
-            print::table(&["key", "value", "layer"], rows);
-        }
-        Verb::Publish { folder, out } => {
-            let campaign = shelf::campaign(folder)?;
-            std::fs::write(out, serde_json::to_vec(&campaign)?).map_err(|e| format!("{}: {e}", out.display()))?;
-            println!("{}: {} layers, hash {}", out.display(), campaign.layers.len(), campaign.hash);
+        Verb::Check(arguments) => check::run(arguments, std::env::var_os("FRESHRANK_BLESS").is_some()),
+        Verb::Bless(arguments) => check::run(arguments, true),
+        Verb::Show(arguments) => show::run(arguments),
+        Verb::Explain(arguments) => explain::run(arguments),
+        Verb::Diff(arguments) => diff::run(arguments),
+        Verb::Publish(arguments) => publish::run(arguments),
+        Verb::Schema { out } => {
+            let text = campaigns::schema::text();
+            match out {
+                Some(path) => std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?,
+                None => print!("{text}"),
+            }
+            Ok(())
         }
     }
-    Ok(())
+}
+
+/// A folder that can be used.
+fn usable(path: &Path) -> Result<Folder, Box<dyn std::error::Error + Send + Sync>> {
+    let folder = campaigns::open(path);
+    is_usable(&folder)?;
+    Ok(folder)
+}
+
+/// Whether a folder can be used; otherwise everything that is wrong with it is the error.
+fn is_usable(folder: &Folder) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    if !folder.is_broken() {
+        return Ok(());
+    }
+    let errors = folder.faults.iter().filter(|fault| !fault.warning);
+    let told: Vec<String> = errors.map(ToString::to_string).collect();
+    Err(format!("{} cannot be used:\n{}", folder.path.display(), told.join("\n")).into())
+}
+
+/// A folder to look at, whatever is wrong with it: what is wrong may be why somebody looks.
+fn readable(path: &Path) -> Folder {
+    let folder = campaigns::open(path);
+    if folder.is_broken() {
+        eprintln!(
+            "this is what could be read of it: `freshrank campaign check {}` tells what is wrong",
+            path.display()
+        );
+    }
+    folder
+}
+
+/// `3 layers`, `1 layer`.
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }

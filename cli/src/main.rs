@@ -16,6 +16,7 @@ mod model;
 mod print;
 mod rank;
 mod replay;
+mod report;
 mod shelf;
 
 /// Decides which merchants a marketing message shows, when it is sent or opened.
@@ -46,6 +47,8 @@ enum Verb {
     Rank(rank::Arguments),
     /// Decide logged decisions again and compare every byte
     Replay(replay::Arguments),
+    /// Clicks and orders of each arm of an experiment, with intervals and a sample-ratio check
+    Report(report::Arguments),
     /// Show what any area bundle, display block, profile, plan or model holds
     Inspect(inspect::Arguments),
     /// Check, show or publish a campaign's layers
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Verb::Evaluate(arguments) => evaluate::run(&arguments),
         Verb::Rank(arguments) => rank::run(&arguments),
         Verb::Replay(arguments) => replay::run(&arguments),
+        Verb::Report(arguments) => report::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Campaign(verb) => campaign::run(&verb),
         Verb::Model(verb) => model::run(&verb),

@@ -26,6 +26,9 @@ pub struct Arguments {
     /// Explain every placement and every drop
     #[arg(long)]
     explain: bool,
+    /// Also tell what would have to change for this merchant to be shown
+    #[arg(long, value_name = "MERCHANT_ID", conflicts_with = "batch")]
+    why: Option<String>,
     /// Reply as JSON, the bytes of every other shell; otherwise as a table for a person
     #[arg(long)]
     json: bool,
@@ -67,6 +70,7 @@ fn answer(
     let now = jiff::Timestamp::now().as_second();
     let mut question = Question::parse(request, now)?;
     question.explain |= arguments.explain;
+    question.why = arguments.why.clone().or(question.why);
     // A person wants to read names.
     question.display |= !arguments.json && !arguments.batch;
     let reply = shelf.answer(&question)?;
@@ -75,6 +79,9 @@ fn answer(
     fixed["context"]["at"] = json!(freshrank::time::format(question.context.at));
     fixed["explain"] = json!(question.explain);
     fixed["display"] = json!(question.display);
+    if let Some(why) = &question.why {
+        fixed["why"] = json!(why);
+    }
     let logged = json!({ "request": fixed, "reply": serde_json::from_str::<Value>(&reply.to_json())? });
     Ok((reply, logged))
 }
@@ -182,9 +189,11 @@ fn message(reply: &Reply) {
                 reasons.iter().take(2).map(|(name, value)| format!("{name} {:+.2}", points(*value))).collect();
             named.join(", ")
         });
+        let labels = slot.sponsored.then_some("sponsored".to_owned()).into_iter().chain(slot.badges.iter().cloned());
+        let labels: Vec<String> = labels.collect();
         vec![
             (i + 1).to_string(),
-            name,
+            if labels.is_empty() { name } else { format!("{name} ({})", labels.join(", ")) },
             card.cuisines.replace(';', ", "),
             slot.distance_km.map(|km| format!("{km:.2}")).unwrap_or_default(),
             slot.open_until.clone().unwrap_or_default(),
@@ -193,6 +202,12 @@ fn message(reply: &Reply) {
         ]
     });
     print::table(&["", "merchant", "cuisines", "km", "open until", "score", "why"], rows);
+    reply.notices.iter().for_each(|notice| println!("{notice}"));
+    if let Some(why) = &reply.why {
+        println!("{}: {}", why.merchant, why.verdict);
+        why.changes.iter().for_each(|change| println!("  {change}"));
+        why.then.iter().for_each(|then| println!("  then: slot {then}"));
+    }
     let dropped: Vec<_> = reply.dropped.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
     println!(
         "{} candidates; dropped: {}",

@@ -56,13 +56,18 @@ impl Shelf {
 
     /// Answers a question as every shell does.
     pub fn answer(&self, question: &Question) -> Result<Reply, Box<dyn Error + Send + Sync>> {
-        let area = match question.cell(&self.campaign).filter(|_| question.areas.is_empty()) {
+        self.answer_by(&self.campaign, question)
+    }
+
+    /// Answers a question by another campaign.
+    pub fn answer_by(&self, campaign: &Campaign, question: &Question) -> Result<Reply, Box<dyn Error + Send + Sync>> {
+        let area = match question.cell(campaign).filter(|_| question.areas.is_empty()) {
             Some(cell) => self.area(cell)?,
             None => None,
         };
         let bundle = area.as_ref().map(|area| &area.bundle);
         let display = area.as_ref().and_then(|area| area.display.as_ref());
-        Ok(question.answer(bundle, display, &self.campaign, self.scorer.as_ref()))
+        Ok(question.answer(bundle, display, campaign, self.scorer.as_ref()))
     }
 
     fn area(&self, cell: Cell) -> Result<Option<Arc<Area>>, Box<dyn Error + Send + Sync>> {

@@ -16,3 +16,4 @@ pub mod profiles;
 pub mod timeline;
 pub mod examples;
 pub mod evaluate;
+pub mod report;

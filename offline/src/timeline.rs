@@ -321,7 +321,7 @@ impl<'t> Timeline<'t> {
     ) -> Answer<'t> {
         let areas = Areas::new(bundle, Vec::new());
         let area = bundle.and_then(|bundle| areas.get(bundle.cell));
-        let (kept, dropped) = retrieve(area.as_ref(), profile, &place, context, &self.options.policy);
+        let (kept, dropped, _) = retrieve(area.as_ref(), profile, &place, context, &self.options.policy);
         let local = bundle.map_or(Local::new(context.at, profile.offset_minutes), |bundle| bundle.local(context.at));
         let rows = featurize(&kept, profile, &place, context, local);
         let wanted = self.catalog.merchant(query.merchant).map(|row| MerchantId::of(&row.merchant_id));

@@ -2,8 +2,10 @@
 
 use super::Asked;
 use freshrank::Decision;
+use freshrank::blend::{self, Cause};
 use freshrank::bundle::OfferKind;
 use freshrank::feature::FEATURES;
+use freshrank::request::Question;
 use freshrank::time::{Local, clock};
 use std::fmt::Write as _;
 use toml::{Table, Value};
@@ -12,11 +14,12 @@ use toml::{Table, Value};
 pub struct Words<'a> {
     asked: &'a Asked,
     decision: &'a Decision,
+    reply: serde_json::Value,
 }
 
 impl<'a> Words<'a> {
-    pub fn new(asked: &'a Asked, decision: &'a Decision) -> Self {
-        Self { asked, decision }
+    pub fn new(asked: &'a Asked, decision: &'a Decision, reply: &str) -> Self {
+        Self { asked, decision, reply: serde_json::from_str(reply).unwrap() }
     }
 
     /// The keys that somebody expects, with what there is; slots always, drops wherever there are any.
@@ -30,12 +33,22 @@ impl<'a> Words<'a> {
                 "open_until" => list(self.open_until()),
                 "offers" => list(self.offers()),
                 "pools" => list(self.decision.placements.iter().map(|p| json_word(&p.pool)).collect()),
+                "asked" => {
+                    list(self.decision.placements.iter().map(|p| p.asked.clone().unwrap_or("-".into())).collect())
+                }
+                "sponsored" => list(self.sponsored()),
+                "notices" => list(self.decision.notices.iter().map(|notice| self.named(notice.to_string())).collect()),
+                "draws" => list(self.draws()),
+                "moves" => list(self.moves()),
                 "place" => self.place().into(),
                 "scorer" => self.scorer().into(),
                 "local" => self.local().into(),
+                "reference" => self.reference().into(),
+                "explanation" => list(self.explanation()),
+                "why" => list(self.why()),
                 "layers" => {
                     let layers = self.decision.policy.provenance.iter();
-                    Value::Table(layers.map(|(key, layer)| ((*key).to_owned(), layer.as_str().into())).collect())
+                    Value::Table(layers.map(|(key, layer)| (key.clone(), layer.layer.as_str().into())).collect())
                 }
                 other => panic!("nothing to expect is called {other:?}"),
             };
@@ -52,6 +65,47 @@ impl<'a> Words<'a> {
         self.asked.names.merchants.get(&id.0).cloned().unwrap_or_else(|| id.to_string())
     }
 
+    /// Fingerprints become names.
+    fn named(&self, mut text: String) -> String {
+        for (id, name) in &self.asked.names.merchants {
+            text = text.replace(&format!("{id:016x}"), name);
+        }
+        text
+    }
+
+    /// `1.3000, median of 2 candidates`.
+    fn reference(&self) -> String {
+        let reference = &self.reply["reference"];
+        format!("{}, {}", points(&reference["base"]), reference["about"].as_str().unwrap_or_default())
+    }
+
+    /// `forno: place +0.1234`, every number of a tree but those that are nothing.
+    fn explanation(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for slot in self.reply["slots"].as_array().into_iter().flatten() {
+            let mut open = vec![(0, &slot["explanation"])];
+            while let Some((depth, node)) = open.pop() {
+                if node["value"].as_i64().is_some_and(|value| value != 0) {
+                    let who = self.named(slot["merchant"].as_str().unwrap_or_default().into());
+                    let name = node["name"].as_str().unwrap_or_default();
+                    lines.push(format!("{who}: {}{name} {}", "  ".repeat(depth), points(&node["value"])));
+                }
+                let parts = node["parts"].as_array().into_iter().flatten();
+                open.extend(parts.rev().map(|part| (depth + 1, part)));
+            }
+        }
+        lines
+    }
+
+    /// The verdict, then what to change.
+    fn why(&self) -> Vec<String> {
+        let why = &self.reply["why"];
+        let changes = why["changes"].as_array().into_iter().flatten();
+        let then = why["then"].as_u64().map(|slot| format!("then it stands in slot {slot}"));
+        let lines = [&why["verdict"]].into_iter().chain(changes).filter_map(|line| line.as_str());
+        lines.map(|line| self.named(line.into())).chain(then).collect()
+    }
+
     /// `-` is the campaign's own card.
     fn slots(&self) -> Vec<String> {
         let shown = self.decision.placements.iter().map(|placement| placement.candidate);
@@ -61,14 +115,55 @@ impl<'a> Words<'a> {
     fn dropped(&self) -> Vec<String> {
         let mut drops: Vec<String> = Vec::new();
         for drop in &self.decision.dropped {
-            let mut reason = drop.reason.to_string();
-            for (id, name) in &self.asked.names.merchants {
-                reason = reason.replace(&format!("{id:016x}"), name);
-            }
-            drops.push(format!("{}: {reason}", self.name(drop.id)));
+            drops.push(format!("{}: {}", self.name(drop.id), self.named(drop.reason.to_string())));
         }
         drops.sort();
         drops
+    }
+
+    /// Who carries the label.
+    fn sponsored(&self) -> Vec<String> {
+        let paid = self.decision.placements.iter().filter(|placement| placement.sponsored);
+        paid.filter_map(|placement| Some(self.name(self.decision.kept[placement.candidate?].merchant.id))).collect()
+    }
+
+    /// `0.55 of 8`, or `certain`.
+    fn draws(&self) -> Vec<String> {
+        let draws = self.decision.placements.iter().map(|placement| placement.draw);
+        let words = draws.map(|draw| match draw {
+            None => "-".into(),
+            Some(draw) if draw.deterministic => "certain".into(),
+            Some(draw) => format!("{} of {}", (draw.propensity * 1000.0).round() / 1000.0, draw.n),
+        });
+        words.collect()
+    }
+
+    /// `gyros from 6 to 1 by reorder, past bento for cuisine_cap`: cards that score alone would have put elsewhere.
+    fn moves(&self) -> Vec<String> {
+        let question = Question::parse(self.asked.request.as_bytes(), 0).unwrap();
+        let ingredients = self.decision.ingredients(&question.profile, &question.context);
+        let name = |i: usize| self.name(self.decision.kept[i].merchant.id);
+        let cause = |cause: &Cause| match cause {
+            Cause::Pinned(id) => format!("pin {id}"),
+            Cause::ChainCap => "chain_cap".into(),
+            Cause::OrganicShare => "organic_share".into(),
+            Cause::Demand(demand) => demand.key().into(),
+            Cause::Diversity(cost) => format!("diversity {}", cost >> 16),
+            Cause::Explored => "explore".into(),
+        };
+        let moved = blend::moves(&ingredients, &self.decision.placements);
+        let words = moved.iter().filter(|moved| !moved.causes.is_empty()).map(|moved| {
+            let passed: Vec<String> = moved
+                .passed
+                .iter()
+                .map(|p| {
+                    format!("{} ({})", name(p.candidate), p.causes.iter().map(cause).collect::<Vec<_>>().join(", "))
+                })
+                .collect();
+            let past = if passed.is_empty() { "nobody".into() } else { passed.join(", ") };
+            format!("slot {}: {}, {} by score, past {past}", moved.slot, name(moved.candidate), moved.rank)
+        });
+        words.collect()
     }
 
     /// `da-vinci: open_minutes 60`, for the columns that are asked for.
@@ -152,6 +247,11 @@ impl<'a> Words<'a> {
     }
 }
 
+/// Fixed point as a person reads it.
+fn points(value: &serde_json::Value) -> String {
+    format!("{:+.4}", value.as_i64().unwrap_or_default() as f64 / 65_536.0)
+}
+
 fn list(words: Vec<String>) -> Value {
     Value::Array(words.into_iter().map(Value::String).collect())
 }
@@ -164,15 +264,38 @@ fn json_word(value: &impl serde::Serialize) -> String {
 /// The end of a case's document.
 pub fn section(expect: &Table) -> String {
     let mut text = String::from("[expect]\n");
-    let order = ["slots", "pools", "dropped", "open_until", "offers", "columns", "place", "local", "scorer", "layers"];
+    let order = [
+        "slots",
+        "pools",
+        "asked",
+        "sponsored",
+        "notices",
+        "draws",
+        "moves",
+        "dropped",
+        "open_until",
+        "offers",
+        "columns",
+        "place",
+        "local",
+        "scorer",
+        "layers",
+        "reference",
+        "explanation",
+        "why",
+    ];
+    let long = ["dropped", "columns", "notices", "moves", "explanation", "why"];
     for key in order.iter().filter(|key| expect.contains_key(**key)) {
         let _ = match &expect[*key] {
-            Value::Array(lines) if matches!(*key, "dropped" | "columns") && lines.len() > 1 => {
+            Value::Array(lines) if long.contains(key) && lines.len() > 1 => {
                 let lines: String = lines.iter().map(|line| format!("    {line},\n")).collect();
                 writeln!(text, "{key} = [\n{lines}]")
             }
             Value::Table(table) => {
-                let entries: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+                let bare = |key: &str| key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                let named = |key: &str| if bare(key) { key.to_owned() } else { format!("{key:?}") };
+                let entries: Vec<String> =
+                    table.iter().map(|(key, value)| format!("{} = {value}", named(key))).collect();
                 writeln!(text, "{key} = {{ {} }}", entries.join(", "))
             }
             value => writeln!(text, "{key} = {value}"),

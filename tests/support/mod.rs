@@ -12,6 +12,7 @@ pub mod reader;
 
 use area::{AreaFile, City};
 use expect::Words;
+use freshrank::campaign::{Staged, author};
 use freshrank::request::{Question, Request, RequestClosure, base64url};
 use freshrank::{Areas, Bundle, Campaign, Decision, Scorer, rerank};
 use model::ModelFile;
@@ -60,9 +61,20 @@ struct CaseFile {
     availability: Vec<RequestClosure>,
     #[serde(default)]
     layers: toml::Table,
+    /// By path: a share of the readers, and their layer.
+    #[serde(default)]
+    staged: BTreeMap<String, StagedFile>,
+    /// Of whom to say what would have to change.
+    why: Option<String>,
     #[serde(default)]
     model: ModelFile,
     expect: toml::Table,
+}
+
+#[derive(Debug, Deserialize)]
+struct StagedFile {
+    share: f64,
+    layer: toml::Table,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -168,10 +180,30 @@ impl Case<'_> {
             areas: bundles,
             availability: self.file.availability.clone(),
             explain: true,
+            why: self.file.why.clone(),
             display: false,
         };
-        let campaign = serde_json::json!({ "id": self.name, "layers": self.file.layers });
-        Asked { request: serde_json::to_string(&request).unwrap(), campaign: campaign.to_string(), names }
+        Asked { request: serde_json::to_string(&request).unwrap(), campaign: self.campaign().to_json(), names }
+    }
+
+    /// The campaign of the case's layers, as it would be published.
+    fn campaign(&self) -> Campaign {
+        let read = |path: &str, document: serde_json::Value| {
+            let (layer, problems) = author::read(path, &author::Node::from_json(&document));
+            assert_eq!(problems, [], "{}", self.name);
+            layer
+        };
+        let layers = self.file.layers.iter().map(|(path, layer)| read(path, serde_json::to_value(layer).unwrap()));
+        let campaign = Campaign::new(&self.name, layers);
+        if self.file.staged.is_empty() {
+            return campaign;
+        }
+        let staged = self.file.staged.iter().map(|(path, StagedFile { share, layer })| Staged {
+            share: *share,
+            salt: self.name.clone(),
+            layer: read(path, serde_json::to_value(layer).unwrap()),
+        });
+        campaign.with_staged(staged.collect())
     }
 
     /// The scorer the case asks for.
@@ -186,7 +218,8 @@ impl Case<'_> {
 
     /// What the case expects, and what the engine said instead, where that differs.
     pub fn differences(&self, asked: &Asked, decision: &Decision) -> Option<String> {
-        let words = Words::new(asked, decision);
+        let reply = asked.answer(&*self.scorer()).0.reply;
+        let words = Words::new(asked, decision, &reply);
         let found = words.like(&self.file.expect);
         (found != self.file.expect).then(|| expect::section(&found))
     }
@@ -216,6 +249,11 @@ impl Asked {
             totals: decision.scores.iter().map(|score| score.total()).collect(),
         };
         (answer, decision)
+    }
+
+    /// The names of all merchants of all areas.
+    pub fn merchants(&self) -> impl Iterator<Item = &str> {
+        self.names.merchants.values().map(String::as_str)
     }
 
     /// How many merchants the decided area has.

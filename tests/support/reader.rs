@@ -4,7 +4,7 @@ use super::area::instant;
 use super::{Library, point};
 use freshrank::context::{Grade, Mailbox};
 use freshrank::profile::{KnownMerchant, LikelyPlace, Profile, Taste};
-use freshrank::request::{RequestContext, RequestEvent};
+use freshrank::request::{RequestContext, RequestEvent, Shown};
 use freshrank::time;
 use freshrank::{ChainId, MerchantId};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 pub struct ProfileFile {
     as_of: String,
     member: bool,
+    consent: bool,
     offset_minutes: i16,
     market: String,
     cuisine_map: u32,
@@ -38,6 +39,7 @@ impl Default for ProfileFile {
         Self {
             as_of: "2026-11-01T00:00:00Z".into(),
             member: false,
+            consent: true,
             offset_minutes: 120,
             market: "fi/helsinki".into(),
             cuisine_map: 7,
@@ -91,7 +93,7 @@ impl ProfileFile {
         Profile {
             reader: 1,
             as_of_minute: (instant(&self.as_of) / 60) as u32,
-            consent: true,
+            consent: self.consent,
             member: self.member,
             offset_minutes: self.offset_minutes,
             market: self.market.clone(),
@@ -145,6 +147,10 @@ pub struct ContextFile {
     mailbox: Mailbox,
     #[serde(default)]
     seed: u64,
+    #[serde(default)]
+    elsewhere: Vec<String>,
+    #[serde(default)]
+    recent: Vec<Vec<String>>,
 }
 
 /// `{ kind = "trip_end", place = "helsinki 3 E", minutes_ago = 20 }`; below zero it lies in the future.
@@ -182,6 +188,8 @@ impl ContextFile {
             }),
             mailbox: self.mailbox,
             seed: self.seed,
+            elsewhere: self.elsewhere.clone(),
+            recent: self.recent.iter().cloned().map(Shown).collect(),
         }
     }
 }

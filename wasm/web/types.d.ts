@@ -1,6 +1,24 @@
 // Made from the engine's types by wasm/web/tests/types.rs: change those, not this.
 
 /**
+ * What a rule does to the merchants it holds for.
+ */
+export type Action = "include" | "exclude" | "boost" | "bury" | "pool" | "badge";
+
+/**
+ * One side of an experiment; its configuration is the layer `arms/ID`.
+ */
+export type Arm = { 
+/**
+ * Of the readers, 0 to 1; what the arms leave is `control`.
+ */
+share: number, 
+/**
+ * These readers are sent nothing; who asks anyway gets the control message, marked.
+ */
+holdout?: boolean, };
+
+/**
  * A multiplier on a merchant's odds.
  */
 export type Boost = { 
@@ -11,7 +29,19 @@ merchant: string,
 /**
  * Above 1 lifts, below 1 buries; 0.01 to 100.
  */
-factor: number, };
+factor: number, 
+/**
+ * Paid for: the card says so, and no deeper layer can take that back.
+ */
+sponsored?: boolean, 
+/**
+ * RFC 3339; holds from then on.
+ */
+from?: string, 
+/**
+ * RFC 3339; holds until then.
+ */
+until?: string, };
 
 /**
  * What a reader sees of a merchant.
@@ -50,6 +80,24 @@ chain: string, };
  * What happened to a merchant since the bundle was built.
  */
 export type Closure = "paused" | "closed_today" | "removed";
+
+/**
+ * What the law of the reader's market asks before a message is tailored.
+ */
+export type Consent = "not_required" | "required";
+
+/**
+ * How much a message tries out.
+ */
+export type Explore = { 
+/**
+ * Probability that a slot is drawn at random instead of by score, 0 to 1.
+ */
+share: number, 
+/**
+ * From how many of the best that could stand there.
+ */
+among: number, };
 
 /**
  * What a slot shows when no merchant is left.
@@ -100,7 +148,8 @@ policy: string, };
 export type Kind = "restaurant" | "grocery" | "retail";
 
 /**
- * One level of a campaign's configuration; a key that is absent is left to the layer above.
+ * A layer as a person writes it in JSON, for those who read its TypeScript declaration. Lists take `set`, `append`,
+ * `prepend` and `remove` instead, things may be a list of objects with an `id`, and null unsets.
  */
 export type Layer = { 
 /**
@@ -146,7 +195,7 @@ place?: PlacePolicy,
 /**
  * Merchants whose odds are multiplied.
  */
-boosts?: Array<Boost>, 
+boosts?: { [key in string]: Boost }, 
 /**
  * `merchant_id`s, or `chain:` and a `chain_id`, that are never shown.
  */
@@ -154,7 +203,79 @@ exclude?: Array<string>,
 /**
  * Fixed slots.
  */
-pins?: Array<Pin>, 
+pins?: { [key in string]: Pin }, 
+/**
+ * Conditions over merchant, reader, place and time, and what follows from them.
+ */
+rules?: { [key in string]: Rule }, 
+/**
+ * Merchants of one price band in a message; given up before a slot stays empty.
+ */
+price_cap?: number, 
+/**
+ * Merchants of one pool in a message, by pool.
+ */
+pool_caps?: { [key in string]: number }, 
+/**
+ * Which pool each slot asks first, over and over: `[reorder, relevant, relevant]`; empty asks none.
+ */
+pattern?: Array<string>, 
+/**
+ * Pools by ratio, `{relevant: 3, offer: 1}`: a pattern spread evenly. Not together with `pattern`.
+ */
+weave?: { [key in string]: number }, 
+/**
+ * Slots that take one pool alone.
+ */
+ranges?: { [key in string]: Range }, 
+/**
+ * Least share of slots, of those filled, that nobody paid for, 0 to 1.
+ */
+organic_share?: number, 
+/**
+ * Merchants shown in this many of the reader's last messages stand back.
+ */
+no_repeat?: number, 
+/**
+ * From 0, the score alone, to 1: how much a merchant of a cluster already shown stands back.
+ */
+diversity?: number, 
+/**
+ * How much a message tries out.
+ */
+explore?: Explore, 
+/**
+ * From 0, the reader's raw tastes alone, to 1: how far tastes are smoothed over similar cuisines.
+ */
+smoothing?: number, 
+/**
+ * Who judges.
+ */
+ranker?: Ranker, 
+/**
+ * Sides of an experiment.
+ */
+arms?: { [key in string]: Arm }, 
+/**
+ * `merchant_id`s, `chain:` and a `chain_id`, or `cuisine:` and a label, that need `age_allow`.
+ */
+age_restricted?: Array<string>, 
+/**
+ * Which of them this market's law lets a message show; follows the reader's market.
+ */
+age_allow?: Array<string>, 
+/**
+ * BCP 47; follows the reader's market.
+ */
+language?: string, 
+/**
+ * What the law wants said below; follows the reader's market.
+ */
+legal?: string, 
+/**
+ * Whether tailoring needs the reader's consent; follows the reader's market.
+ */
+consent?: Consent, 
 /**
  * What a slot shows when no merchant is left.
  */
@@ -198,7 +319,19 @@ slot: number,
 /**
  * `merchant_id`, or `chain:` and a `chain_id`; shown there if it is kept.
  */
-merchant: string, };
+merchant: string, 
+/**
+ * Paid for: the card says so, and no deeper layer can take that back.
+ */
+sponsored?: boolean, 
+/**
+ * RFC 3339; holds from then on.
+ */
+from?: string, 
+/**
+ * RFC 3339; holds until then.
+ */
+until?: string, };
 
 /**
  * How a campaign wants the place decided.
@@ -208,7 +341,42 @@ export type PlacePolicy = "fused" | "predicted" | "last_event" | "freshest";
 /**
  * Why a card stands in its slot.
  */
-export type Pool = "pinned" | "ranked" | "relaxed" | "fallback";
+export type Pool = "pinned" | "ranked" | "relaxed" | "explored" | "fallback";
+
+/**
+ * Slots that take one pool alone.
+ */
+export type Range = { 
+/**
+ * From 0.
+ */
+first: number, 
+/**
+ * Inclusive.
+ */
+last: number, 
+/**
+ * A built-in pool (`reorder`, `relevant`, `offer`, `inspire`), or one that a rule fills.
+ */
+pool: string, };
+
+/**
+ * Who judges in this campaign.
+ */
+export type Ranker = "model" | "prior";
+
+/**
+ * What a share is a share against.
+ */
+export type Reference = { 
+/**
+ * Its score in fixed point, score x 65536.
+ */
+base: number, 
+/**
+ * What it is, `median of 57 candidates`.
+ */
+about: string, };
 
 /**
  * The answer: a decision as a sender or a page reads it.
@@ -243,6 +411,10 @@ place: ReplyPlace,
  */
 slots: Array<ReplySlot>, 
 /**
+ * What the campaign asked for and could not have, for whoever made it.
+ */
+notices?: Array<string>, 
+/**
  * How many candidates could be placed.
  */
 kept: number, 
@@ -263,13 +435,50 @@ model_error?: string,
  */
 layers: Record<string, string>, 
 /**
+ * The reader's side of the campaign's experiment; absent for the control.
+ */
+arm?: string, 
+/**
+ * A reader who should have been sent nothing.
+ */
+holdout?: boolean, 
+/**
  * What made it.
  */
 hashes: Hashes, 
 /**
+ * On request: what the explanations' shares are shares against.
+ */
+reference?: Reference, 
+/**
  * On request: every drop with its reason.
  */
-drops?: Array<ReplyDrop>, };
+drops?: Array<ReplyDrop>, 
+/**
+ * On request: what would have to change for a merchant to be shown.
+ */
+why?: ReplyWhy, };
+
+/**
+ * How likely it was that a slot shows what it shows, given the slots before it.
+ */
+export type ReplyDraw = { 
+/**
+ * The probability.
+ */
+propensity: number, 
+/**
+ * A pin: nothing was drawn.
+ */
+deterministic?: boolean, 
+/**
+ * Those that could have stood here: the first 8 bytes of SHA-256 over their fingerprints, ascending, in hexadecimal.
+ */
+feasible: string, 
+/**
+ * How many they were.
+ */
+n_feasible: number, };
 
 /**
  * A drop with its reason.
@@ -335,6 +544,22 @@ export type ReplySlot = {
  */
 pool: Pool, 
 /**
+ * The pool that this slot takes or asks first, by the campaign's plan.
+ */
+asked?: string, 
+/**
+ * Somebody pays for it: whoever shows the card says so on it.
+ */
+sponsored?: boolean, 
+/**
+ * What the card shows beside.
+ */
+badges?: Array<string>, 
+/**
+ * How likely it was, in a campaign that explores.
+ */
+draw?: ReplyDraw, 
+/**
  * The merchant's fingerprint; absent for the campaign's own card.
  */
 merchant?: string, 
@@ -368,6 +593,31 @@ fallback?: Fallback,
 explanation?: Node, };
 
 /**
+ * What would have to change for a merchant to be shown.
+ */
+export type ReplyWhy = { 
+/**
+ * Who.
+ */
+merchant: string, 
+/**
+ * Its slot, from 0.
+ */
+shown_in?: number, 
+/**
+ * Where it stands.
+ */
+verdict: string, 
+/**
+ * For a person: to be done one after the other; slots count from 0.
+ */
+changes: Array<string>, 
+/**
+ * The slot, from 0, that it has when all are done; absent where no change of the campaign shows it.
+ */
+then?: number, };
+
+/**
  * What a shell is asked.
  */
 export type Request = { 
@@ -399,6 +649,10 @@ availability?: Array<RequestClosure>,
  * Adds the explanation of every placement, and every drop with its reason.
  */
 explain?: boolean, 
+/**
+ * A `merchant_id`: adds what would have to change for it to be shown.
+ */
+why?: string, 
 /**
  * Adds names, links and pictures.
  */
@@ -452,7 +706,15 @@ mailbox?: Mailbox,
 /**
  * The same seed gives the same decision.
  */
-seed?: number, };
+seed?: number, 
+/**
+ * `merchant_id`s that other blocks of the same message show; this one does not repeat them.
+ */
+elsewhere?: Array<string>, 
+/**
+ * What the reader's last messages showed, the newest first; how many of them count is the campaign's `no_repeat`.
+ */
+recent?: Array<Shown>, };
 
 /**
  * Something the reader did, as a request tells it.
@@ -474,6 +736,56 @@ longitude: number,
  * RFC 3339.
  */
 at: string, };
+
+/**
+ * A CEL condition and what follows from it.
+ */
+export type Rule = { 
+/**
+ * In CEL, over the documented variables.
+ */
+when: string, 
+/**
+ * `when` as it was compiled when the campaign was published; without it a rule never holds.
+ */
+program?: string, 
+/**
+ * What follows.
+ */
+then: Action, 
+/**
+ * Of a boost or bury; 0.01 to 100.
+ */
+factor?: number, 
+/**
+ * Of a pool.
+ */
+pool?: string, 
+/**
+ * Of a badge.
+ */
+badge?: string, 
+/**
+ * For whoever reads the explanation.
+ */
+reason?: string, 
+/**
+ * Paid for: the card says so, and no deeper layer can take that back.
+ */
+sponsored?: boolean, 
+/**
+ * RFC 3339; holds from then on.
+ */
+from?: string, 
+/**
+ * RFC 3339; holds until then.
+ */
+until?: string, };
+
+/**
+ * The `merchant_id`s of one message.
+ */
+export type Shown = Array<string>;
 
 /**
  * What decided on a place.

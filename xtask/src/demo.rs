@@ -13,6 +13,8 @@ use crate::{setup, test, wasm};
 /// A Friday before lunch, near the end of the simulated window: the demo is the same on every day.
 const AS_OF: &str = "2026-10-23T05:00:00Z";
 const MARKET: &str = "fi/helsinki";
+/// The worked campaigns.
+const CAMPAIGNS: [&str; 4] = ["lunch", "member-offers", "locals", "arrival"];
 /// Asked for first, so that the line to try next is usually the same.
 const PORT: u16 = 8787;
 
@@ -45,7 +47,11 @@ pub fn run(arguments: &[String]) -> Outcome {
     freshrank("market", &[&market[..], &["--out", "target/demo/tables"]].concat())?;
     let build = ["build", "--tables", "target/demo/tables", "--as-of", AS_OF, "--market", MARKET];
     freshrank("build", &[&build[..], &["--out", "target/demo/out"]].concat())?;
-    freshrank("campaign", &["campaign", "publish", "campaigns/lunch", "--out", "target/demo/out/lunch.json"])?;
+    for id in CAMPAIGNS {
+        let (folder, document) = (format!("campaigns/{id}"), format!("target/demo/out/{id}.json"));
+        freshrank("campaign", &["campaign", "publish", &folder, "--out", &document])?;
+    }
+    freshrank("campaign", &["campaign", "explain", "title", "campaigns/lunch", "--at", MARKET])?;
 
     // The configuration that ships, but for its build, which has just run.
     let config = sh::read(&root().join("wrangler.toml"))?;
@@ -63,20 +69,22 @@ pub fn run(arguments: &[String]) -> Outcome {
     sh::write(&config, lines.collect::<String>())?;
 
     let port = free_port()?;
-    let (rank_key, publish_key) = (new_key()?, new_key()?);
+    let (rank_key, publish_key, helsinki_key) = (new_key()?, new_key()?, new_key()?);
     let mut wrangler = program("node");
     wrangler.arg(root().join("wasm/node_modules/wrangler/wrangler-dist/cli.js"));
     wrangler.args(["dev", "--local", "--ip", "127.0.0.1", "--port", &port.to_string(), "--log-level", "warn"]);
     wrangler.arg("--show-interactive-dev-session=false").arg("--config").arg(config);
     wrangler.arg("--persist-to").arg(demo.join("kv"));
     wrangler.args(["--var", &format!("RANK_KEY:{rank_key}"), "--var", &format!("PUBLISH_KEY:{publish_key}")]);
+    wrangler.args(["--var", &format!("LAYER_KEYS:lunch/fi/helsinki {helsinki_key}")]);
     wrangler.env("CLOUDFLARE_CF_FETCH_ENABLED", "false").env("WRANGLER_SEND_METRICS", "false").env("CI", "1");
     println!("\n> wrangler dev --local, port {port}");
     let mut server = Server::start(wrangler, once)?;
 
     let mut ask = program("node");
     ask.arg("xtask/demo.mjs").arg(format!("http://127.0.0.1:{port}")).args(["target/demo/out", AS_OF]);
-    let asked = ask.env("RANK_KEY", rank_key).env("PUBLISH_KEY", publish_key).status();
+    let asked =
+        ask.env("RANK_KEY", rank_key).env("PUBLISH_KEY", publish_key).env("HELSINKI_KEY", helsinki_key).status();
     if !asked.is_ok_and(|status| status.success()) {
         let log = target("logs/wrangler.log");
         return Err(format!("the Worker did not answer as it should; what it said is in {}", log.display()));

@@ -77,7 +77,8 @@ pub fn wasm() -> Outcome<Wasm> {
         if let Some(wasm) = rustup() {
             return wasm;
         }
-        if !has_std(Path::new("/usr/bin/rustc"))
+        // Where it could not be fetched once, this checkout does not wait for it again.
+        if !target("tools/distribution").exists()
             && quietly("rustup-target", program("rustup").args(["target", "add", WASM_TARGET])).is_ok()
         {
             println!("setup: {WASM_TARGET} added by rustup");
@@ -205,6 +206,8 @@ fn install(package: &str, follows: &str, binary: &str) -> Outcome<PathBuf> {
         let mut cargo = program("cargo");
         cargo.args(["install", "--quiet", package, "--version", &format!("={version}"), "--root"]);
         cargo.arg(target("tools")).env("CARGO_TARGET_DIR", target("tools/build"));
+        // They run for seconds and would be optimized for minutes.
+        cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_LTO", "off");
         quietly(package, &mut cargo)
     })?;
     Ok(path)

@@ -47,6 +47,7 @@ const CHECKS: &[Check] = &[
         name: "native",
         work: Work::Cargo(&["test", "--release", "--locked", "--no-fail-fast", "--workspace", TYPES], &[]),
     },
+    Check { name: "campaigns", work: Work::Own(campaigns) },
     Check {
         name: "clippy",
         work: Work::Cargo(&["clippy", "--release", "--locked", "--all-targets", "--", "-D", "warnings"], &[]),
@@ -165,10 +166,20 @@ fn modules(check: &str, arguments: &[&str]) -> Outcome {
 /// What the native tests read but the tree may not hold: without it they check nothing, so it is fetched, or its absence said.
 fn data() -> Outcome<Verdict> {
     setup::helsinki()?;
+    // The judge of the campaigns' JSON Schema is among them.
+    if let Some(why_not) = setup::python()? {
+        return Ok(Verdict::Skipped(why_not));
+    }
     if root().join("../shared/data/osm").is_dir() {
         return Ok(Verdict::Passed);
     }
     Ok(Verdict::Skipped("no ../shared/data/osm: the tests on Ottawa and Copenhagen check nothing".to_owned()))
+}
+
+/// The worked campaigns have no fault, and their golden decisions come out as they are kept.
+fn campaigns() -> Outcome<Verdict> {
+    let mut check = program(cli_as_tested()?);
+    logged("campaigns", check.args(["campaign", "check", "campaigns"])).map(passed)
 }
 
 fn wasm_clippy() -> Outcome<Verdict> {

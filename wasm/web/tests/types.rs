@@ -3,7 +3,7 @@
 //! `FRESHRANK_BLESS=1 cargo test --release -p freshrank-web --features types` rewrites it.
 #![cfg(all(feature = "types", not(target_family = "wasm")))]
 
-use freshrank::campaign::Layer;
+use freshrank::campaign::LayerForm;
 use freshrank::request::{Reply, Request};
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +54,7 @@ fn the_declarations_are_current() {
     let mut declared = Declared::default();
     declared.visit::<Request>();
     declared.visit::<Reply>();
-    declared.visit::<Layer>();
+    declared.visit::<LayerForm>();
     let types: Vec<String> = declared.by_name.into_values().collect();
     let expected = format!("{HEAD}\n{}\n{TAIL}", types.join("\n"));
 

@@ -1,4 +1,4 @@
-//! Bearer keys: one for those who rank, one for those who publish.
+//! Bearer keys: one for those who rank, one for those who publish everything, and one for each team that owns some layers.
 
 use crate::problem::Problem;
 use sha2::{Digest, Sha256};
@@ -9,6 +9,47 @@ use worker::{Env, Request};
 pub const RANK: &str = "RANK_KEY";
 /// The secret of those who change what others are answered with.
 pub const PUBLISH: &str = "PUBLISH_KEY";
+
+/// The secret with the keys of teams: a line each, `CAMPAIGN/LAYER KEY`, as `lunch/fi/helsinki 7f3a...`. A key holds for its layer
+/// and those below it.
+pub const LAYERS: &str = "LAYER_KEYS";
+
+/// Lets a request pass that carries the key of those who publish, or one scoped to this layer or one above it; gives the scope,
+/// for the record.
+///
+/// # Errors
+/// 401 for a key that is nobody's, 403 for one of other layers.
+pub fn layer(request: &Request, env: &Env, campaign: &str, path: &str) -> Result<String, Problem> {
+    let header = request.headers().get("Authorization").ok().flatten().unwrap_or_default();
+    let key = bearer(&header).ok_or_else(Problem::unauthorized)?;
+    let secret = |name: &str| env.secret(name).map(|secret| secret.to_string()).unwrap_or_default();
+    let publish = secret(PUBLISH);
+    if !publish.is_empty() && equal(key, &publish) {
+        return Ok("everything".into());
+    }
+    let teams = secret(LAYERS);
+    let own = scopes(&teams, key);
+    if own.is_empty() {
+        return Err(Problem::unauthorized());
+    }
+    let asked = format!("{campaign}/{path}");
+    let scope = own.iter().find(|scope| covers(scope, &asked));
+    scope
+        .map(|scope| (*scope).to_owned())
+        .ok_or_else(|| Problem::new(403, format!("this key is for {}, not for {asked}", own.join(" and "))))
+}
+
+/// What a key is for. Every line is compared, so that how long it takes tells nothing.
+fn scopes<'a>(teams: &'a str, key: &str) -> Vec<&'a str> {
+    let lines = teams.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
+    lines.filter(|(_, secret)| equal(key, secret.trim())).map(|(scope, _)| scope).collect()
+}
+
+/// Whether a scope is this layer or one above it; a campaign's name alone, or with `global`, is all of the campaign.
+fn covers(scope: &str, asked: &str) -> bool {
+    let scope = scope.strip_suffix("/global").unwrap_or(scope);
+    asked.strip_prefix(scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
 
 /// Lets a request pass that carries the secret of this name.
 ///
@@ -48,5 +89,19 @@ mod tests {
         assert!(equal("abc", "abc"));
         assert!(!equal("ab", "abc"));
         assert!(!equal("", "abc"));
+    }
+
+    #[test]
+    fn a_teams_key_is_for_its_layer_and_those_below() {
+        let teams = "lunch/fi/helsinki  one\n\nlunch/us two\n dinner/global three\nlunch/se one\nbad line without\n";
+        assert_eq!(scopes(teams, "one"), ["lunch/fi/helsinki", "lunch/se"]);
+        assert_eq!(scopes(teams, "four"), [""; 0]);
+        assert!(
+            covers("lunch/fi/helsinki", "lunch/fi/helsinki") && covers("lunch/fi/helsinki", "lunch/fi/helsinki/kallio")
+        );
+        for other in ["lunch/fi", "lunch/fi/helsinki-west", "lunch/global", "dinner/fi/helsinki", "lunch/defaults/fi"] {
+            assert!(!covers("lunch/fi/helsinki", other), "{other}");
+        }
+        assert!(covers("dinner/global", "dinner/fi") && covers("dinner", "dinner/global"));
     }
 }

@@ -8,6 +8,7 @@ mod key;
 #[path = "../../model.rs"]
 mod model;
 mod problem;
+mod registry;
 mod store;
 
 use body::BodyLines;
@@ -17,15 +18,20 @@ use freshrank::request::{MAX_BODY, Question, Reply};
 use freshrank::{Campaign, Scorer, feature};
 use futures_util::stream;
 use problem::{Problem, respond};
+use registry::{Command, UNSIGNED, What};
 use serde_json::json;
 use std::rc::Rc;
-use store::{Store, is_name, now_ms};
+use store::{Keeping, Store, is_name, now_ms};
 use worker::{Context, Env, Request, Response, ResponseBody, event};
 
 /// Bytes of a display block, as [`Display::decode`] reads them.
 const MAX_DISPLAY: usize = 16 << 20;
+/// Bytes of a layer's path.
+const MAX_PATH: usize = 200;
 /// Bytes of a campaign.
 const MAX_CAMPAIGN: usize = 2 << 20;
+/// Bytes of one layer, or of who asks and why.
+const MAX_LAYER: usize = 1 << 20;
 
 thread_local! {
     static SCORER: Rc<dyn Scorer> = Rc::from(model::choose(model::PLAN));
@@ -72,8 +78,9 @@ async fn route(request: &mut Request, env: &Env) -> Result<Response, Problem> {
         }
         ["v1", "campaigns", id] => {
             publishes(request, env)?;
-            put_campaign(request, &Store::new(env), id).await
+            put_campaign(request, env, id).await
         }
+        ["v1", "campaigns", id, "layers", ref path @ ..] => layer(request, env, id, &path.join("/")).await,
         _ => Err(Problem::new(404, format!("no route {path}"))),
     }
 }
@@ -133,7 +140,8 @@ fn batch(request: &mut Request, store: Store) -> Result<Response, Problem> {
 async fn answer(json: &[u8], store: &Store) -> Result<(Reply, Vec<String>), Problem> {
     let question = Question::parse(json, (now_ms() / 1000).cast_signed())?;
     let campaign = store.campaign(question.campaign.as_deref()).await?;
-    let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
+    let policies = Keeping(&campaign);
+    let cell = question.cell(&policies).filter(|_| question.areas.is_empty());
     let mut notices = Vec::new();
     let (mut area, mut display) = (None, None);
     if let Some(cell) = cell {
@@ -148,7 +156,7 @@ async fn answer(json: &[u8], store: &Store) -> Result<(Reply, Vec<String>), Prob
         display = found.value;
     }
     let scorer = SCORER.with(Rc::clone);
-    Ok((question.answer(area.as_deref(), display.as_deref(), &campaign, scorer.as_ref()), notices))
+    Ok((question.answer(area.as_deref(), display.as_deref(), &policies, scorer.as_ref()), notices))
 }
 
 async fn put_area(request: &mut Request, store: &Store, path: &str) -> Result<Response, Problem> {
@@ -173,18 +181,100 @@ async fn put_display(request: &mut Request, store: &Store, path: &str) -> Result
     Ok(json_response(&published))
 }
 
-async fn put_campaign(request: &mut Request, store: &Store, id: &str) -> Result<Response, Problem> {
-    if !is_name(id) {
-        return Err(Problem::bad_request("a campaign's name has 1 to 64 letters, digits, - and _"));
-    }
+async fn put_campaign(request: &mut Request, env: &Env, id: &str) -> Result<Response, Problem> {
+    campaign_name(id)?;
     let bytes = body::read(request, MAX_CAMPAIGN).await?;
-    let campaign = Campaign::parse(&bytes).map_err(Problem::bad_request)?;
+    let campaign = Campaign::parse(&bytes)?;
     if campaign.id != id {
         return Err(Problem::bad_request(format!("campaign says its name is {:?}, its path {id:?}", campaign.id)));
     }
-    let published = json!({ "id": id, "hash": campaign.hash, "layers": campaign.layers.len() });
-    store.publish(id, &bytes, campaign).await?;
+    if registry::is_bound(env) {
+        let document = serde_json::from_slice(&bytes).map_err(Problem::bad_request)?;
+        return ask(env, id, "", What::Import { document }, "everything".into(), None).await;
+    }
+    let published = json!({ "id": id, "hash": campaign.hash, "layers": campaign.layers().len() });
+    Store::new(env).publish(id, &bytes, campaign).await?;
     Ok(json_response(&published))
+}
+
+fn campaign_name(id: &str) -> Result<(), Problem> {
+    let problem = || Problem::bad_request("a campaign's name has 1 to 64 letters, digits, - and _");
+    is_name(id).then_some(()).ok_or_else(problem)
+}
+
+/// One layer of a campaign: its versions, a new one, one back, or none.
+async fn layer(request: &mut Request, env: &Env, id: &str, path: &str) -> Result<Response, Problem> {
+    campaign_name(id)?;
+    if path.is_empty() || path.len() > MAX_PATH || !path.split('/').all(is_name) {
+        return Err(Problem::new(
+            404,
+            "a layer's path is names of letters, digits, - and _ with / between, as fi/helsinki",
+        ));
+    }
+    allow(request, &["GET", "PUT", "DELETE"], "GET, PUT, DELETE")?;
+    let scope = key::layer(request, env, id, path)?;
+    let if_match = request.headers().get("If-Match").ok().flatten();
+    let query: Vec<(String, String)> =
+        request.url().map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default();
+    let asked = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let method = request.inner().method();
+    let what = match method.as_str() {
+        "GET" => What::Show,
+        "DELETE" => {
+            let (author, reason) = signed(request).await?;
+            What::Remove { author, reason }
+        }
+        _ if asked("rollback").is_some() => {
+            let (author, reason) = signed(request).await?;
+            What::Rollback { author, reason }
+        }
+        _ => {
+            let share = match asked("share") {
+                Some(text) => text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0).ok_or_else(|| {
+                    Problem::bad_request(format!("found share {text:?}, expected a number above 0 and at most 1"))
+                })?,
+                None => 1.0,
+            };
+            let bytes = body::read(request, MAX_LAYER).await?;
+            let layer: serde_json::Value = serde_json::from_slice(&bytes).map_err(Problem::bad_request)?;
+            What::Put { layer, share }
+        }
+    };
+    ask(env, id, path, what, scope, if_match).await
+}
+
+/// Who asks, and why.
+async fn signed(request: &mut Request) -> Result<(String, String), Problem> {
+    #[derive(serde::Deserialize)]
+    struct Signed {
+        author: String,
+        reason: String,
+    }
+    let bytes = body::read(request, MAX_LAYER).await?;
+    let expected = |error| Problem::new(422, format!("{error}; expected {{\"author\": ..., \"reason\": ...}}"));
+    let said: Signed = serde_json::from_slice(&bytes).map_err(expected)?;
+    if said.author.trim().is_empty() || said.reason.trim().is_empty() {
+        return Err(Problem::new(422, UNSIGNED));
+    }
+    Ok((said.author, said.reason))
+}
+
+async fn ask(
+    env: &Env,
+    campaign: &str,
+    path: &str,
+    what: What,
+    scope: String,
+    if_match: Option<String>,
+) -> Result<Response, Problem> {
+    let writes = !matches!(what, What::Show);
+    let command = Command { campaign: campaign.into(), path: path.into(), what, scope, if_match };
+    let response = registry::send(env, &command).await?;
+    if writes {
+        // The isolate that was told answers with it at once; others within a minute.
+        Store::forget_campaign(campaign);
+    }
+    Ok(response)
 }
 
 fn cell(text: &str) -> Result<Cell, Problem> {

@@ -5,21 +5,26 @@
 
 use crate::problem::Problem;
 use freshrank::bundle::{Bundle, Display};
+use freshrank::campaign::Chain;
 use freshrank::geo::Cell;
+use freshrank::policies::{Kept, Merged, Policies};
 use freshrank::{Campaign, Hash};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::LocalKey;
 use worker::kv::KvStore;
 use worker::{Date, Env, console_error};
 
 /// The binding in wrangler.toml.
-const BINDING: &str = "AREAS";
+pub const BINDING: &str = "AREAS";
 /// How long a parsed value is used without asking KV again; KV itself takes as long to show a change everywhere.
 const KEEP_MS: u64 = 60_000;
 /// How long it is believed that there is nothing, or nothing usable.
 const RETRY_MS: u64 = 5_000;
+/// Merged policies an isolate keeps: some kilobytes each, one a chain of layers that readers were in.
+const MAX_POLICIES: usize = 512;
 /// Bytes of the longest name; a KV key has at most 512.
 const MAX_NAME: usize = 64;
 
@@ -38,6 +43,7 @@ thread_local! {
     static BUNDLES: RefCell<Cache<Bundle>> = const { RefCell::new(Cache::new(24 << 20)) };
     static DISPLAYS: RefCell<Cache<Display>> = const { RefCell::new(Cache::new(16 << 20)) };
     static CAMPAIGNS: RefCell<Cache<Campaign>> = const { RefCell::new(Cache::new(8 << 20)) };
+    static POLICIES: RefCell<Kept> = const { RefCell::new(Kept::new(MAX_POLICIES)) };
 }
 
 impl Published for Bundle {
@@ -67,6 +73,19 @@ impl Published for Campaign {
     }
     fn cache() -> &'static LocalKey<RefCell<Cache<Self>>> {
         &CAMPAIGNS
+    }
+}
+
+/// A campaign whose merged policies the isolate keeps.
+pub struct Keeping<'a>(pub &'a Campaign);
+
+impl Policies for Keeping<'_> {
+    fn campaign(&self) -> &Campaign {
+        self.0
+    }
+
+    fn merged(&self, chain: &Chain) -> Arc<Merged> {
+        POLICIES.with_borrow_mut(|kept| kept.merged(self.0, chain))
     }
 }
 
@@ -188,6 +207,11 @@ impl Store {
         }
     }
 
+    /// Lets go of the parsed copy, so that the next request reads what was just written.
+    pub fn forget_campaign(id: &str) {
+        CAMPAIGNS.with_borrow_mut(|cache| cache.remove(&format!("{}/{id}", Campaign::FOLDER)));
+    }
+
     async fn read<T: Published>(&self, name: &str, suits: impl Fn(&T) -> bool) -> Found<T> {
         let (key, now_ms) = (format!("{}/{name}", T::FOLDER), now_ms());
         if let Some(found) = T::cache().with_borrow(|cache| cache.fresh(&key, now_ms, suits)) {
@@ -205,12 +229,26 @@ impl Store {
     }
 
     async fn fetch<T: Published>(&self, key: &str) -> Result<(Option<T>, usize), String> {
-        let bytes = self.kv.as_ref().map_err(Clone::clone)?.get(key).bytes().await;
-        let Some(bytes) = bytes.map_err(|error| error.to_string())? else {
+        let Some(bytes) = self.bytes(key).await? else {
             return Ok((None, 0));
         };
         let n = bytes.len();
-        Ok((Some(T::parse(bytes)?), n))
+        let damaged = match T::parse(bytes) {
+            Ok(value) => return Ok((Some(value), n)),
+            Err(error) => error,
+        };
+        // A fresh isolate has no copy at hand: the version before, where one is kept, beats none.
+        match self.bytes(&good(key)).await?.map(|bytes| (bytes.len(), T::parse(bytes))) {
+            Some((n, Ok(value))) => {
+                console_error!("{key}: {damaged}; the version before it answers");
+                Ok((Some(value), n))
+            }
+            _ => Err(damaged),
+        }
+    }
+
+    async fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        self.kv.as_ref().map_err(Clone::clone)?.get(key).bytes().await.map_err(|error| error.to_string())
     }
 
     /// Publishes bytes that were checked: `value` is what they say.
@@ -227,6 +265,27 @@ impl Store {
         T::cache().with_borrow_mut(|cache| cache.keep(&key, found, bytes.len(), now_ms()));
         Ok(())
     }
+}
+
+/// Where the version before stands.
+fn good(key: &str) -> String {
+    format!("good/{key}")
+}
+
+/// Writes a campaign that was checked, and keeps the one before it, if that can be read, as the last known good.
+///
+/// # Errors
+/// 503 where KV does not take it.
+pub async fn replace_campaign(kv: &KvStore, id: &str, document: &[u8]) -> Result<(), Problem> {
+    let key = format!("{}/{id}", Campaign::FOLDER);
+    let refused = |error: &dyn std::fmt::Display| Problem::unavailable(format!("{key} was not written: {error}"));
+    let before = kv.get(&key).bytes().await.map_err(|error| refused(&error))?;
+    if let Some(before) = before.filter(|bytes| Campaign::parse(bytes).is_ok()) {
+        let put = kv.put_bytes(&good(&key), &before).map_err(|error| refused(&error))?;
+        put.execute().await.map_err(|error| refused(&error))?;
+    }
+    let put = kv.put_bytes(&key, document).map_err(|error| refused(&error))?;
+    put.execute().await.map_err(|error| refused(&error))
 }
 
 /// Whether a campaign can have this name.

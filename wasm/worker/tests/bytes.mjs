@@ -1,5 +1,5 @@
-// Area bundles and display blocks as src/bundle.rs and src/bundle/display.rs describe their bytes, written a second
-// time from that description alone, so that a test can damage what it likes.
+// Area bundles, display blocks and profiles as src/bundle.rs, src/bundle/display.rs and src/profile.rs describe their bytes,
+// written a second time from that description alone, so that a test can damage what it likes.
 
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
@@ -15,11 +15,24 @@ export const fingerprintHex = (id) => fingerprint(id).toString(16).padStart(16, 
 /** The hash a decision names a bundle by. */
 export const hash = (bytes) => createHash("sha256").update(bytes).digest().subarray(0, 16);
 
-function seal(parts) {
+function seal(parts, at = 6) {
   const bytes = Buffer.concat(parts);
-  const sum = crc32(bytes.subarray(10), crc32(bytes.subarray(0, 6)));
-  bytes.writeUInt32LE(sum, 6);
+  const sum = crc32(bytes.subarray(at + 4), crc32(bytes.subarray(0, at)));
+  bytes.writeUInt32LE(sum, at);
   return bytes;
+}
+
+/** The profile of a reader of whom only number and market are known, as a request carries it. */
+export function profile(reader, market = "fi/helsinki") {
+  const head = Buffer.alloc(22);
+  head.write("FRP1");
+  head.writeBigUInt64LE(BigInt(reader), 8);
+  head.writeInt8(120 / 15, 21);
+  // No cuisines, places or merchants; the last 12 are counts, of which 255 is an unknown one.
+  const counts = Buffer.alloc(12);
+  counts.fill(0xff, 5, 7);
+  counts.fill(0xff, 11);
+  return seal([head, Buffer.from([market.length]), Buffer.from(market), Buffer.alloc(4 + 1 + 1 + 1 + 1 + 1), counts], 4).toString("base64url");
 }
 
 /** A bundle of always-open merchants: `{ id, north_km, popularity }`, north of the middle of Helsinki. */

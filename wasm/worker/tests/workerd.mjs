@@ -3,6 +3,7 @@
 // `FRESHRANK_WORKER` names the directory of the full module; else it is where `cargo xtask build worker` puts it.
 
 import { existsSync, readFileSync } from "node:fs";
+import { request as open } from "node:http";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Miniflare } from "miniflare";
@@ -10,6 +11,9 @@ import { Miniflare } from "miniflare";
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 export const RANK_KEY = "rank-key-of-the-tests";
 export const PUBLISH_KEY = "publish-key-of-the-tests";
+export const HELSINKI_KEY = "helsinki-key-of-the-tests";
+export const US_KEY = "us-key-of-the-tests";
+const LAYER_KEYS = `lunch/fi/helsinki ${HELSINKI_KEY}\nlunch/us ${US_KEY}`;
 
 /** Where a module's `index.js` and `index_bg.wasm` are. */
 export function directory(module = "full") {
@@ -18,19 +22,19 @@ export function directory(module = "full") {
 }
 
 /**
- * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound; `patch` may
+ * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound, `registry: false` the registry; `patch` may
  * change the module's bytes.
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY }, kv = true, patch = (wasm) => wasm } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, LAYER_KEYS }, kv = true, registry = kv, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
     throw new Error(`no module in ${root}: run \`cargo xtask build worker${flag}\` first`);
   }
   const logged = [];
-  const miniflare = new Miniflare({
+  const options = {
     modulesRoot: root,
     modules: [
       { type: "ESModule", path: join(root, "index.js") },
@@ -41,15 +45,27 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     port: 0,
     cf: false,
     kvNamespaces: kv ? ["AREAS"] : [],
+    durableObjects: registry ? { REGISTRY: { className: "Registry", useSQLite: true } } : {},
     bindings: secrets,
     handleRuntimeStdio: (stdout, stderr) => {
       for (const stream of [stdout, stderr]) stream.on("data", (text) => logged.push(String(text)));
     },
-  });
-  const url = (await miniflare.ready).origin;
-  const ask = (path, init) => fetch(url + path, init);
+  };
+  const miniflare = new Miniflare(options);
+  let url = (await miniflare.ready).origin;
+  const ask = async (path, init, attempts = 5) => {
+    try {
+      return await fetch(url + path, init);
+    } catch (error) {
+      // Who is refused before the body was read loses the connection as well, and `fetch` may ask the next thing on it.
+      if (attempts === 1 || error.message !== "fetch failed") throw error;
+      return ask(path, init, attempts - 1);
+    }
+  };
   return {
-    url,
+    get url() {
+      return url;
+    },
     fetch: ask,
     rank: (request, path = "/v1/rank") =>
       ask(path, {
@@ -62,6 +78,26 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     kv: () => miniflare.getKVNamespace("AREAS"),
     /** What the runtime wrote; a panic shows as `Critical`. */
     log: () => logged.join(""),
+    /** A fresh isolate over the same KV and registry. */
+    restart: async () => {
+      await miniflare.setOptions(options);
+      url = (await miniflare.ready).origin;
+    },
     stop: () => miniflare.dispose(),
   };
+}
+
+/** Sends `n` bytes of a body that never ends, and waits for the answer. */
+export function upload(worker, path, headers, n, method = "POST", key = RANK_KEY) {
+  return new Promise((resolve, reject) => {
+    const request = open(worker.url + path, { method, headers: { Authorization: `Bearer ${key}`, ...headers } });
+    request.on("error", reject);
+    request.on("response", async (response) => {
+      const text = Buffer.concat(await response.toArray());
+      request.destroy();
+      resolve(new Response(text, { status: response.statusCode, headers: response.headers }));
+    });
+    request.flushHeaders();
+    if (n > 0) request.write(Buffer.alloc(n, " "));
+  });
 }

@@ -1,0 +1,105 @@
+//! `freshrank report`: clicks and orders of each arm of an experiment.
+
+use crate::build::SECRET;
+use crate::{Outcome, print, shelf};
+use clap::Args;
+use freshrank_offline::profiles::DEVELOPMENT_SECRET;
+use freshrank_offline::report::{MISMATCH_P, ORDER_DAYS, Rate, report, sent};
+use freshrank_offline::tables::{self, ReadOptions, Tables};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+
+/// What to report on.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Decisions, as `freshrank rank --log` writes them
+    log: PathBuf,
+    /// A tables directory with the events, and the orders, that followed
+    #[arg(long, value_name = "DIR")]
+    tables: Option<PathBuf>,
+    /// The campaign's folder or document, whose arms say how readers should have been split
+    #[arg(long, value_name = "PATH")]
+    campaign: Option<PathBuf>,
+    /// For a program
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    let campaign = arguments.campaign.as_deref().map(shelf::campaign).transpose()?;
+    let tables = match &arguments.tables {
+        Some(path) => tables::read(path, &ReadOptions::default())?.0,
+        None => Tables::default(),
+    };
+    let secret = match std::env::var(SECRET) {
+        Ok(secret) => secret.into_bytes(),
+        Err(_) if tables.simulated.is_some() || tables.orders.is_empty() => DEVELOPMENT_SECRET.to_vec(),
+        Err(_) => return Err(format!("{SECRET} is not set: orders are joined by HMAC(secret, user_id)").into()),
+    };
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", arguments.log.display());
+    let file = std::fs::File::open(&arguments.log).map_err(|error| named(&error))?;
+    let mut log = Vec::new();
+    for (i, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(|error| named(&error))?;
+        if !line.trim().is_empty() {
+            let id = campaign.as_ref().map(|campaign| campaign.id.as_str());
+            log.extend(sent(i + 1, &line, id).map_err(|error| named(&error))?);
+        }
+    }
+    let shares: BTreeMap<String, f64> = campaign
+        .map(|campaign| campaign.policy("").arms.into_iter().map(|(id, arm)| (id, arm.share)).collect())
+        .unwrap_or_default();
+    let found = report(&log, &tables, &secret, &shares);
+    if arguments.json {
+        return Ok(print::json(&found)?);
+    }
+    if let Some(simulated) = &found.simulated {
+        println!("{simulated}: these figures show that the parts fit together, not what an arm is worth");
+    }
+    println!("95 % intervals, readers as units; orders within {ORDER_DAYS} days of a reader's first message");
+    let rows = found.arms.iter().map(|arm| {
+        let cell = |rate: Option<&Rate>| rate.map(interval).unwrap_or_default();
+        let difference = |rate: Option<&Rate>| rate.and_then(|rate| rate.difference).map(signed).unwrap_or_default();
+        vec![
+            arm.arm.clone(),
+            arm.readers.to_string(),
+            arm.messages.to_string(),
+            cell(Some(&arm.clicks)),
+            difference(Some(&arm.clicks)),
+            cell(arm.orders.as_ref()),
+            difference(arm.orders.as_ref()),
+        ]
+    });
+    let header =
+        ["arm", "readers", "messages", "clicks a message", "less control", "readers who ordered", "less control"];
+    print::table(&header, rows);
+    if let Some(ratio) = found.sample_ratio {
+        let verdict = if ratio.mismatch {
+            "readers were NOT split as configured: believe no figure above until that is explained"
+        } else {
+            "readers were split as configured"
+        };
+        println!(
+            "sample ratio: chi-square {:.2}, {} degrees of freedom, p {:.4} (limit {MISMATCH_P}): {verdict}",
+            ratio.chi_square, ratio.degrees_of_freedom, ratio.p
+        );
+    }
+    for (n, what) in [
+        (found.scanner_clicks, "clicks by scanners left out"),
+        (found.events_without_message, "clicks name a message that is not in the log"),
+    ] {
+        if n > 0 {
+            println!("{n} {what}");
+        }
+    }
+    Ok(())
+}
+
+fn interval(rate: &Rate) -> String {
+    format!("{:.4} ({:.4} to {:.4})", rate.value, rate.low, rate.high)
+}
+
+fn signed((value, low, high): (f64, f64, f64)) -> String {
+    format!("{value:+.4} ({low:+.4} to {high:+.4})")
+}
