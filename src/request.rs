@@ -3,7 +3,7 @@
 //! Limits are checked before anything is decoded: a request is at most [`MAX_BODY`] bytes.
 
 use crate::areas::{Availability, Closure, MAX_CLOSURES};
-use crate::blend::Pool;
+use crate::blend::{Move, Pool, moves};
 use crate::bundle::{Bundle, Card, Display, OfferKind};
 use crate::campaign::{Campaign, Fallback};
 use crate::context::{Context, Fix, Grade, LastEvent, Mailbox};
@@ -15,6 +15,7 @@ use crate::id::{MerchantId, hex};
 use crate::locate::{self, Source};
 use crate::policies::Policies;
 use crate::profile::Profile;
+use crate::rule::Head;
 use crate::score::Scorer;
 use crate::time::{self, clock};
 use crate::wire::DecodeError;
@@ -519,6 +520,27 @@ pub struct ReplySlot {
     /// On request: why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Node>,
+    /// On request: the rules that hold for it, who wrote them, and their authors' reasons.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<Vec<String>>"))]
+    pub rules: Vec<String>,
+    /// On request: what put it here, where that is not its score alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<ReplyMove>,
+}
+
+/// How a card came to a slot that its score alone would not have given it, or past whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+pub struct ReplyMove {
+    /// Its rank by score alone, from 0.
+    #[cfg_attr(feature = "types", ts(type = "number"))]
+    pub rank: usize,
+    /// The campaign's keys that moved it, and who said them: `cuisine_cap (fi/helsinki.yaml:7)`.
+    pub by: Vec<String>,
+    /// Who has a better score and was passed over here, the best first.
+    #[cfg_attr(feature = "types", ts(type = "Array<string>"))]
+    pub past: Vec<MerchantId>,
 }
 
 /// An offer on a card.
@@ -608,6 +630,10 @@ impl Reply {
             drops.map(|d| ReplyDrop { merchant: d.id, code: d.reason.code(), reason: d.reason.to_string() }).collect()
         });
         let explainer = question.explain.then(|| Explainer::new(decision, &question.context, scorer));
+        let moves = match question.explain {
+            true => moves(&decision.ingredients(&question.profile, &question.context), &decision.placements),
+            false => Vec::new(),
+        };
         let local = time::Local::new(question.context.at, decision.offset_minutes);
         Self {
             id: question.id.clone(),
@@ -623,7 +649,7 @@ impl Reply {
                 travelling: decision.place.travelling,
             },
             slots: (0..decision.placements.len())
-                .map(|slot| reply_slot(decision, slot, display, explainer.as_ref()))
+                .map(|slot| reply_slot(decision, slot, display, explainer.as_ref(), &moves))
                 .collect(),
             notices: decision.notices.iter().map(ToString::to_string).collect(),
             kept: decision.kept.len(),
@@ -658,6 +684,7 @@ fn reply_slot(
     slot: usize,
     display: Option<&Display>,
     explainer: Option<&Explainer<'_>>,
+    moves: &[Move],
 ) -> ReplySlot {
     let placement = &decision.placements[slot];
     let empty = ReplySlot {
@@ -679,6 +706,8 @@ fn reply_slot(
         card: None,
         fallback: Some(decision.policy.fallback.clone()),
         explanation: None,
+        rules: Vec::new(),
+        moved: None,
     };
     let Some(i) = placement.candidate else {
         return empty;
@@ -693,8 +722,32 @@ fn reply_slot(
         card: display.and_then(|block| block.card(candidate.merchant.id)),
         fallback: None,
         explanation: explainer.map(|explainer| explainer.explain(i)),
+        rules: if explainer.is_some() { fired(decision, i) } else { Vec::new() },
+        moved: moves.iter().find(|moved| moved.slot == slot).and_then(|moved| reply_move(decision, moved)),
         ..empty
     }
+}
+
+/// `own-kitchens: boost (fi/helsinki.yaml:10), independent and around the corner`.
+fn fired(decision: &Decision, i: usize) -> Vec<String> {
+    let word = |rule: &Head| {
+        let then = serde_json::to_value(rule.then).ok();
+        let then = then.as_ref().and_then(|then| then.as_str()).unwrap_or_default().to_string();
+        let by = if rule.layer.is_empty() { String::new() } else { format!(" ({})", rule.layer) };
+        let reason = decision.policy.rules.get(&rule.id).and_then(|rule| rule.reason.as_deref());
+        format!("{}: {then}{by}{}", rule.id, reason.map(|reason| format!(", {reason}")).unwrap_or_default())
+    };
+    decision.hits.fired(i).map(word).collect()
+}
+
+fn reply_move(decision: &Decision, moved: &Move) -> Option<ReplyMove> {
+    let by = moved.causes.iter().map(|cause| {
+        let key = cause.key();
+        let said = decision.policy.origin(&key).map_or_else(|| "default".to_string(), ToString::to_string);
+        format!("{key} ({said})")
+    });
+    let past = moved.passed.iter().map(|passed| decision.kept[passed.candidate].merchant.id);
+    (!moved.causes.is_empty()).then(|| ReplyMove { rank: moved.rank, by: by.collect(), past: past.collect() })
 }
 
 fn weekday(local: time::Local) -> &'static str {

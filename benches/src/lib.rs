@@ -9,7 +9,7 @@ use freshrank::campaign::Policy;
 use freshrank::feature::{N_FEATURES, Rows, featurize};
 use freshrank::policies::{Kept, Merged};
 use freshrank::rule::{Moment, Rules};
-use freshrank::score::{Scorer, dense::Dense, prior, tract::Tract};
+use freshrank::score::{Scorer, dense::Dense, tract::Tract};
 use freshrank::{Areas, Bundle, Campaign, blend, locate, rerank, retrieve};
 use kernel::Kernel;
 use scene::Scene;

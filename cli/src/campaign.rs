@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 mod check;
 mod diff;
+mod dry_run;
 mod explain;
 mod publish;
 mod show;

@@ -70,7 +70,8 @@ impl Shelf {
         Ok(question.answer(bundle, display, campaign, self.scorer.as_ref()))
     }
 
-    fn area(&self, cell: Cell) -> Result<Option<Arc<Area>>, Box<dyn Error + Send + Sync>> {
+    /// An area of the folder, if there is one.
+    pub fn area(&self, cell: Cell) -> Result<Option<Arc<Area>>, Box<dyn Error + Send + Sync>> {
         let mut areas = self.areas.lock().map_err(|_| "another request failed while it read an area")?;
         if let Some(area) = areas.get(&cell) {
             return Ok(area.clone());

@@ -48,6 +48,21 @@ pub enum Cause {
     Explored,
 }
 
+impl Cause {
+    /// The key of the campaign behind it, as its origin is found by.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Pinned(id) => ["pins.", id].concat(),
+            Self::ChainCap => "chain_cap".into(),
+            Self::OrganicShare => "organic_share".into(),
+            Self::Demand(demand) => demand.key().into(),
+            Self::Diversity(_) => "diversity".into(),
+            Self::Explored => "explore".into(),
+        }
+    }
+}
+
 /// Plays a message again, slot by slot: how each card came to its slot, and who was passed over and why.
 #[must_use]
 pub fn moves(of: &Ingredients<'_>, placements: &[Placement]) -> Vec<Move> {

@@ -498,6 +498,23 @@ code: string,
 reason: string, };
 
 /**
+ * How a card came to a slot that its score alone would not have given it, or past whom.
+ */
+export type ReplyMove = { 
+/**
+ * Its rank by score alone, from 0.
+ */
+rank: number, 
+/**
+ * The campaign's keys that moved it, and who said them: `cuisine_cap (fi/helsinki.yaml:7)`.
+ */
+by: Array<string>, 
+/**
+ * Who has a better score and was passed over here, the best first.
+ */
+past: Array<string>, };
+
+/**
  * An offer on a card.
  */
 export type ReplyOffer = { 
@@ -590,7 +607,15 @@ fallback?: Fallback,
 /**
  * On request: why.
  */
-explanation?: Node, };
+explanation?: Node, 
+/**
+ * On request: the rules that hold for it, who wrote them, and their authors' reasons.
+ */
+rules?: Array<string>, 
+/**
+ * On request: what put it here, where that is not its score alone.
+ */
+moved?: ReplyMove, };
 
 /**
  * What would have to change for a merchant to be shown.

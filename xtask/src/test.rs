@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
@@ -14,14 +16,24 @@ use crate::{dependencies, documents, setup, wasm};
 /// One check.
 struct Check {
     name: &'static str,
+    lane: Lane,
     work: Work,
+}
+
+/// Checks of one lane run one after the other; the two long lanes run side by side, as each leaves half of two cores idle.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// Before all others: seconds, and what both lanes read.
+    First,
+    /// This machine's own target.
+    Native,
+    /// wasm32 and what runs it, then Python; builds into a directory of its own.
+    Modules,
 }
 
 enum Work {
     /// cargo on this machine's own target, with this in the environment.
     Cargo(&'static [&'static str], &'static [(&'static str, &'static str)]),
-    /// cargo on wasm32.
-    Modules(&'static [&'static str]),
     /// A check that is code, here or in another language.
     Own(fn() -> Outcome<Verdict>),
 }
@@ -37,46 +49,36 @@ const TYPES: &str = "--features=freshrank-web/types,freshrank-web/full";
 
 /// Cheap ones first: a mistake in form need not wait for a build.
 const CHECKS: &[Check] = &[
-    Check { name: "format", work: Work::Cargo(&["fmt", "--all", "--check"], &[]) },
-    Check { name: "documents", work: Work::Own(|| documents::check().map(passed)) },
-    Check { name: "features", work: Work::Own(|| dependencies::features().map(passed)) },
-    Check { name: "deny", work: Work::Own(|| dependencies::deny().map(passed)) },
-    Check { name: "data", work: Work::Own(data) },
+    Check { name: "format", lane: Lane::First, work: Work::Cargo(&["fmt", "--all", "--check"], &[]) },
+    Check { name: "documents", lane: Lane::First, work: Work::Own(|| documents::check().map(passed)) },
+    Check { name: "features", lane: Lane::First, work: Work::Own(|| dependencies::features().map(passed)) },
+    Check { name: "deny", lane: Lane::First, work: Work::Own(|| dependencies::deny().map(passed)) },
+    Check { name: "data", lane: Lane::First, work: Work::Own(data) },
     // The shells too: what of them can be tested without a runtime, and that types.d.ts is current.
     Check {
         name: "native",
+        lane: Lane::Native,
         work: Work::Cargo(&["test", "--release", "--locked", "--no-fail-fast", "--workspace", TYPES], &[]),
     },
-    Check { name: "campaigns", work: Work::Own(campaigns) },
+    Check { name: "campaigns", lane: Lane::Native, work: Work::Own(campaigns) },
     Check {
         name: "clippy",
+        lane: Lane::Native,
         work: Work::Cargo(&["clippy", "--release", "--locked", "--all-targets", "--", "-D", "warnings"], &[]),
     },
     Check {
         name: "doc",
+        lane: Lane::Native,
         work: Work::Cargo(&["doc", "--release", "--locked", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),
     },
-    Check { name: "wasm clippy", work: Work::Own(wasm_clippy) },
-    Check {
-        name: "wasm",
-        work: Work::Modules(&[
-            "test",
-            "--locked",
-            "--profile",
-            "wasm",
-            "--target",
-            "wasm32-unknown-unknown",
-            "--package",
-            "freshrank-web",
-            "--features",
-            "full",
-            "--no-fail-fast",
-        ]),
-    },
-    Check { name: "node", work: Work::Own(node) },
-    Check { name: "workerd", work: Work::Own(workerd) },
-    Check { name: "training", work: Work::Own(training) },
-    Check { name: "model", work: Work::Own(model) },
+    Check { name: "wasm clippy", lane: Lane::Modules, work: Work::Own(wasm_clippy) },
+    // Before the native tests are over, all that can be built without them.
+    Check { name: "modules", lane: Lane::Modules, work: Work::Own(build_modules) },
+    Check { name: "training", lane: Lane::Modules, work: Work::Own(training) },
+    Check { name: "model", lane: Lane::Modules, work: Work::Own(model) },
+    Check { name: "wasm", lane: Lane::Modules, work: Work::Own(wasm_tests) },
+    Check { name: "node", lane: Lane::Modules, work: Work::Own(node) },
+    Check { name: "workerd", lane: Lane::Modules, work: Work::Own(workerd) },
 ];
 
 fn passed((): ()) -> Verdict {
@@ -93,29 +95,34 @@ pub fn run(arguments: &[String]) -> Outcome {
         return Err(format!("no check `{unknown}`: `cargo xtask test --list` names them"));
     }
     let started = Instant::now();
-    let mut total = Tally::default();
-    let (mut n_passed, mut skipped, mut failed) = (0, Vec::new(), Vec::new());
-    for check in CHECKS.iter().filter(|check| arguments.is_empty() || arguments.iter().any(|name| name == check.name)) {
-        let (verdict, tally, seconds) = timed(check);
-        let tests = if tally.tests() > 0 { format!(", {} tests", tally.tests()) } else { String::new() };
-        match verdict {
-            Ok(Verdict::Passed) => {
-                println!("{:12} ok      {seconds:5.0} s{tests}", check.name);
-                n_passed += 1;
-                total.add(tally.or(Tally { passed: 1, failed: 0 }));
-            }
-            Ok(Verdict::Skipped(why)) => {
-                println!("{:12} skipped {seconds:5.0} s: {why}", check.name);
-                skipped.push(check.name);
-            }
-            Err(words) => {
-                println!("{:12} FAILED  {seconds:5.0} s{tests}\n{words}\n", check.name);
-                failed.push(check.name);
-                let one = Tally { passed: 0, failed: 1 };
-                total.add(if tally.failed > 0 { tally } else { Tally { failed: 1, ..tally }.or(one) });
+    let wanted = |lane| {
+        let of_lane = move |check: &&Check| {
+            check.lane == lane && (arguments.is_empty() || arguments.iter().any(|name| name == check.name))
+        };
+        CHECKS.iter().filter(of_lane)
+    };
+    let sum = Mutex::new(Sum::default());
+    let run = |lane| {
+        for check in wanted(lane) {
+            // Outside the lock: the other lane goes on meanwhile.
+            let came = timed(check);
+            sum.lock().unwrap_or_else(PoisonError::into_inner).add(check, came);
+            if check.name == "native" {
+                NATIVE.open();
             }
         }
+    };
+    if wanted(Lane::Native).all(|check| check.name != "native") {
+        NATIVE.open();
     }
+    run(Lane::First);
+    thread::scope(|lanes| {
+        lanes.spawn(|| run(Lane::Modules));
+        run(Lane::Native);
+        // Whatever became of it, nobody waits for it any more.
+        NATIVE.open();
+    });
+    let Sum { total, n_passed, skipped, failed } = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     let minutes = started.elapsed().as_secs_f64() / 60.0;
     let list = |names: &[&str]| {
         if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
@@ -131,6 +138,59 @@ pub fn run(arguments: &[String]) -> Outcome {
     if failed.is_empty() { Ok(()) } else { Err(String::new()) }
 }
 
+/// What all checks came to.
+#[derive(Default)]
+struct Sum {
+    total: Tally,
+    n_passed: usize,
+    skipped: Vec<&'static str>,
+    failed: Vec<&'static str>,
+}
+
+impl Sum {
+    /// Says what one check came to.
+    fn add(&mut self, check: &Check, (verdict, tally, seconds): (Outcome<Verdict>, Tally, f64)) {
+        let tests = if tally.tests() > 0 { format!(", {} tests", tally.tests()) } else { String::new() };
+        match verdict {
+            Ok(Verdict::Passed) => {
+                println!("{:12} ok      {seconds:5.0} s{tests}", check.name);
+                self.n_passed += 1;
+                self.total.add(tally.or(Tally { passed: 1, failed: 0 }));
+            }
+            Ok(Verdict::Skipped(why)) => {
+                println!("{:12} skipped {seconds:5.0} s: {why}", check.name);
+                self.skipped.push(check.name);
+            }
+            Err(words) => {
+                println!("{:12} FAILED  {seconds:5.0} s{tests}\n{words}\n", check.name);
+                self.failed.push(check.name);
+                let one = Tally { passed: 0, failed: 1 };
+                self.total.add(if tally.failed > 0 { tally } else { Tally { failed: 1, ..tally }.or(one) });
+            }
+        }
+    }
+}
+
+/// Opens once the native tests are over: they write what the other shells are compared with, and build the binary.
+static NATIVE: Gate = Gate { open: Mutex::new(false), opened: Condvar::new() };
+
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.opened.wait_while(open, |open| !*open).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
 fn timed(check: &Check) -> (Outcome<Verdict>, Tally, f64) {
     let log = log_of(check.name);
     // The last run's counts are not this one's.
@@ -142,7 +202,6 @@ fn timed(check: &Check) -> (Outcome<Verdict>, Tally, f64) {
             cargo.args(arguments).envs(environment.iter().copied());
             logged(check.name, &mut cargo).map(passed)
         }
-        Work::Modules(arguments) => modules(check.name, arguments).map(passed),
         Work::Own(run) => run(),
     };
     let tally = Tally::read(&fs::read_to_string(log).unwrap_or_default());
@@ -192,6 +251,35 @@ fn wasm_clippy() -> Outcome<Verdict> {
     modules("wasm clippy", &[&["clippy"][..], &target, &packages, &rest].concat()).map(passed)
 }
 
+/// Every module there is, as it ships.
+fn build_modules() -> Outcome<Verdict> {
+    setup::node()?;
+    modules("modules", &[WASM_TESTS, &["--no-run"]].concat())?;
+    wasm::web(Weight::Full)?;
+    wasm::worker(Weight::Full)?;
+    wasm::worker(Weight::Lite).map(|_| Verdict::Passed)
+}
+
+/// The cases inside the module, under Node.
+fn wasm_tests() -> Outcome<Verdict> {
+    NATIVE.pass();
+    modules("wasm", WASM_TESTS).map(passed)
+}
+
+const WASM_TESTS: &[&str] = &[
+    "test",
+    "--locked",
+    "--profile",
+    "wasm",
+    "--target",
+    "wasm32-unknown-unknown",
+    "--package",
+    "freshrank-web",
+    "--features",
+    "full",
+    "--no-fail-fast",
+];
+
 /// The package for Node, as a program in Node uses it.
 fn node() -> Outcome<Verdict> {
     node_tests("node", "wasm/web/tests", || {
@@ -221,6 +309,7 @@ fn node_tests(
         return Ok(Verdict::Skipped(format!("no *.test.mjs in {dir}")));
     }
     let mut environment = prepare()?;
+    NATIVE.pass();
     environment.push(("FRESHRANK_CLI", cli_as_tested()?));
     let mut node = program("node");
     node.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]).args(files).envs(environment);

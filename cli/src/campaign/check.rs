@@ -1,5 +1,6 @@
 //! `freshrank campaign check` and `bless`: everything that is wrong, then what the golden decisions come to.
 
+use super::dry_run::{Samples, Tally};
 use super::{Parts, counted};
 use crate::Outcome;
 use crate::print;
@@ -35,6 +36,9 @@ struct Checked {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     golden: Golden,
+    /// With `--bundles`: what its rules say of sample readers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dry_run: Vec<Tally>,
 }
 
 /// How its golden decisions came out.
@@ -64,10 +68,24 @@ pub fn run(arguments: &Arguments, bless: bool) -> Outcome {
     } else {
         checked.resize_with(folders.len(), Golden::default);
     }
+    let mut tried: Vec<Vec<Tally>> = vec![Vec::new(); folders.len()];
+    if let Some(bundles) = &arguments.parts.bundles {
+        let (decided, samples) = (Decided::open(&arguments.parts)?, Samples::read(bundles)?);
+        if let Some(shelf) = &decided.shelf {
+            let usable = folders.iter().zip(&mut tried).filter(|(folder, _)| !folder.is_broken());
+            for (folder, tried) in usable {
+                *tried = samples.ask(&folder.campaign, shelf)?;
+            }
+        }
+        if !arguments.json {
+            println!("rules tried on {} messages to sample readers", samples.len());
+        }
+    }
     faults.sort();
     // What is wrong with shared defaults is wrong with every campaign over them.
     faults.dedup();
-    let checked: Vec<Checked> = folders.iter().zip(checked).map(|(folder, golden)| told(folder, golden)).collect();
+    let checked: Vec<Checked> =
+        folders.iter().zip(checked).zip(tried).map(|((folder, golden), tried)| told(folder, golden, tried)).collect();
     if arguments.json {
         print::json(&serde_json::json!({ "campaigns": checked, "faults": faults }))?;
     } else {
@@ -80,18 +98,19 @@ pub fn run(arguments: &Arguments, bless: bool) -> Outcome {
     }
 }
 
-fn told(folder: &Folder, golden: Golden) -> Checked {
+fn told(folder: &Folder, golden: Golden, dry_run: Vec<Tally>) -> Checked {
     let campaign = &folder.campaign;
     Checked {
         campaign: campaign.id.clone(),
         layers: campaign.layers().len(),
         version: (!folder.is_broken()).then(|| folder.version().to_string()),
         golden,
+        dry_run,
     }
 }
 
 fn say(checked: &Checked) {
-    let Checked { campaign, layers, version, golden } = checked;
+    let Checked { campaign, layers, version, golden, dry_run } = checked;
     print!("{campaign}: {}", counted(*layers, "layer"));
     for (n, what) in [
         (golden.same, "as expected"),
@@ -106,6 +125,13 @@ fn say(checked: &Checked) {
     match version {
         Some(version) => println!(", version {version}"),
         None => println!(", cannot be published"),
+    }
+    for Tally { rule, pairs, holds, errors, messages } in dry_run {
+        let unknown = if *errors > 0 { format!(", asks what is unknown of {errors}") } else { String::new() };
+        let never = if *holds == 0 { ": never holds here" } else { "" };
+        println!(
+            "    {rule} holds for {holds} of {pairs} pairs of reader and merchant, in {messages} messages{unknown}{never}"
+        );
     }
 }
 

@@ -56,7 +56,7 @@ it("follows the campaign that a request names", () => {
   assert.equal(engine.setCampaign(JSON.stringify(campaign)), "lunch");
   const reply = rank(engine, { ...ASKED, campaign: "lunch" });
   assert.deepEqual(reply.slots.map((slot) => slot.merchant), [fingerprintHex("far")]);
-  assert.deepEqual(reply.layers, { exclude: "fi/helsinki", slots: "global" });
+  assert.deepEqual(reply.layers, { exclude: "fi/helsinki", "exclude[near]": "fi/helsinki", slots: "global" });
   assert.equal(rank(engine).slots.length, 4, "another request has the default one");
 });
 
@@ -74,7 +74,7 @@ it("throws the engine's own words and goes on", () => {
   assert.match(thrown(() => engine.addArea(AREA.subarray(0, 100))), /area bundle ends inside the merchants: need \d+ bytes, have 100/);
   assert.match(thrown(() => engine.addDisplay(AREA)), /display block/);
   assert.match(thrown(() => new Engine(new Uint8Array(40))), /model plan/);
-  assert.match(thrown(() => engine.setCampaign('{"id": "c", "layers": {"fi": {"slots": 0}}}')), /layer fi, slots: found 0, expected 1 to 24/);
+  assert.match(thrown(() => engine.setCampaign('{"id": "c", "layers": {"fi": {"slots": 0}}}')), /layer fi: slots: found 0, expected a whole number from 1 to 24/);
   assert.match(thrown(() => engine.rank("{")), /request: EOF/);
   assert.match(thrown(() => rank(engine, { ...ASKED, campaign: "none" })), /no campaign "none" was set/);
   for (let bit = 0; bit < 8 * AREA.length; bit += 5) {
