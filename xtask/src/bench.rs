@@ -20,6 +20,9 @@ const PEER: &str = "wincode/1000";
 /// The stages of a decision, in the order of its flow; `decode` stands before them.
 const STAGES: [&str; 5] = ["decode", "retrieve", "featurize", "blend", "whole"];
 const SIZES: [u32; 3] = [50, 200, 1000];
+/// What a campaign costs: ten rules over 200 candidates, linking them, and merging a city's layers anew or from a shell's cache.
+const CAMPAIGN: [(&str, f64); 4] =
+    [("rules/200", 200.0), ("link/200", 200.0), ("merge cold/300", 300.0), ("merge warm/300", 300.0)];
 
 /// `cargo xtask bench`.
 pub fn run(_: &[String]) -> Outcome {
@@ -112,6 +115,7 @@ fn table(target: &'static str, microseconds: &BTreeMap<String, f64>) -> Outcome<
     for stage in STAGES {
         rows.extend(SIZES.map(|n| row(format!("{stage}/{n}"), scaled(f64::from(n)))));
     }
+    rows.extend(CAMPAIGN.map(|(name, n)| row(name.into(), scaled(n))));
     rows.push(row(PEER.into(), None));
     rows.push(row(OURS.into(), Some(("wincode", of(PEER)?))));
     rows.into_iter().collect()
@@ -140,6 +144,7 @@ mod tests {
         for stage in STAGES {
             times.extend(SIZES.map(|n| (format!("{stage}/{n}"), f64::from(n))));
         }
+        times.extend(CAMPAIGN.map(|(name, n)| (name.to_owned(), n)));
         assert_eq!(table("v8", &times).err(), Some("the v8 bench lacks wincode/1000".into()));
         times.extend([(PEER.to_owned(), 20.0), (OURS.to_owned(), 60.0)]);
         let rows = table("v8", &times).unwrap();
