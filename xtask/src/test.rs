@@ -225,6 +225,8 @@ fn modules(check: &str, arguments: &[&str]) -> Outcome {
 /// What the native tests read but the tree may not hold: without it they check nothing, so it is fetched, or its absence said.
 fn data() -> Outcome<Verdict> {
     setup::helsinki()?;
+    // CEL's conformance suite comes with them; without it a native test checks nothing.
+    setup::node()?;
     // The judge of the campaigns' JSON Schema is among them.
     if let Some(why_not) = setup::python()? {
         return Ok(Verdict::Skipped(why_not));
