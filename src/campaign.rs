@@ -19,7 +19,9 @@ pub mod schema;
 pub mod edit;
 pub mod cover;
 pub mod author;
+mod label;
 pub mod merge;
+pub mod history;
 mod stage;
 mod check;
 #[cfg(feature = "cel")]
@@ -29,6 +31,7 @@ mod policy;
 pub use author::{Problem, Severity};
 pub use cover::{Chain, Covers, LayerId, Level, Whereabouts};
 pub use edit::{Edit, Mark};
+pub use history::Step;
 pub use policy::{
     Action, Arm, Boost, ById, Consent, Explore, Fallback, Named, Pin, PlacePolicy, Range, Ranker, Rule, UnknownHours,
 };
@@ -113,19 +116,6 @@ pub struct Bound {
     pub max: Option<f64>,
     /// Who said it.
     pub mark: Mark,
-}
-
-/// One layer's word on a key, and what holds after it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
-    /// Who says it.
-    pub origin: Origin,
-    /// The layer's version.
-    pub version: Option<String>,
-    /// What it says, in JSON as a person would write it.
-    pub says: String,
-    /// What holds after it, in JSON; absent where the default does.
-    pub holds: Option<String>,
 }
 
 macro_rules! keys {
@@ -520,12 +510,6 @@ impl Campaign {
     #[must_use]
     pub fn policy_at(&self, at: &Whereabouts<'_>) -> Policy {
         self.merged(&self.chain(at))
-    }
-
-    /// What each layer of a chain says of a key or a leaf (`boosts.anna.factor`), the shallowest first, and what holds after it.
-    #[must_use]
-    pub fn history(&self, chain: &Chain, path: &str) -> Vec<Step> {
-        merge::history(self, chain, path)
     }
 
     /// The merged configuration of whoever is at home in a place of this path, without its cells.

@@ -2,12 +2,12 @@
 //!
 //! The model's part is divided among the [`Group`]s of columns by their Shapley values ([`shapley`]; for their use here
 //! S. M. Lundberg and S.-I. Lee, "A unified approach to interpreting model predictions", 2017). Every set of groups is a
-//! row: who is in brings the candidate's columns, who is out those of the [`Reference`], the lower median of all that
-//! compete for this message. So a share above 0 speaks for the candidate against its rivals, here and now. Sequential
-//! occlusion, which stood here before, gave what two groups do together to whichever was filled in first.
+//! row: who is in brings the candidate's columns, who is out those of the area's [`reference`]. Sequential occlusion, which
+//! stood here before, gave what two groups do together to whichever was filled in first.
 //!
 //! A share is rounded once; what that leaves goes to the reference's leaf, at most 4 steps from [`Reference::base`].
 
+use crate::areas::Area;
 use crate::campaign::Policy;
 use crate::context::Context;
 use crate::decision::Decision;
@@ -21,8 +21,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 use serde::Serialize;
 
+pub mod reference;
 pub mod shapley;
 pub mod why;
+
+use reference::{AreaRow, Reference};
 
 /// The leaf that holds the reference's score.
 pub const REFERENCE: &str = "reference";
@@ -40,16 +43,6 @@ pub struct Node {
     /// They add up to `value`; a leaf has none.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub parts: Vec<Node>,
-}
-
-/// What a share is a share against.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-pub struct Reference {
-    /// Its score in fixed point, score x 65536.
-    pub base: i32,
-    /// What it is, `median of 57 candidates`.
-    pub about: String,
 }
 
 impl Node {
@@ -82,23 +75,23 @@ pub struct Explainer<'a> {
     context: &'a Context,
     /// `None` where the prior judged.
     scorer: Option<&'a dyn Scorer>,
-    reference: Vec<f32>,
+    reference: AreaRow,
 }
 
 impl<'a> Explainer<'a> {
-    /// Of a decision that this scorer made.
+    /// Of a decision that this scorer made in this area.
     #[must_use]
-    pub fn new(decision: &'a Decision, context: &'a Context, scorer: &'a dyn Scorer) -> Self {
+    pub fn new(decision: &'a Decision, area: Option<&Area<'_>>, context: &'a Context, scorer: &'a dyn Scorer) -> Self {
         let scorer = (decision.scorer != "prior").then_some(scorer);
-        Self { decision, context, scorer, reference: median(&decision.rows) }
+        let reference = area.map(|area| AreaRow::of(area, context)).unwrap_or_default();
+        Self { decision, context, scorer, reference }
     }
 
-    /// What shares are against; `None` where nobody competes, or the model did not judge it.
+    /// What shares are against; `None` where no door is open, or the model did not judge it.
     #[must_use]
     pub fn reference(&self) -> Option<Reference> {
-        let n = self.decision.rows.len();
-        let base = self.judge(&Rows { values: self.reference.clone() }).ok()?.first().copied()?;
-        Some(Reference { base, about: format!("median of {n} candidate{}", if n == 1 { "" } else { "s" }) })
+        let base = self.judge(&Rows { values: self.reference.columns.clone() }).ok()?.first().copied()?;
+        Some(self.reference.told(base))
     }
 
     /// Explains the score of a kept candidate: the model by groups of columns, then what the campaign adds.
@@ -144,7 +137,7 @@ impl<'a> Explainer<'a> {
     }
 
     fn differs(&self, row: &[f32], group: Group) -> bool {
-        let columns = FEATURES.iter().zip(row.iter().zip(&self.reference));
+        let columns = FEATURES.iter().zip(row.iter().zip(&self.reference.columns));
         columns.clone().any(|(feature, (own, usual))| feature.group == group && own.to_bits() != usual.to_bits())
     }
 
@@ -154,7 +147,7 @@ impl<'a> Explainer<'a> {
             FEATURES.iter().map(|feature| players.iter().position(|group| *group == feature.group)).collect();
         let mut values = Vec::with_capacity(N_FEATURES << players.len());
         for set in 0..1_usize << players.len() {
-            let columns = player.iter().zip(row.iter().zip(&self.reference));
+            let columns = player.iter().zip(row.iter().zip(&self.reference.columns));
             values.extend(columns.map(|(player, (own, usual))| match player {
                 Some(i) if set >> i & 1 == 1 => own,
                 _ => usual,
@@ -162,16 +155,6 @@ impl<'a> Explainer<'a> {
         }
         Rows { values }
     }
-}
-
-/// The lower median of every column; no values where there are no rows.
-fn median(rows: &Rows) -> Vec<f32> {
-    let column = |i: usize| {
-        let mut values: Vec<f32> = rows.iter().map(|row| row[i]).collect();
-        values.sort_by(f32::total_cmp);
-        values.get(values.len().checked_sub(1)? / 2).copied()
-    };
-    (0..N_FEATURES).filter_map(column).collect()
 }
 
 /// What each boost of the campaign adds to a candidate, and who says so.

@@ -14,6 +14,7 @@ pub mod id;
 pub mod time;
 pub mod geo;
 pub mod wire;
+pub mod suggest;
 
 // In the order data flows; a module uses only those above it.
 pub mod bundle;

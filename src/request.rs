@@ -8,8 +8,9 @@ use crate::bundle::{Bundle, Card, Display, OfferKind};
 use crate::campaign::{Campaign, Fallback};
 use crate::context::{Context, Fix, Grade, LastEvent, Mailbox};
 use crate::decision::{Asked, Decision, Hashes, reader};
+use crate::explain::reference::Reference;
 use crate::explain::why::{Why, why};
-use crate::explain::{Explainer, Node, Reference};
+use crate::explain::{Explainer, Node};
 use crate::geo::{Cell, Point};
 use crate::id::{MerchantId, hex};
 use crate::locate::{self, Source};
@@ -310,9 +311,10 @@ impl Question {
         let areas = Areas::new(self.areas.iter().chain(area), self.overlay.clone());
         let decision = rerank(&areas, &self.profile, &self.context, policies, scorer);
         let display = display.filter(|block| self.display && decision.hashes.area == Some(block.bundle));
-        let mut reply = Reply::new(self, campaign, &decision, display, scorer);
+        let area = decision.place.cell().and_then(|cell| areas.get(cell));
+        let explainer = self.explain.then(|| Explainer::new(&decision, area.as_ref(), &self.context, scorer));
+        let mut reply = Reply::new(self, campaign, &decision, display, explainer.as_ref());
         reply.why = self.why.as_deref().map(|merchant| {
-            let area = decision.place.cell().and_then(|cell| areas.get(cell));
             let profile = &*reader(&self.profile, &policies.of_market(&self.profile.market));
             let (tailored, context, arm) = (decision.tailored, &self.context, decision.arm.as_deref());
             let (campaign, holdout) = (campaign.hash, decision.holdout);
@@ -619,7 +621,7 @@ impl Reply {
         campaign: &Campaign,
         decision: &Decision,
         display: Option<&Display>,
-        scorer: &dyn Scorer,
+        explainer: Option<&Explainer<'_>>,
     ) -> Self {
         let mut dropped = BTreeMap::new();
         for drop in &decision.dropped {
@@ -629,7 +631,6 @@ impl Reply {
             let drops = decision.dropped.iter();
             drops.map(|d| ReplyDrop { merchant: d.id, code: d.reason.code(), reason: d.reason.to_string() }).collect()
         });
-        let explainer = question.explain.then(|| Explainer::new(decision, &question.context, scorer));
         let moves = match question.explain {
             true => moves(&decision.ingredients(&question.profile, &question.context), &decision.placements),
             false => Vec::new(),
@@ -649,7 +650,7 @@ impl Reply {
                 travelling: decision.place.travelling,
             },
             slots: (0..decision.placements.len())
-                .map(|slot| reply_slot(decision, slot, display, explainer.as_ref(), &moves))
+                .map(|slot| reply_slot(decision, slot, display, explainer, &moves))
                 .collect(),
             notices: decision.notices.iter().map(ToString::to_string).collect(),
             kept: decision.kept.len(),
@@ -665,7 +666,7 @@ impl Reply {
             arm: decision.arm.clone(),
             holdout: decision.holdout,
             hashes: decision.hashes.clone(),
-            reference: explainer.as_ref().and_then(Explainer::reference),
+            reference: explainer.and_then(Explainer::reference),
             drops,
             why: None,
         }

@@ -203,12 +203,8 @@ pub fn retrieve_by(
     let (Some(area), Some(point)) = (area, place.point) else {
         return (kept, dropped, Hits::default());
     };
-    let excluded = policy.exclude.iter().map(|name| (Named::parse(name), name.as_str())).collect();
-    let local = area.bundle.local(context.at);
-    let ages = Ages::new(policy);
-    let elsewhere = context.elsewhere.iter().copied().collect();
-    let mut gate =
-        Gate { area, point, context, profile, policy, elsewhere, ages, excluded, local, doors: BTreeMap::new() };
+    let mut gate = Gate::new(area, point, context, profile, policy);
+    let local = gate.local;
     for index in 0..area.bundle.len() {
         let merchant = area.bundle.merchant(index);
         match gate.admit(index, merchant) {
@@ -240,18 +236,35 @@ pub fn retrieve_by(
     (kept, dropped, hits)
 }
 
-impl Gate<'_> {
+/// Every merchant of an area with an open door, or without tracked hours, as seen from a point: whatever a campaign wants,
+/// however far away.
+#[must_use]
+pub fn open(area: &Area<'_>, profile: &Profile, point: Point, context: &Context) -> Vec<Candidate> {
+    let policy = Policy { unknown_hours: UnknownHours::Keep, ..Policy::default() };
+    let mut gate = Gate::new(area, point, context, profile, &policy);
+    let merchants = (0..area.bundle.len()).map(|index| (index, area.bundle.merchant(index)));
+    let opened = merchants.filter_map(|(index, merchant)| {
+        let closes = gate.stands(&merchant).and_then(|()| gate.door(&merchant)).ok()?;
+        Some(gate.candidate(index, merchant, point.distance_km(merchant.position), closes))
+    });
+    opened.collect()
+}
+
+impl<'a> Gate<'a> {
+    fn new(area: &'a Area<'a>, point: Point, context: &'a Context, profile: &'a Profile, policy: &'a Policy) -> Self {
+        let excluded = policy.exclude.iter().map(|name| (Named::parse(name), name.as_str())).collect();
+        let local = area.bundle.local(context.at);
+        let ages = Ages::new(policy);
+        let elsewhere = context.elsewhere.iter().copied().collect();
+        Self { area, point, context, profile, policy, elsewhere, ages, excluded, local, doors: BTreeMap::new() }
+    }
+
     /// The checks, cheapest and most final first: the first that fails is the reason.
     fn admit(&mut self, index: usize, merchant: Merchant) -> Result<Candidate, Reason> {
         if !self.policy.kinds.contains(&merchant.kind) {
             return Err(Reason::Kind);
         }
-        if merchant.listed_day.is_some_and(|day| i64::from(day) > self.local.day()) {
-            return Err(Reason::NotListedYet);
-        }
-        if let Some((closure, until)) = self.area.closure(merchant.id, self.context.at) {
-            return Err(Reason::Unavailable(closure, until));
-        }
+        self.stands(&merchant)?;
         if self.elsewhere.contains(&merchant.id) {
             return Err(Reason::Elsewhere);
         }
@@ -271,7 +284,22 @@ impl Gate<'_> {
             return Err(Reason::TooFar { distance_km, limit_km });
         }
         let closes = self.door(&merchant)?;
-        Ok(Candidate {
+        Ok(self.candidate(index, merchant, distance_km, closes))
+    }
+
+    /// Whether there is such a merchant now, whoever asks.
+    fn stands(&self, merchant: &Merchant) -> Result<(), Reason> {
+        if merchant.listed_day.is_some_and(|day| i64::from(day) > self.local.day()) {
+            return Err(Reason::NotListedYet);
+        }
+        match self.area.closure(merchant.id, self.context.at) {
+            Some((closure, until)) => Err(Reason::Unavailable(closure, until)),
+            None => Ok(()),
+        }
+    }
+
+    fn candidate(&self, index: usize, merchant: Merchant, distance_km: f64, closes: Option<i64>) -> Candidate {
+        Candidate {
             index: index as u32,
             merchant,
             cuisine_map: self.area.bundle.cuisine_map as u32,
@@ -279,7 +307,7 @@ impl Gate<'_> {
             closes,
             open_minutes: closes.map(|closes| self.minutes_until(closes)),
             offer: self.offer(index, merchant.id),
-        })
+        }
     }
 
     /// When it closes, if its hours are known; else why it is no candidate.

@@ -39,9 +39,9 @@ fn list() -> impl Strategy<Value = ListEdit> {
 /// Any edit, of any form: layers that were written against different versions of the keys meet, too.
 fn edit() -> impl Strategy<Value = Edit> {
     let leaf = prop_oneof![any::<bool>().prop_map(Leaf::Bool), (0..4_u8).prop_map(|n| Leaf::Number(f64::from(n)))];
-    let set = (leaf, marks(), prop::bool::weighted(0.2));
+    let set = (leaf, marks());
     let leaf = prop_oneof![
-        3 => set.prop_map(|(leaf, mark, stays)| Edit::Set { leaf, mark, stays }),
+        3 => set.prop_map(|(leaf, mark)| Edit::Set { leaf, mark }),
         1 => marks().prop_map(Edit::Unset),
         3 => list().prop_map(Edit::List),
     ];
@@ -102,7 +102,7 @@ fn document(json: &Value) -> Edit {
             let children = map.iter().map(|(key, value)| (key.clone(), document(value))).collect();
             Edit::Map(MapEdit { cleared: true, children })
         }
-        value => Edit::Set { leaf: Leaf::Text(value.to_string()), mark: mark("", 0), stays: false },
+        value => Edit::Set { leaf: Leaf::Text(value.to_string()), mark: mark("", 0) },
     }
 }
 
@@ -158,6 +158,10 @@ fn plain_set_and_unset_are_rfc_7396() {
 }
 
 /// Hiera 5 looks a key up through its levels, the deepest (highest priority) first.
+///
+/// Written after Puppet 8's documentation of its merge behaviours, and after what they call: `lookup` of
+/// `lib/puppet/pops/merge_strategy.rb` goes from the deepest level up, and `deep_merge!` of the gem deep_merge 1.2
+/// (`lib/deep_merge/core.rb`) takes the deeper level as its source.
 mod hiera {
     use serde_json::{Map, Value};
 
@@ -185,7 +189,7 @@ mod hiera {
 
     /// With `knockout_prefix: "--"`.
     pub fn deep(levels: &[Value]) -> Value {
-        levels.iter().rev().cloned().reduce(|below, over| merge(&below, &over)).unwrap_or_default()
+        levels.iter().cloned().reduce(|over, below| merge(&below, &over)).unwrap_or_default()
     }
 
     fn merge(below: &Value, over: &Value) -> Value {
@@ -275,6 +279,11 @@ fn hieras_merge_behaviours_and_where_ours_differ() {
     // Hiera knocks out in the result of one merge; a deeper level brings the entry back by naming it. So does ours.
     assert_eq!(hiera::deep(&[a.clone(), json!(["--a"]), ab.clone()]), json!(["b", "a"]));
     assert_eq!(ours("exclude", &[ab, json!({ "remove": ["a"] }), json!({ "append": ["a"] })]), json!(["b", "a"]));
+
+    // A knockout reaches one level: it is gone from the merged list before the next level is looked at. Ours reaches all below.
+    let (gone, mid) = (json!(["--a"]), json!(["b"]));
+    assert_eq!(hiera::deep(&[gone, mid.clone(), a.clone()]), json!(["a", "b"]));
+    assert_eq!(ours("exclude", &[a.clone(), json!({ "append": mid }), json!({ "remove": ["a"] })]), json!(["b"]));
 
     // Hiera has no way to take a whole key of a hash away but to knock it out; ours is null, or `remove: true` in a list.
     assert_eq!(ours("boosts", &[global.clone(), json!({ "anna": null })]), json!({}));

@@ -178,6 +178,55 @@ fn what_is_paid_for_stays_labelled() {
     assert!(campaign.policy("fi/helsinki").pins.is_empty(), "the whole thing may go");
 }
 
+/// Taken away in a country and said anew in its city: whether under its own id or another one, the label comes back.
+#[test]
+fn a_label_comes_back_with_what_was_paid_for() {
+    let rule = |id: &str, when: &str, paid: bool| json!([{ "id": id, "when": when, "then": "boost", "factor": 2, "sponsored": paid }]);
+    let pin = json!([{ "merchant": "m", "slot": 0, "sponsored": true }]);
+    let other_pin = json!([{ "merchant": "other", "slot": 1 }]);
+    let (deal, other) = ("merchant.rating > 4.0", "merchant.rating > 3.0");
+    for (key, paid, taken, anew, unpaid) in [
+        ("pins", &pin, json!([{ "id": "m", "remove": true }]), json!([{ "merchant": "m", "slot": 2 }]), &other_pin),
+        ("pins", &pin, json!(null), json!([{ "merchant": "m", "slot": 2 }]), &other_pin),
+        ("pins", &pin, json!({ "m": null }), json!([{ "id": "ours", "merchant": "m", "slot": 2 }]), &other_pin),
+        (
+            "boosts",
+            &json!([{ "id": "deal", "merchant": "m", "factor": 3, "sponsored": true }]),
+            json!({ "deal": null }),
+            json!([{ "merchant": "m", "factor": 3 }]),
+            &json!([{ "merchant": "other", "factor": 3 }]),
+        ),
+        (
+            "rules",
+            &rule("deal", deal, true),
+            json!({ "deal": null }),
+            rule("ours", deal, false),
+            &rule("ours", other, false),
+        ),
+    ] {
+        let layers = [
+            ("global", json!({ key: paid })),
+            ("fi", json!({ key: taken })),
+            ("fi/helsinki", json!({ key: anew })),
+            ("fi/espoo", json!({ key: unpaid })),
+        ];
+        let campaign = Campaign::new("c", layers.clone().map(|(path, json)| read(path, json)));
+        let labelled = |place: &str| -> Vec<bool> {
+            let policy = campaign.policy(place);
+            let (pins, boosts) = (policy.pins.values(), policy.boosts.values());
+            let rules = policy.rules.values().map(|rule| rule.sponsored);
+            pins.map(|pin| pin.sponsored).chain(boosts.map(|boost| boost.sponsored)).chain(rules).collect()
+        };
+        assert_eq!(labelled("se"), [true], "{key}");
+        assert_eq!(labelled("fi"), [] as [bool; 0], "{key}: gone is gone");
+        assert_eq!(labelled("fi/helsinki"), [true], "{key}");
+        assert_eq!(labelled("fi/espoo"), [false], "{key}: another one is not paid for");
+        let found = between(&layers);
+        let told = |line: &&String| line.contains("global.yaml:") && line.contains("paid for");
+        assert_eq!(found.iter().filter(told).count(), 1, "{key}: {found:#?}");
+    }
+}
+
 #[test]
 fn a_tie_is_an_error_and_a_priority_settles_it() {
     let layers = |priority: i32| {
@@ -197,6 +246,26 @@ fn a_tie_is_an_error_and_a_priority_settles_it() {
     );
     let cells = between(&layers(0)).iter().filter(|line| line.starts_with("kallio")).count();
     assert_eq!((cells, between(&layers(1)).len()), (1, 1), "{found:#?}");
+}
+
+/// Where the cells of one layer lie is not known here, nor where a city of another ends.
+#[test]
+fn cells_beside_a_named_city_ask_for_a_priority() {
+    let layers = |priority: i32, covers: serde_json::Value| {
+        [
+            ("fi", json!({ "title": "Finland" })),
+            ("fi/helsinki", json!({ "title": "Helsinki" })),
+            ("fi/night", json!({ "covers": covers, "title": "Night", "priority": priority })),
+            ("se/uppsala", json!({ "title": "Uppsala" })),
+        ]
+    };
+    let cells = json!({ "cells": ["891126d36c3ffff"] });
+    let found = between(&layers(0, cells.clone()));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let said = "fi/night.yaml:1:1: warning: priority: its cells may lie in a place that fi/helsinki.yaml:1 covers";
+    assert!(found[0].starts_with(said), "{found:#?}");
+    assert_eq!(between(&layers(1, cells)), Vec::<String>::new());
+    assert_eq!(between(&layers(0, json!({ "places": ["fi/espoo"] }))), Vec::<String>::new());
 }
 
 #[test]
@@ -298,19 +367,29 @@ fn a_key_tells_its_history() {
     let campaign = Campaign::new("c", layers.map(|(path, json)| read(path, json)));
     let chain = campaign.chain(&freshrank::campaign::Whereabouts { market: "fi/helsinki", ..Default::default() });
     let told = |path: &str| -> Vec<String> {
-        let steps = campaign.history(&chain, path).into_iter();
-        let steps = steps.map(|s| format!("{} says {}: {}", s.origin, s.says, s.holds.unwrap_or("the default".into())));
-        steps.collect()
+        let steps = campaign.history(&chain, path).unwrap().into_iter();
+        let by = |origin: Option<freshrank::campaign::Origin>| origin.map_or("nobody".into(), |o| o.to_string());
+        steps.map(|step| format!("{} {}: {}", by(step.origin), step.did, step.after)).collect()
     };
     assert_eq!(
         told("slots"),
-        ["global.yaml:7 says 4: 4", "fi.yaml:1 says 9: 6", "fi/helsinki.yaml:4 says null: the default"]
+        [
+            "nobody : 4",
+            "global.yaml:5 bounds slots to at most 6: 4",
+            "global.yaml:7 sets to 4: 4",
+            "fi.yaml:1 sets to 9: 6",
+            "fi/helsinki.yaml:4 unsets: 4"
+        ]
     );
-    assert_eq!(told("boosts.m.factor"), ["global.yaml:3 says 2: 2", "fi/helsinki.yaml:1 says null: the default"]);
-    assert_eq!(told("title"), ["fi.yaml:2 says \"Lounas\": \"Lounas\""]);
-    assert_eq!(campaign.history(&chain, "title")[0].version, None);
-    assert_eq!(campaign.history(&chain, "slots")[0].version.as_deref(), Some("3"));
-    assert!(told("nonsense").is_empty());
+    assert_eq!(
+        told("boosts.m.factor"),
+        ["nobody : nothing", "global.yaml:3 sets to 2: 2.0", "fi/helsinki.yaml:1 unsets boosts.m: nothing"]
+    );
+    assert_eq!(told("title"), ["nobody : \"\"", "fi.yaml:2 sets to \"Lounas\": \"Lounas\""]);
+    let version = |key: &str| campaign.history(&chain, key).unwrap().pop().unwrap().version;
+    assert_eq!((version("title"), version("boosts")), (None, None));
+    assert_eq!(campaign.history(&chain, "slots").unwrap()[1].version.as_deref(), Some("3"));
+    assert!(campaign.history(&chain, "nonsense").is_err());
 }
 
 #[test]

@@ -18,6 +18,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -370,21 +371,77 @@ fn usual(decision: &Decision, column: usize) -> f32 {
     values[(values.len() - 1) / 2]
 }
 
+/// Worked out anew as the middle of a message that shows all there is to nobody, asked for in the middle of the area.
+#[test]
+fn the_reference_is_the_middle_of_the_area_whoever_reads() {
+    let seen = Cell::new(0);
+    holds(48, city(), |mut city| {
+        let own = city.open();
+        let decision = own.decide(&NoModel);
+        let areas = Areas::new([&own.bundle], Vec::new());
+        let area = areas.get(own.bundle.cell);
+        let told = |profile: &Profile, decision: &Decision| {
+            let areas = Areas::new([&own.bundle], Vec::new());
+            let reader = rerank(&areas, profile, &own.context, &own.campaign, &NoModel);
+            prop_assert_eq!(reader.kept.len(), decision.kept.len());
+            let reference = Explainer::new(&reader, area.as_ref(), &own.context, &NoModel).reference();
+            Ok(reference)
+        };
+        let regular = Profile { n_orders: 9, basket_band: Some(1.0), click_rate: Some(0.5), ..Profile::default() };
+        let nobody = told(&Profile::default(), &decision)?;
+        prop_assert_eq!(&nobody, &told(&regular, &decision)?);
+        if nobody.is_none() {
+            return Ok(());
+        }
+
+        for merchant in &mut city.area.merchants {
+            (merchant.radius_km, merchant.chain) = (None, ChainId::NONE);
+        }
+        city.layer = json!({
+            "radius_km": 100, "kinds": { "set": ["restaurant", "grocery", "retail"] }, "unknown_hours": "keep",
+            "across_border": true, "first_pass": 60_000,
+        });
+        let mut all = city.open();
+        all.context.request = Some(Fix { point: all.bundle.cell.center().unwrap(), grade: Grade::Exact });
+        let decision = all.decide(&NoModel);
+        let areas = Areas::new([&all.bundle], Vec::new());
+        let area = areas.get(all.bundle.cell);
+        let Some(reference) = Explainer::new(&decision, area.as_ref(), &all.context, &NoModel).reference() else {
+            return Ok(());
+        };
+        for (column, feature) in FEATURES.iter().enumerate() {
+            // Nobody doubts that the middle is there.
+            if !["place_certainty", "near_when_certain"].contains(&feature.name) {
+                prop_assert_eq!(reference.row[column], usual(&decision, column), "{}", feature.name);
+            }
+        }
+        let n = decision.kept.len();
+        let s = if n == 1 { "" } else { "s" };
+        let about = format!("middle of the area's {n} open merchant{s}, to a reader of whom nothing is known");
+        prop_assert_eq!(&reference.about, &about);
+        seen.set(seen.get() + 1);
+        Ok(())
+    });
+    assert!(seen.get() > 24, "{} areas had an open door", seen.get());
+}
+
 #[test]
 fn the_real_model_is_divided_as_over_every_order() {
     let plan = shipped();
     holds(24, city(), |city| {
         let open = city.open();
         let decision = open.decide(&plan);
-        let explainer = Explainer::new(&decision, &open.context, &plan);
+        let areas = Areas::new([&open.bundle], Vec::new());
+        let explainer = Explainer::new(&decision, areas.get(open.bundle.cell).as_ref(), &open.context, &plan);
+        let Some(reference) = explainer.reference() else { return Ok(()) };
         for (i, row) in decision.rows.iter().enumerate().take(3) {
             // Every set of the eight groups, none left out.
             let sets = 0..1_usize << Group::ALL.len();
             let values = sets.flat_map(|set| {
-                let decision = &decision;
+                let reference = &reference.row;
                 (0..N_FEATURES).map(move |column| {
                     let group = Group::ALL.iter().position(|group| *group == FEATURES[column].group).unwrap();
-                    if set >> group & 1 == 1 { row[column] } else { usual(decision, column) }
+                    if set >> group & 1 == 1 { row[column] } else { reference[column] }
                 })
             });
             let values = score(&plan, &Rows { values: values.collect() }).unwrap();
@@ -396,7 +453,7 @@ fn the_real_model_is_divided_as_over_every_order() {
                 let found = 40_320 * i64::from(leaf(&tree, group.name()));
                 prop_assert!((found - share).abs() * 2 <= 40_320, "{} {found} {share}", group.name());
             }
-            let base = explainer.reference().unwrap().base;
+            let base = reference.base;
             prop_assert_eq!(base, values[0]);
             prop_assert!((leaf(&tree, REFERENCE) - base).abs() <= 4, "only rounding goes to the reference");
             let speaking = reasons(&tree);
@@ -411,14 +468,16 @@ fn the_prior_is_divided_into_weights_times_columns() {
     holds(64, city(), |city| {
         let open = city.open();
         let decision = open.decide(&NoModel);
-        let explainer = Explainer::new(&decision, &open.context, &NoModel);
+        let areas = Areas::new([&open.bundle], Vec::new());
+        let explainer = Explainer::new(&decision, areas.get(open.bundle.cell).as_ref(), &open.context, &NoModel);
+        let Some(reference) = explainer.reference() else { return Ok(()) };
         for (i, row) in decision.rows.iter().enumerate() {
             let tree = explainer.explain(i);
             for group in Group::ALL {
                 let own = FEATURES.iter().enumerate().filter(|(_, feature)| feature.group == group);
                 let expected: f64 = own
                     .map(|(column, feature)| {
-                        f64::from(feature.prior) * (f64::from(row[column]) - f64::from(usual(&decision, column)))
+                        f64::from(feature.prior) * (f64::from(row[column]) - f64::from(reference.row[column]))
                     })
                     .sum();
                 let found = f64::from(leaf(&tree, group.name())) / 65_536.0;
@@ -451,7 +510,8 @@ fn what_cannot_be_divided_is_said_to_be_left() {
     holds(32, city(), |city| {
         let open = city.open();
         let decision = open.decide(&Crowd);
-        let explainer = Explainer::new(&decision, &open.context, &Crowd);
+        let areas = Areas::new([&open.bundle], Vec::new());
+        let explainer = Explainer::new(&decision, areas.get(open.bundle.cell).as_ref(), &open.context, &Crowd);
         for i in 0..decision.kept.len() {
             let tree = explainer.explain(i);
             prop_assert!(tree.adds_up());
@@ -477,7 +537,9 @@ fn a_boost_is_a_leaf_with_its_layer() {
     let open = city.open();
     let decision = open.decide(&NoModel);
     let i = decision.kept.iter().position(|kept| kept.merchant.id == MerchantId::of("m0")).unwrap();
-    let tree = Explainer::new(&decision, &open.context, &NoModel).explain(i);
+    let areas = Areas::new([&open.bundle], Vec::new());
+    let area = areas.get(open.bundle.cell);
+    let tree = Explainer::new(&decision, area.as_ref(), &open.context, &NoModel).explain(i);
     let ln = |factor: f64| fixed(libm::log(factor) as f32);
     let campaign = tree.parts.iter().find(|part| part.name == "campaign boost").unwrap();
     let parts: Vec<_> = campaign.parts.iter().map(|part| (part.name.as_str(), part.value)).collect();

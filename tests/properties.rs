@@ -237,8 +237,12 @@ fn world() -> impl Strategy<Value = World> {
 }
 
 impl World {
+    fn bundle(&self) -> Bundle {
+        Bundle::decode(self.area.encode().unwrap()).unwrap()
+    }
+
     fn decide(&self, scorer: &dyn Scorer) -> Decision {
-        let bundle = Bundle::decode(self.area.encode().unwrap()).unwrap();
+        let bundle = self.bundle();
         let (layer, problems) = author::read("global", &author::Node::from_json(&self.layer));
         assert_eq!(problems, []);
         let campaign = Campaign::new("world", [layer]);
@@ -412,7 +416,10 @@ fn an_explanation_adds_up_to_the_score() {
     let check = |world: World, scorer: &dyn Scorer| {
         let world = world.at_the_centre();
         let decision = world.decide(scorer);
-        let explainer = Explainer::new(&decision, &world.context, scorer);
+        let bundle = world.bundle();
+        let areas = Areas::new([&bundle], Vec::new());
+        let area = decision.cell.and_then(|cell| areas.get(cell));
+        let explainer = Explainer::new(&decision, area.as_ref(), &world.context, scorer);
         for (i, score) in decision.scores.iter().enumerate() {
             let tree = explainer.explain(i);
             prop_assert!(tree.adds_up(), "{tree:?}");

@@ -9,6 +9,7 @@ use super::edit::{Base, Edit, Entry, Leaf, ListEdit, MapEdit, Mark};
 use super::schema::{Field, Form, MAX_TEXT};
 use super::{ARMS, Bound, DEFAULTS, GLOBAL, KEYS, Layer, MAX_LIST};
 use crate::rule::Program;
+use crate::suggest::nearest;
 use crate::time;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -261,7 +262,7 @@ impl Reader {
     }
 
     fn unknown(&mut self, key: &Key, path: &str, names: &[&str], what: &str) {
-        let hint = match nearest(&key.text, names) {
+        let hint = match nearest(&key.text, names.iter().copied()) {
             Some(name) => format!("did you mean {name}?"),
             None if names.len() <= 12 => format!("there are {}", names.join(", ")),
             None => "the documentation lists all of them".into(),
@@ -425,7 +426,7 @@ impl Reader {
                 }
                 Value::Text(key) => {
                     let names: Vec<&str> = KEYS.iter().map(|field| field.name).collect();
-                    let hint = nearest(key, &names).map(|name| format!("did you mean {name}?"));
+                    let hint = nearest(key, names.iter().copied()).map(|name| format!("did you mean {name}?"));
                     let message = format!("found {:?}, expected a key or the path of a leaf", time::cut(key));
                     self.problem(at(entry), "lock", message, hint);
                 }
@@ -500,8 +501,7 @@ impl Reader {
             Form::Things { fields, by_merchant } => self.things(node, path, fields, by_merchant, plain),
             _ => {
                 let leaf = self.leaf(node, path, form)?;
-                let stays = form == Form::Stays && leaf == Leaf::Bool(true);
-                Some(Edit::Set { leaf, mark: self.mark(place, path), stays })
+                Some(Edit::Set { leaf, mark: self.mark(place, path) })
             }
         }
     }
@@ -524,7 +524,7 @@ impl Reader {
         if leaf.is_none() {
             let hint = match (form, &node.value) {
                 (Form::Word(words), Value::Text(text)) => {
-                    nearest(text, words).map(|word| format!("did you mean {word}?"))
+                    nearest(text, words.iter().copied()).map(|word| format!("did you mean {word}?"))
                 }
                 (Form::Text | Form::Time, Value::Number(_) | Value::Bool(_)) => Some("put quotes around it".into()),
                 (Form::Program, _) => Some("leave it out, and publish anew".into()),
@@ -804,34 +804,6 @@ fn expected(form: Form) -> String {
     }
 }
 
-/// The name that was likely meant: at most half of its letters are wrong.
-#[must_use]
-pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
-    let best = names.iter().map(|name| (distance(text, name), *name)).min()?;
-    (2 * best.0 <= best.1.len()).then_some(best.1)
-}
-
-/// Letters to insert, drop, change or swap with their neighbour (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = Vec::with_capacity(a.len() + 1);
-    rows.push((0..=b.len()).collect());
-    for i in 1..=a.len() {
-        let mut row = Vec::with_capacity(b.len() + 1);
-        row.push(i);
-        for j in 1..=b.len() {
-            let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = change.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
 impl Layer {
     /// A layer that says nothing.
     #[must_use]
@@ -975,11 +947,6 @@ impl Serialize for Covers {
         }
         map.end()
     }
-}
-
-/// An edit as a person would write it, in JSON.
-pub(super) fn written(edit: &Edit) -> String {
-    serde_json::to_string(&Written { edit, plain: true }).unwrap_or_default()
 }
 
 /// An edit as a person would write it.

@@ -2,9 +2,11 @@
 
 use super::cover::{is_below, order};
 use super::edit::{Base, Edit, Leaf, MapEdit};
+use super::label::{self, SPONSORED};
 use super::merge::merged;
 use super::schema::{self, Form, POOLS};
 use super::{Bound, Campaign, KEYS, Layer, LayerId, MAX_LAYERS, Mark, Origin, Policy, Problem, Severity};
+use crate::suggest::nearest;
 use crate::time;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -48,6 +50,11 @@ fn at(mark: &Mark) -> (u32, u32) {
 
 fn of(mark: &Mark) -> Origin {
     Origin::from(mark)
+}
+
+/// The fields of a thing, where it is not taken away.
+fn thing_of<'m>(merged: &'m MapEdit, key: &str, id: &str) -> Option<&'m BTreeMap<String, Edit>> {
+    merged.children.get(key)?.children()?.get(id)?.children()
 }
 
 impl Found {
@@ -117,6 +124,7 @@ impl Found {
                     pairs.extend(above.filter_map(|cell| by_cell.get(&cell)).flatten().map(|j| (i, *j)));
                 }
             }
+            self.blurred(peers, &by_path);
             let ordered: BTreeSet<(usize, usize)> = pairs.into_iter().map(|(i, j)| (i.min(j), i.max(j))).collect();
             for (i, j) in ordered {
                 let (first, second) = (peers[i], peers[j]);
@@ -135,6 +143,33 @@ impl Found {
                         Some("give one of them a priority: the higher wins"),
                     );
                 }
+            }
+        }
+    }
+
+    /// Cells and named places of one level and priority: whether they meet is known only where bundles are.
+    fn blurred(&mut self, peers: &[&Layer], by_path: &BTreeMap<&str, Vec<usize>>) {
+        for layer in peers.iter().filter(|layer| layer.cells().next().is_some() && layer.paths().next().is_none()) {
+            // Its path says at least in which country or city.
+            let within = layer.own_path().rsplit_once('/').map_or("", |(above, _)| above);
+            let other = by_path
+                .range(within..)
+                .take_while(|(path, _)| path.starts_with(within))
+                .filter(|(path, _)| within.is_empty() || is_below(path, within))
+                .flat_map(|(_, places)| places)
+                .map(|i| peers[*i])
+                .find(|other| !other.is_ancestor_of(layer) && !layer.is_ancestor_of(other));
+            if let Some(other) = other {
+                let wins = if order(layer) > order(other) { &layer.path } else { &other.path };
+                let message = format!(
+                    "its cells may lie in a place that {} covers, both level {} and priority {}; there the later path \
+                     would win, {wins}",
+                    of(&other.mark),
+                    layer.level.name(),
+                    layer.priority
+                );
+                let hint = Some("give one of them a priority: the higher wins");
+                self.say(&layer.path, at(&layer.mark), "priority", message, hint, Severity::Warning);
             }
         }
     }
@@ -225,6 +260,7 @@ impl Found {
             let here = merged(campaign, &chain, &|_| true);
             let mut policy = Policy::default();
             policy.fill(&here);
+            self.labels(layer, &inherited, &here);
             self.things(&here);
             self.policy(layer, &policy, &here);
         }
@@ -270,34 +306,50 @@ impl Found {
                 (Edit::Map(map), below) if matches!(schema::form(KEYS, key), Some(Form::Things { .. })) => {
                     let below = below.and_then(Edit::children);
                     for (id, thing) in &map.children {
-                        let held =
-                            below.and_then(|things| things.get(id)).filter(|thing| !matches!(thing, Edit::Unset(_)));
-                        let path = format!("{key}.{id}");
-                        match (thing, held) {
-                            (Edit::Unset(mark), None) => self.dead(layer, mark, &path),
-                            (Edit::Map(fields), Some(Edit::Map(held))) => {
-                                let paid = held.children.get("sponsored");
-                                if let Some(Edit::Set { stays: true, mark: by, .. }) = paid
-                                    && let Some(edit @ (Edit::Unset(mark) | Edit::Set { mark, .. })) =
-                                        fields.children.get("sponsored")
-                                    && !matches!(edit, Edit::Set { stays: true, .. })
-                                {
-                                    let message = format!("takes back what {} says is paid for", of(by));
-                                    let hint = format!("take the whole thing away, or leave it labelled: {path}");
-                                    self.error(
-                                        &layer.path,
-                                        at(mark),
-                                        &format!("{path}.sponsored"),
-                                        message,
-                                        Some(&hint),
-                                    );
-                                }
-                            }
-                            _ => {}
+                        let there = below
+                            .and_then(|things| things.get(id))
+                            .is_some_and(|thing| !matches!(thing, Edit::Unset(_)));
+                        if let (Edit::Unset(mark), false) = (thing, there) {
+                            self.dead(layer, mark, &format!("{key}.{id}"));
                         }
                     }
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Labels that hold though this layer says otherwise, or says nothing of them.
+    fn labels(&mut self, layer: &Layer, inherited: &MapEdit, here: &MapEdit) {
+        for (key, edit) in layer.body.children().into_iter().flatten().filter(|(key, _)| label::may_be_paid(key)) {
+            for (id, thing) in edit.children().into_iter().flatten() {
+                let fields = thing_of(here, key, id);
+                let Some(Edit::Set { leaf: Leaf::Bool(true), mark: by }) = fields.and_then(|f| f.get(SPONSORED)) else {
+                    continue;
+                };
+                let said = thing.children().and_then(|fields| fields.get(SPONSORED));
+                let path = format!("{key}.{id}.{SPONSORED}");
+                match said {
+                    Some(Edit::Unset(mark) | Edit::Set { leaf: Leaf::Bool(false), mark }) => {
+                        let message = format!("takes back what {} says is paid for", of(by));
+                        let hint = format!("take the whole thing away, or leave it labelled: {key}.{id}");
+                        self.error(&layer.path, at(mark), &path, message, Some(&hint));
+                    }
+                    // Said anew after it was taken away: the label came along.
+                    None if thing.children().is_some() && thing_of(inherited, key, id).is_none() => {
+                        let message = format!("is shown as sponsored, since {} says that it is paid for", of(by));
+                        let hint = "say `sponsored: true` here, too, or keep it away";
+                        self.say(
+                            &layer.path,
+                            thing.mark().map_or((0, 0), at),
+                            &path,
+                            message,
+                            Some(hint),
+                            Severity::Warning,
+                        );
+                    }
+                    _ => {}
+                }
             }
         }
     }
@@ -361,7 +413,7 @@ impl Found {
         let pools: Vec<&str> = filled.iter().copied().collect();
         let mut pool = |path: String, name: &str| {
             if !filled.contains(name) {
-                let near = super::author::nearest(name, &pools).map(|near| format!("did you mean {near}?"));
+                let near = nearest(name, pools.iter().copied()).map(|near| format!("did you mean {near}?"));
                 let hint = near
                     .unwrap_or_else(|| format!("there are {}; a rule with then: pool fills others", pools.join(", ")));
                 wrong(&path, format!("no pool is called {:?}", time::cut(name)), &hint);

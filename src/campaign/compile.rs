@@ -50,7 +50,7 @@ fn condition(layer: &str, id: &str, fields: &mut MapEdit, labels: &Labels) -> Ve
     match rule::compile(&text, labels) {
         Ok(program) => {
             let leaf = Leaf::Text(program.to_string());
-            fields.children.insert("program".to_string(), Edit::Set { leaf, mark, stays: false });
+            fields.children.insert("program".to_string(), Edit::Set { leaf, mark });
             Vec::new()
         }
         Err(errors) => {

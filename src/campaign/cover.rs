@@ -20,12 +20,13 @@
 //! | `place`, `language`, `legal`, `consent`, `age_allow` | the reader's market |
 //! | every other | the decided place; while that is unknown, the reader's market |
 //!
-//! A market is a path and has no position, so a layer that covers cells alone covers no market. Cells up to an area's resolution are compared
-//! with the area decided in, finer ones with the point itself.
+//! A market is a path and has no position, so a layer that covers cells alone covers no market. A point lies in the cell of
+//! resolution 15 around it and in that cell's ancestors: hexagons of two resolutions do not nest on the map, but their
+//! ancestry does, and so two layers meet somewhere if and only if some cell of one is an ancestor of, or is, one of the other.
 
 use super::{ARMS, Campaign, GLOBAL, Layer};
 use crate::bundle::Bundle;
-use crate::geo::{AREA_RESOLUTION, Point};
+use crate::geo::Point;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -319,14 +320,10 @@ impl Index {
         if self.resolutions.is_empty() {
             return Vec::new();
         }
-        let coarse = CellIndex::try_from(area.cell.0).ok();
-        // A hexagon's children stick out of it: one chain upwards from the finest keeps ancestry the only question.
         let fine =
             point.and_then(|p| LatLng::new(p.latitude(), p.longitude()).ok()).map(|p| p.to_cell(Resolution::Fifteen));
-        let of = |resolution: &Resolution| {
-            let cell = if *resolution <= AREA_RESOLUTION { coarse } else { fine };
-            cell.and_then(|cell| cell.parent(*resolution)).map(u64::from)
-        };
+        let finest = fine.or_else(|| CellIndex::try_from(area.cell.0).ok());
+        let of = |resolution: &Resolution| finest.and_then(|cell| cell.parent(*resolution)).map(u64::from);
         self.resolutions.iter().filter_map(of).collect()
     }
 }

@@ -12,7 +12,6 @@
 //! | `exclude: {prepend: [a], append: [b], remove: [c]}` | a first, b last, c gone; whatever else was there keeps its order |
 //! | `rules: [{id: x, factor: 2}]` | things with an id merge by it, then field by field; never by position |
 //! | `rules: [{id: x, remove: true}]` | the thing is gone, with all its fields |
-//! | `sponsored: true` | stays: only taking the whole thing away takes it away |
 //!
 //! A list edit has the normal form (set or not, R removed, P prepended, A appended), the three disjoint, and *moves*: what is
 //! appended twice stands once, last.
@@ -62,8 +61,6 @@ pub enum Edit {
         leaf: Leaf,
         /// Who said it.
         mark: Mark,
-        /// No later edit of this leaf counts, unless it stays itself.
-        stays: bool,
     },
     /// Back to what there is without any layer.
     Unset(Mark),
@@ -125,10 +122,6 @@ impl Default for Edit {
 impl Edit {
     /// This edit and then another, as one.
     pub fn then(&mut self, over: &Self) {
-        let stays = |edit: &Self| matches!(edit, Self::Set { stays: true, .. });
-        if stays(self) && !stays(over) {
-            return;
-        }
         match (&mut *self, over) {
             (Self::Map(map), Self::Map(over)) if !over.cleared => map.then(over),
             (Self::List(list), Self::List(over)) if over.base == Base::Below => list.then(over),

@@ -1,18 +1,21 @@
-//! From a chain of layers to one policy. Merging never fails: a lock or a bound simply holds.
+//! From a chain of layers to one policy. Merging never fails: a lock, a bound or a label simply holds.
 //!
 //! Layers come in the total order. Of a later layer's edits, those are passed over that touch what an earlier one locked; at
-//! the end, numbers beyond a bound move to it, and of two bounds that exclude each other the earlier layer's holds.
+//! the end, numbers beyond a bound move to it, and of two bounds that exclude each other the earlier layer's holds. What was said
+//! to be paid for stays labelled ([`super::label`]).
 //! A thing that lacks what it needs (a rule without a condition) is left out; `Campaign::check` names it.
 
 use super::edit::{Edit, Leaf, MapEdit};
+use super::label::Labels;
 use super::policy::{
     Arm, Boost, ById, Consent, Explore, Fallback, Pin, PlacePolicy, Range, Ranker, Rule, UnknownHours,
 };
 use super::schema::{Field, Follows};
-use super::{Bound, Campaign, Chain, KEYS, LayerId, Mark, Origin, Policy, Step};
+use super::{Bound, Campaign, Chain, KEYS, LayerId, Mark, Origin, Policy};
 use crate::bundle::Kind;
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -27,63 +30,32 @@ pub(super) fn policy(campaign: &Campaign, chain: &Chain) -> Policy {
     policy
 }
 
-/// What each layer says of a path, and what holds after it.
-pub(super) fn history(campaign: &Campaign, chain: &Chain, path: &str) -> Vec<Step> {
-    let key = path.split(['.', '[']).next().unwrap_or_default();
-    let leaf = path.split('[').next().unwrap_or_default();
-    let Some(field) = KEYS.iter().find(|field| field.name == key) else {
-        return Vec::new();
-    };
-    let chain = if field.follows == Follows::Market { &chain.market } else { &chain.place };
-    let mut steps: Vec<Step> = Vec::new();
-    for (i, layer) in chain.iter().enumerate().filter_map(|(i, id)| Some((i, campaign.layer_at(*id)?))) {
-        let body = match &layer.body {
-            Edit::Map(body) => body,
-            _ => continue,
-        };
-        let bounds = layer.bounds.iter().any(|bound| bound.key == leaf);
-        let said = spoken(body, leaf);
-        if said.is_none() && !bounds {
-            continue;
-        }
-        let here = merged(campaign, &chain[..=i], &|other| other.name == key);
-        let holds = find(&here, leaf).filter(|edit| !matches!(edit, Edit::Unset(_))).map(super::author::written);
-        let mark = said.and_then(Edit::mark).or_else(|| layer.bounds.iter().find(|b| b.key == leaf).map(|b| &b.mark));
-        let origin = Origin::from(mark.unwrap_or(&layer.mark));
-        let says = said.map_or_else(|| "a bound".into(), super::author::written);
-        steps.push(Step { origin, version: layer.version.clone(), says, holds });
-    }
-    steps
-}
-
-/// What a body says of a path: the part there, or whatever replaces it from above.
-fn spoken<'m>(body: &'m MapEdit, path: &str) -> Option<&'m Edit> {
-    find(body, path).or_else(|| {
-        let above = path.rmatch_indices('.').map(|(end, _)| &path[..end]);
-        above.filter_map(|path| find(body, path)).find(|edit| !matches!(edit, Edit::Map(map) if !map.cleared))
-    })
-}
-
-/// The edits of some layers as one, with their locks and bounds kept; of the keys that are wanted.
+/// The edits of some layers as one, with their locks, bounds and labels kept; of the keys that are wanted.
 pub(super) fn merged(campaign: &Campaign, chain: &[LayerId], wanted: &dyn Fn(&Field) -> bool) -> MapEdit {
     let wanted = |key: &str| KEYS.iter().any(|field| field.name == key && wanted(field));
-    let (mut all, mut locks, mut bounds) = (MapEdit::default(), Vec::new(), Vec::new());
+    let (mut all, mut locks, mut bounds, mut labels) = (MapEdit::default(), Vec::new(), Vec::new(), Labels::default());
     for layer in chain.iter().filter_map(|id| campaign.layer_at(*id)) {
         for (key, edit) in layer.body.children().into_iter().flatten() {
             if !wanted(key) {
                 continue;
             }
             let Some(edit) = unlocked(edit, key, &locks) else { continue };
-            match all.children.get_mut(key) {
-                Some(below) => below.then(&edit),
-                None => drop(all.children.insert(key.clone(), edit.into_owned())),
-            }
+            let merged = match all.children.entry(key.clone()) {
+                Entry::Occupied(below) => {
+                    let below = below.into_mut();
+                    below.then(&edit);
+                    below
+                }
+                Entry::Vacant(free) => free.insert(edit.clone().into_owned()),
+            };
+            labels.note(key, &edit, merged);
         }
         locks.extend(layer.lock.iter().map(|(key, _)| key.as_str()));
         bounds.extend(&layer.bounds);
     }
     let held = |bound: &&&Bound| wanted(bound.key.split('.').next().unwrap_or_default());
     bounds.iter().filter(held).rev().for_each(|bound| hold(&mut all, bound));
+    labels.hold(&mut all);
     all
 }
 
@@ -117,7 +89,7 @@ fn hold(all: &mut MapEdit, bound: &Bound) {
         (_, Some(max)) if n > max => Some(max),
         _ => None,
     };
-    let set = |n: f64| Edit::Set { leaf: Leaf::Number(n), mark: bound.mark.clone(), stays: false };
+    let set = |n: f64| Edit::Set { leaf: Leaf::Number(n), mark: bound.mark.clone() };
     if let [key, "*", rest @ ..] = parts.as_slice() {
         let Some(Edit::Map(things)) = all.children.get_mut(*key) else { return };
         for thing in things.children.values_mut() {
@@ -160,17 +132,6 @@ fn find_mut<'m>(map: &'m mut MapEdit, path: &str) -> Option<&'m mut Edit> {
         Edit::Map(inner) => find_mut(inner, &path[end + 1..]),
         _ => None,
     }
-}
-
-fn find<'m>(map: &'m MapEdit, path: &str) -> Option<&'m Edit> {
-    map.children.get(path).or_else(|| {
-        let mut ends = path.match_indices('.').map(|(end, _)| end);
-        let end = ends.find(|end| map.children.contains_key(&path[..*end]))?;
-        match map.children.get(&path[..end])? {
-            Edit::Map(inner) => find(inner, &path[end + 1..]),
-            _ => None,
-        }
-    })
 }
 
 /// A typed value that merged edits make something of.

@@ -3,7 +3,7 @@
 //! The parser expands CEL's macros into loops; here they are recognized again and written out over a list's items, so
 //! that a program has no loop.
 
-use super::compile::{Labels, RuleError, nearest};
+use super::compile::{Labels, RuleError};
 use super::evaluate::{Value, answer, interned};
 use super::program::{MAX_SET, MAX_SETS, MAX_STEPS, MAX_STRING, MAX_STRINGS, Operation, Program, Shape, Step};
 use super::variable::{Moment, TIME_FUNCTIONS, Type, VARIABLES, Variable, Words};
@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::id::{ChainId, MerchantId};
 use crate::locate::{Place, Source};
 use crate::profile::Profile;
+use crate::suggest::nearest;
 use crate::time::{DAY_MINUTES, Local, civil_from_days, days_from_civil};
 use alloc::collections::BTreeMap;
 use alloc::format;

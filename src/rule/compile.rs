@@ -4,6 +4,7 @@ use super::check::Checker;
 use super::program::Program;
 use super::variable::Type;
 use crate::id::Hash;
+use crate::suggest::nearest;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -139,29 +140,4 @@ pub fn compile_expression(text: &str, labels: &Labels) -> Result<Program, Vec<Ru
         errors
     })?;
     Checker::new(text, &source, labels).program(&tree)
-}
-
-/// The nearest of some names, if it is near: one edit for every three letters, a swap counted as one.
-pub(super) fn nearest<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = among.into_iter().map(|other| (distance(name, other), other));
-    near.min().filter(|(distance, _)| *distance <= name.chars().count().div_ceil(3)).map(|(_, other)| other)
-}
-
-/// Optimal string alignment: insertions, deletions, replacements and swaps of neighbours.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }

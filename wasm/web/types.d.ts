@@ -374,9 +374,13 @@ export type Reference = {
  */
 base: number, 
 /**
- * What it is, `median of 57 candidates`.
+ * What it is, `middle of the area's 57 open merchants, to a reader of whom nothing is known`.
  */
-about: string, };
+about: string, 
+/**
+ * Its columns, in the model's order.
+ */
+row: Array<number>, };
 
 /**
  * The answer: a decision as a sender or a page reads it.

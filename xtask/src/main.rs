@@ -15,6 +15,7 @@ mod dependencies;
 mod documents;
 mod test;
 mod train;
+mod golden;
 mod demo;
 
 use std::process::ExitCode;
@@ -59,6 +60,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         about: "make models/ again: real merchants, simulated demand, rows, training, quantization, plan",
         run: train::run,
+    },
+    Task {
+        name: "golden",
+        arguments: "",
+        about: "make the worked campaigns' golden bundles, profiles and decisions again; read the difference",
+        run: golden::run,
     },
     Task { name: "size", arguments: "", about: "full and lite modules, raw and gzip, by crate", run: size::run },
     Task {

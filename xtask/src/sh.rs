@@ -106,6 +106,20 @@ pub fn fresh_dir(path: &Path) -> Outcome {
     create_dir(path)
 }
 
+/// Every file of a directory and the directories in it, in order.
+pub fn files(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let unread = |err: std::io::Error| format!("cannot read {}: {err}", folder.display());
+    let (mut found, mut open) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).map_err(unread)? {
+            let path = entry.map_err(unread)?.path();
+            if path.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Copies what is in a directory, and the directories in it.
 pub fn copy_dir(from: &Path, to: &Path) -> Outcome {
     create_dir(to)?;

@@ -1,7 +1,10 @@
 //! Who changed a campaign, when and why: one Durable Object a campaign, so that two teams never write at once.
 //!
-//! Every version of every layer stays. What readers are answered with is the document in KV, written here after the whole
-//! campaign was checked; the document before it stays beside it as the last one known to be good.
+//! Every version of every layer stays. A change is one transaction of the object's own database, written once the whole
+//! campaign was checked: that is where it happens or does not. What readers are answered with is the document in KV, always
+//! made anew of what the database holds, and put there as one value; the document before it stays beside it as the last one
+//! known to be good. A KV that takes nothing at the moment leaves readers with the version before, whole, and an alarm puts
+//! the document there once it does.
 
 use crate::problem::{Problem, respond};
 use crate::store::{self, BINDING};
@@ -13,8 +16,11 @@ use freshrank::{Hash, time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
+use worker::kv::KvStore;
 use worker::{
-    DurableObject, Env, Method, Request, RequestInit, Response, ResponseBody, SqlStorageValue, State, durable_object,
+    DurableObject, Env, Method, Request, RequestInit, Response, ResponseBody, SqlStorageValue, State, Storage,
+    durable_object,
 };
 
 /// The binding in wrangler.toml.
@@ -23,6 +29,8 @@ pub const REGISTRY: &str = "REGISTRY";
 const HISTORY: i64 = 50;
 /// Bytes of one layer with its programs; SQLite here takes no text over 2 MB.
 const MAX_PUBLISHED: usize = 2_000_000;
+/// How long until a KV that took nothing is asked again.
+const AGAIN: Duration = Duration::from_secs(20);
 /// The version of a layer that is not there.
 const NONE: &str = "none";
 /// What is said of a change that nobody stands for.
@@ -125,17 +133,29 @@ impl DurableObject for Registry {
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let command: Command = request.json().await?;
-        let versions = Versions { sql: self.state.storage().sql() };
-        let kv = match self.env.kv(BINDING) {
-            Ok(kv) => kv,
-            Err(error) => return Ok(Problem::unavailable(format!("KV binding {BINDING}: {error}")).response()),
-        };
-        // Nobody else's command runs between reading what holds and writing what shall: that is what "atomic" means here.
-        let answered = self.state.block_concurrency_while(async move { Ok(versions.run(&kv, command).await) }).await?;
+        let (storage, env) = (self.state.storage(), self.env.clone());
+        // Nobody else's command runs between reading what holds and writing what shall, nor overtakes it on the way to KV.
+        let answered =
+            self.state.block_concurrency_while(async move { Ok(run(&storage, &env, &command).await) }).await?;
         Ok(match answered {
             Ok(value) => answer(&value),
             Err(problem) => problem.response(),
         })
+    }
+
+    /// Readers are behind: KV took nothing when they were to be told.
+    async fn alarm(&self) -> worker::Result<Response> {
+        let (storage, env) = (self.state.storage(), self.env.clone());
+        let told = async move {
+            if Versions::open(&storage)?.behind()?.is_some() {
+                wake(&storage).await?;
+            }
+            catch_up(&storage, &env).await
+        };
+        match self.state.block_concurrency_while(async move { Ok(told.await) }).await? {
+            Ok(()) => Response::ok("readers are told"),
+            Err(problem) => Ok(problem.response()),
+        }
     }
 }
 
@@ -143,7 +163,43 @@ impl DurableObject for Registry {
 fn answer(value: &Value) -> Response {
     let tag = value["version"].as_str().map(|version| format!("\"{version}\""));
     let header = tag.as_deref().map(|tag| ("ETag", tag));
-    respond(200, "application/json", ResponseBody::Body(value.to_string().into_bytes()), header)
+    let status = if value.get("pending").is_some() { 202 } else { 200 };
+    respond(status, "application/json", ResponseBody::Body(value.to_string().into_bytes()), header)
+}
+
+async fn run(storage: &Storage, env: &Env, command: &Command) -> Result<Value, Problem> {
+    let versions = Versions::open(storage)?;
+    if matches!(command.what, What::Show) {
+        return versions.history(&command.path);
+    }
+    // A deployment without KV has no readers: nothing is written for them.
+    kv(env)?;
+    let mut told = versions.commit(storage, command).await?;
+    if let Err(problem) = catch_up(storage, env).await
+        && let Some(told) = told.as_object_mut()
+    {
+        let soon = format!("on record; readers have the version before until KV takes it: {}", problem.detail);
+        told.insert("pending".into(), soon.into());
+    }
+    Ok(told)
+}
+
+/// Puts what the database holds into KV, if it is not there yet; where KV does not take it, asks again later.
+async fn catch_up(storage: &Storage, env: &Env) -> Result<(), Problem> {
+    let versions = Versions::open(storage)?;
+    let Some(campaign) = versions.behind()? else { return Ok(()) };
+    let (document, _) = assemble(&campaign, &versions.newest()?)?;
+    store::replace_campaign(&kv(env)?, &campaign, document.as_bytes()).await?;
+    versions.caught_up()
+}
+
+async fn wake(storage: &Storage) -> Result<(), Problem> {
+    let failed = |error: worker::Error| Problem::unavailable(format!("no alarm could be set: {error}"));
+    storage.set_alarm(AGAIN).await.map_err(failed)
+}
+
+fn kv(env: &Env) -> Result<KvStore, Problem> {
+    env.kv(BINDING).map_err(|error| Problem::unavailable(format!("KV binding {BINDING}: {error}")))
 }
 
 struct Versions {
@@ -151,15 +207,19 @@ struct Versions {
 }
 
 impl Versions {
-    async fn run(&self, kv: &worker::kv::KvStore, command: Command) -> Result<Value, Problem> {
-        self.query(
+    fn open(storage: &Storage) -> Result<Self, Problem> {
+        let versions = Self { sql: storage.sql() };
+        versions.query(
             "CREATE TABLE IF NOT EXISTS versions (path TEXT, n INTEGER, version TEXT, at TEXT, author TEXT, reason TEXT, \
              scope TEXT, share REAL, layer TEXT, PRIMARY KEY (path, n))",
             Vec::new(),
         )?;
-        if matches!(command.what, What::Show) {
-            return self.history(&command.path);
-        }
+        versions.query("CREATE TABLE IF NOT EXISTS behind (campaign TEXT PRIMARY KEY)", Vec::new())?;
+        Ok(versions)
+    }
+
+    /// Checks a change and records it, whole or not at all.
+    async fn commit(&self, storage: &Storage, command: &Command) -> Result<Value, Problem> {
         let last = self.last(&command.path)?;
         if let Some(expected) = command.if_match.as_deref().filter(|_| !command.path.is_empty()) {
             let found = last.as_ref().map_or(NONE, |version| version.version.as_str());
@@ -168,17 +228,22 @@ impl Versions {
             }
         }
         let mut rows = self.newest()?;
-        let changes = self.changes(&command, last.as_ref(), &rows)?;
+        let changes = self.changes(command, last.as_ref(), &rows)?;
         for change in &changes {
             rows.retain(|row| row.path != change.path || (change.share < 1.0 && row.share >= 1.0));
             rows.push(change.clone());
         }
-        let (document, campaign) = assemble(&command.campaign, &rows)?;
-        // Readers first: a version that KV did not take never was.
-        store::replace_campaign(kv, &command.campaign, document.as_bytes()).await?;
-        for change in &changes {
-            self.insert(change)?;
-        }
+        let (_, campaign) = assemble(&command.campaign, &rows)?;
+        // Whoever stops this object after that line and before readers are told does not stop the alarm.
+        wake(storage).await?;
+        let (sql, rows, id) = (storage.sql(), changes.clone(), command.campaign.clone());
+        let write = move || -> Result<(), Problem> {
+            let versions = Self { sql };
+            rows.iter().try_for_each(|row| versions.insert(row))?;
+            versions.query("INSERT OR IGNORE INTO behind VALUES (?)", [id.into()]).map(|_| ())
+        };
+        let whole = |_| async move { write().map_err(|problem| worker::Error::RustError(problem.detail)) };
+        storage.transaction(whole).await.map_err(|error| Problem::unavailable(error.to_string()))?;
         let version = changes.last().filter(|_| !command.path.is_empty()).map(|change| change.version.clone());
         let warnings: Vec<String> = campaign.check().iter().map(ToString::to_string).collect();
         Ok(json!({
@@ -189,6 +254,21 @@ impl Versions {
             "version": version,
             "warnings": warnings,
         }))
+    }
+
+    /// The campaign's name, where its readers have not been told of everything.
+    fn behind(&self) -> Result<Option<String>, Problem> {
+        #[derive(Deserialize)]
+        struct Behind {
+            campaign: String,
+        }
+        let cursor = self.sql.exec("SELECT campaign FROM behind", Vec::new());
+        let rows = cursor.and_then(|cursor| cursor.to_array::<Behind>()).map_err(unreadable)?;
+        Ok(rows.into_iter().next().map(|row| row.campaign))
+    }
+
+    fn caught_up(&self) -> Result<(), Problem> {
+        self.query("DELETE FROM behind", Vec::new()).map(|_| ())
     }
 
     /// The rows that a command adds.
@@ -329,9 +409,12 @@ impl Versions {
 
     fn query(&self, sql: &str, values: impl Into<Vec<SqlStorageValue>>) -> Result<Vec<Version>, Problem> {
         let cursor = self.sql.exec(sql, values.into());
-        let rows = cursor.and_then(|cursor| cursor.to_array::<Version>());
-        rows.map_err(|error| Problem::unavailable(format!("the registry cannot be read or written: {error}")))
+        cursor.and_then(|cursor| cursor.to_array::<Version>()).map_err(unreadable)
     }
+}
+
+fn unreadable(error: worker::Error) -> Problem {
+    Problem::unavailable(format!("the registry cannot be read or written: {error}"))
 }
 
 /// The document of what holds and what is staged, checked as a whole.

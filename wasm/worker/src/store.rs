@@ -280,6 +280,9 @@ pub async fn replace_campaign(kv: &KvStore, id: &str, document: &[u8]) -> Result
     let key = format!("{}/{id}", Campaign::FOLDER);
     let refused = |error: &dyn std::fmt::Display| Problem::unavailable(format!("{key} was not written: {error}"));
     let before = kv.get(&key).bytes().await.map_err(|error| refused(&error))?;
+    if before.as_deref() == Some(document) {
+        return Ok(());
+    }
     if let Some(before) = before.filter(|bytes| Campaign::parse(bytes).is_ok()) {
         let put = kv.put_bytes(&good(&key), &before).map_err(|error| refused(&error))?;
         put.execute().await.map_err(|error| refused(&error))?;

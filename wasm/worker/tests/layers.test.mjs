@@ -258,6 +258,55 @@ describe("layers of a campaign", () => {
   });
 });
 
+describe("a registry whose KV takes nothing for a while", () => {
+  let worker;
+  let team;
+  before(async () => {
+    worker = await startWorker({ flaky: true });
+    team = teams(worker);
+    await json(await worker.put(`/v1/areas/${cell}`, AREA));
+    await json(await worker.put("/v1/campaigns/lunch", JSON.stringify(LUNCH)));
+  });
+  after(async () => {
+    assert.doesNotMatch(worker.log(), /Critical|panicked/, "no request may panic");
+    await worker.stop();
+  });
+
+  it("records the change, leaves readers with the whole version before, and says so", async () => {
+    await worker.setKv("broken");
+    const response = await team.put({ title: "Meanwhile" });
+    const { pending, version } = await json(response, 202);
+    assert.match(pending, /^on record; readers have the version before until KV takes it: campaign\/lunch was not written: .*broken/);
+    assert.equal((await team.history()).version, version);
+    assert.equal(await team.title(), "Lounas");
+  });
+
+  it("tells readers by itself once KV is back, also in a fresh isolate", async () => {
+    await worker.setKv("broken");
+    const pending = await json(await team.put({ title: "By itself" }), 202);
+    assert.ok(pending.version);
+    await worker.restart();
+    await worker.setKv("well");
+    const until = Date.now() + 60_000;
+    let title = await team.title();
+    while (title !== "By itself" && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      title = await team.title();
+    }
+    assert.equal(title, "By itself");
+    assert.equal(JSON.parse(await (await worker.kv()).get("good/campaign/lunch")).layers.fi.title, "Lounas");
+  });
+
+  it("tells readers with the next change, if that comes first", async () => {
+    await worker.setKv("broken");
+    await json(await team.put({ title: "First" }), 202);
+    await worker.setKv("well");
+    await json(await team.ask(`${HELSINKI_PATH}/kallio`, { body: { ...SIGNED, title: "Kallio" } }));
+    assert.equal(await team.title(), "First");
+    assert.deepEqual((await team.history()).versions.slice(0, 2).map(({ layer }) => layer.title), ["First", "By itself"]);
+  });
+});
+
 describe("a deployment without a registry", () => {
   let worker;
   before(async () => (worker = await startWorker({ registry: false })));

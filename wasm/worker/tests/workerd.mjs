@@ -15,6 +15,20 @@ export const HELSINKI_KEY = "helsinki-key-of-the-tests";
 export const US_KEY = "us-key-of-the-tests";
 const LAYER_KEYS = `lunch/fi/helsinki ${HELSINKI_KEY}\nlunch/us ${US_KEY}`;
 
+/** The real KV behind a door that can be shut. */
+const FLAKY = {
+  name: "flaky-kv",
+  modules: true,
+  kvNamespaces: ["AREAS"],
+  script: `export default ({ AREAS }) => ({
+    ...Object.fromEntries(["get", "getWithMetadata", "list", "delete"].map((name) => [name, (...args) => AREAS[name](...args)])),
+    put: async (...args) => {
+      if ((await AREAS.get("state")) === "broken") throw new Error("broken");
+      return AREAS.put(...args);
+    },
+  });`,
+};
+
 /** Where a module's `index.js` and `index_bg.wasm` are. */
 export function directory(module = "full") {
   const given = module === "full" ? process.env.FRESHRANK_WORKER : process.env.FRESHRANK_WORKER_LITE;
@@ -23,36 +37,41 @@ export function directory(module = "full") {
 
 /**
  * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound, `registry: false` the registry; `patch` may
- * change the module's bytes.
+ * change the module's bytes. A `flaky` one has a KV that takes nothing while `setKv` says "broken".
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, LAYER_KEYS }, kv = true, registry = kv, patch = (wasm) => wasm } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, LAYER_KEYS }, kv = true, registry = kv, flaky = false, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
     throw new Error(`no module in ${root}: run \`cargo xtask build worker${flag}\` first`);
   }
   const logged = [];
-  const options = {
+  const script = {
+    name: "freshrank",
     modulesRoot: root,
     modules: [
       { type: "ESModule", path: join(root, "index.js") },
       { type: "CompiledWasm", path: join(root, "index_bg.wasm"), contents: patch(readFileSync(join(root, "index_bg.wasm"))) },
     ],
     compatibilityDate: "2026-04-01",
+    ...(flaky ? { wrappedBindings: { AREAS: FLAKY.name } } : { kvNamespaces: kv ? ["AREAS"] : [] }),
+    durableObjects: registry ? { REGISTRY: { className: "Registry", useSQLite: true } } : {},
+    bindings: secrets,
+  };
+  const options = {
     host: "127.0.0.1",
     port: 0,
     cf: false,
-    kvNamespaces: kv ? ["AREAS"] : [],
-    durableObjects: registry ? { REGISTRY: { className: "Registry", useSQLite: true } } : {},
-    bindings: secrets,
+    workers: flaky ? [script, FLAKY] : [script],
     handleRuntimeStdio: (stdout, stderr) => {
       for (const stream of [stdout, stderr]) stream.on("data", (text) => logged.push(String(text)));
     },
   };
   const miniflare = new Miniflare(options);
   let url = (await miniflare.ready).origin;
+  const namespace = () => miniflare.getKVNamespace("AREAS", flaky ? FLAKY.name : script.name);
   const ask = async (path, init, attempts = 5) => {
     try {
       return await fetch(url + path, init);
@@ -75,7 +94,9 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
       }),
     put: (path, bytes) =>
       ask(path, { method: "PUT", headers: { Authorization: `Bearer ${PUBLISH_KEY}` }, body: bytes }),
-    kv: () => miniflare.getKVNamespace("AREAS"),
+    kv: namespace,
+    /** Whether a flaky KV takes what is put: "well" or "broken". */
+    setKv: async (state) => (await namespace()).put("state", state),
     /** What the runtime wrote; a panic shows as `Critical`. */
     log: () => logged.join(""),
     /** A fresh isolate over the same KV and registry. */

@@ -1,0 +1,90 @@
+//! What is paid for says so, whatever a later layer does.
+//!
+//! Once a layer of a chain says that a boost, a pin or a rule is `sponsored`, that label holds for all that comes after:
+//! setting it to false or to null does nothing, and a thing that is taken away and said anew is labelled again, under the
+//! same id or, since an id is only a name, under another one about the same merchant or with the same condition. Taking it
+//! away for good is free: where nobody is favoured, nothing has to be labelled.
+
+use super::KEYS;
+use super::edit::{Edit, Leaf, MapEdit, Mark};
+use super::schema::{self, Form};
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+
+/// The field that says it.
+pub(super) const SPONSORED: &str = "sponsored";
+
+/// Whether things of this key may be paid for.
+pub(super) fn may_be_paid(key: &str) -> bool {
+    matches!(schema::form(KEYS, key), Some(Form::Things { fields, .. }) if fields.iter().any(|f| f.name == SPONSORED))
+}
+
+/// Every label that was given along a chain of layers.
+#[derive(Default)]
+pub(super) struct Labels {
+    /// By key, then by id.
+    given: BTreeMap<String, BTreeMap<String, Label>>,
+}
+
+struct Label {
+    about: Option<String>,
+    mark: Mark,
+}
+
+impl Labels {
+    /// Notes the labels that a layer gave: of the things that it names, as they stand once it has spoken.
+    pub fn note(&mut self, key: &str, named: &Edit, things: &Edit) {
+        let (true, Some(named), Some(things)) = (may_be_paid(key), named.children(), things.children()) else { return };
+        for id in named.keys() {
+            let Some(fields) = things.get(id).and_then(Edit::children) else { continue };
+            if let Some(Edit::Set { leaf: Leaf::Bool(true), mark }) = fields.get(SPONSORED) {
+                let label = Label { about: about(key, id, fields), mark: mark.clone() };
+                self.given.entry(key.to_string()).or_default().insert(id.clone(), label);
+            }
+        }
+    }
+
+    /// Gives every label back that a later layer took.
+    pub fn hold(&self, all: &mut MapEdit) {
+        if self.given.is_empty() {
+            return;
+        }
+        let gone = self.gone(all);
+        for (key, things) in all.children.iter_mut().filter(|(key, _)| may_be_paid(key)) {
+            let Edit::Map(things) = things else { continue };
+            for (id, thing) in &mut things.children {
+                let Edit::Map(MapEdit { children: fields, .. }) = thing else { continue };
+                let own = self.given.get(key).and_then(|given| given.get(id)).map(|label| &label.mark);
+                let other = || about(key, id, fields).and_then(|about| gone.get(&about).copied());
+                if let Some(mark) = own.or_else(other) {
+                    let label = Edit::Set { leaf: Leaf::Bool(true), mark: mark.clone() };
+                    fields.insert(SPONSORED.to_string(), label);
+                }
+            }
+        }
+    }
+
+    /// Whom the labelled things that were taken away were about.
+    fn gone(&self, all: &MapEdit) -> BTreeMap<String, &Mark> {
+        let mut gone = BTreeMap::new();
+        for (key, given) in &self.given {
+            let things = all.children.get(key).and_then(Edit::children);
+            for (id, label) in given {
+                let there = things.and_then(|things| things.get(id)).is_some_and(|thing| thing.children().is_some());
+                if let (false, Some(about)) = (there, &label.about) {
+                    gone.insert(about.clone(), &label.mark);
+                }
+            }
+        }
+        gone
+    }
+}
+
+/// What a thing is about: its condition, or the merchant whose name is its own where it tells none.
+fn about(key: &str, id: &str, fields: &BTreeMap<String, Edit>) -> Option<String> {
+    let text = |name: &str| match fields.get(name) {
+        Some(Edit::Set { leaf: Leaf::Text(text), .. }) => Some(text.as_str()),
+        _ => None,
+    };
+    if key == "rules" { text("when").map(Into::into) } else { Some(text("merchant").unwrap_or(id).into()) }
+}
