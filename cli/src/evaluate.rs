@@ -233,6 +233,7 @@ fn print_late_binding(found: &LateBinding) {
             share(row.no_merchant),
             share(row.place_found),
             interval(row.ndcg_10),
+            interval(row.ndcg_10_orderable),
             share(row.in_slate),
             signed(row.ndcg_over_before),
         ]
@@ -248,18 +249,34 @@ fn print_late_binding(found: &LateBinding) {
         "no merchant",
         "place found %",
         "NDCG@10",
+        "if orderable",
         "in slate %",
         "NDCG@10 over the step before",
     ];
     print::table(&header, rows);
-    println!("\nall of it against the send, over the mix, by the time from send to open:");
+    println!(
+        "if orderable: NDCG@10 of the messages whose next order could have been placed at the open; the others are out of reach\n\
+         for whoever shows open doors only\n\nall of it against the send, over the mix:"
+    );
     let rows = found.by_delay.iter().map(|by| {
         let delay = by.delay.to_string();
         let n = by.messages.to_string();
-        vec![delay, n, shares(by.good_at_send), shares(by.good_over_send), signed(by.ndcg_over_send)]
+        let (ndcg, orderable) = (signed(by.ndcg_over_send), signed(by.orderable_over_send));
+        vec![delay, n, shares(by.good_at_send), shares(by.good_over_send), ndcg, orderable]
     });
-    print::table(&["delay", "messages", "good slots at the send %", "more at the open", "NDCG@10 more"], rows);
-    println!("\nbrought nothing measurable, in slots or in NDCG@10, over the step before: {}", found.nothing.join("; "));
+    let header = [
+        "messages that were",
+        "messages",
+        "good slots at the send %",
+        "more at the open",
+        "NDCG@10 more",
+        "if orderable",
+    ];
+    print::table(&header, rows);
+    println!(
+        "\nbrought nothing measurable, in slots or in NDCG@10, over the step before: {}",
+        found.nothing.join("; ")
+    );
 }
 
 fn run_cold_start(arguments: &Arguments) -> Outcome {
@@ -328,7 +345,9 @@ fn run_truth(arguments: &Arguments) -> Outcome {
         return Ok(print::json(&closed)?);
     }
     println!("simulated markets: how much of the gap from prior to oracle a model closes");
-    println!("the oracle knows every reader's utility, the order's place and its hour, and not the noise of the choice");
+    println!(
+        "the oracle knows every reader's utility, the order's place and its hour, and not the noise of the choice"
+    );
     for closed in &closed {
         println!("{}: {}", closed.market.display(), closed.simulated.as_deref().unwrap_or_default());
     }

@@ -3,6 +3,7 @@
 The market is simulated over OpenStreetMap's merchants of Copenhagen; strangers are UCI's.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -71,6 +72,17 @@ def tie_by_hand(first, n):
         "recall_50": within(50),
         "recall_100": within(100),
     }
+
+
+# Seed 3 over Copenhagen, as made before there was a second form of the market.
+FIRST_FORM = {
+    "merchants": "b209bec103b40bd9",
+    "readers": "01677f83a664c340",
+    "places": "d3c2768bba93562a",
+    "orders": "7557d4f2909221e3",
+    "offers": "fd452eefb4d073c6",
+    "events": "53859582b370de30",
+}
 
 
 class OnAMarket(unittest.TestCase):
@@ -204,6 +216,11 @@ class OnAMarket(unittest.TestCase):
         )
         for protocol in json.loads(said.stdout)["protocols"]:
             self.assertTrue(protocol["suspicions"])
+
+    def test_the_first_form_of_the_market_is_what_it_was(self):
+        for table, expected in FIRST_FORM.items():
+            rows = pq.read_table(self.tables / f"{table}.parquet").to_pylist()
+            self.assertEqual(hashlib.sha256(repr(rows).encode()).hexdigest()[:16], expected, table)
 
     def test_everything_said_of_a_market_says_that_it_is_simulated(self):
         self.assertIn("simulated", self.found["simulated"])

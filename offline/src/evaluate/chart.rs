@@ -40,7 +40,13 @@ pub fn evaluation(found: &Evaluation) -> String {
         let name = format!("{}: {} queries", protocol.protocol.name(), protocol.queries);
         svg.text(left, 96.0, 14.0, INK, "600", "start", &name);
         for (j, segment) in segments.iter().enumerate() {
-            svg.panel(left, top + panel * j as f64, column - 28.0, segment, &alone(protocol, segment).collect::<Vec<_>>());
+            svg.panel(
+                left,
+                top + panel * j as f64,
+                column - 28.0,
+                segment,
+                &alone(protocol, segment).collect::<Vec<_>>(),
+            );
         }
     }
     svg.end()
@@ -140,10 +146,8 @@ impl Svg {
     }
 
     fn rect(&mut self, x: f64, y: f64, w: f64, h: f64, fill: &str) {
-        let _ = writeln!(
-            self.0,
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.2}\" height=\"{h:.1}\" fill=\"{fill}\"/>"
-        );
+        let _ =
+            writeln!(self.0, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.2}\" height=\"{h:.1}\" fill=\"{fill}\"/>");
     }
 
     fn line(&mut self, [x1, y1, x2, y2]: [f64; 4], stroke: &str, width: f64) {

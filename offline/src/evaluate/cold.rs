@@ -202,8 +202,7 @@ impl Stranger<'_> {
         });
         let home = self.homes.get(user_id).copied().unwrap_or(Point::ORIGIN);
         let said = self.stated.iter().filter(|stated| stated.user_id == user_id);
-        let said: Vec<Order> =
-            said.map(|stated| order(user_id, format!("{STATED}{}", stated.cuisine), home)).collect();
+        let said: Vec<Order> = said.map(|stated| order(user_id, format!("{STATED}{}", stated.cuisine), home)).collect();
         let tables = Tables { orders: others.collect(), ..self.base.clone() };
         let mut popularity = Popularity::new(&self.options.timeline.areas);
         tables.orders.iter().for_each(|order| popularity.record(order, self.catalog));

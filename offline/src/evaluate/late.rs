@@ -44,8 +44,15 @@ const SAME_PLACE_KM: f64 = 1.0;
 const FORMAT: &str = "freshrank-mailboxes-1";
 const BUILT_IN: &str = include_str!("../../mailboxes.toml");
 /// Upper ends of the rows by delay, hours.
-const DELAYS: [(&str, f64); 4] =
-    [("opened within 1 h", 1.0), ("1 to 6 h", 6.0), ("6 to 24 h", 24.0), ("later", f64::INFINITY)];
+const DELAYS: [(&str, f64); 4] = [
+    ("opened within 1 h", 1.0),
+    ("opened after 1 to 6 h", 6.0),
+    ("opened after 6 to 24 h", 24.0),
+    ("opened later", f64::INFINITY),
+];
+/// Upper ends of the rows by the time from the open to the order, hours.
+const ANSWERS: [(&str, f64); 3] =
+    [("ordered within 3 h of the open", 3.0), ("ordered 3 to 24 h after it", 24.0), ("ordered later", f64::INFINITY)];
 
 /// The numbers of mailboxes.toml, which says what each is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,6 +84,7 @@ pub struct Message {
 #[allow(missing_docs, reason = "mailboxes.toml says what each number is, in its unit")]
 pub struct Opens {
     pub cumulative: Vec<[f64; 2]>,
+    pub awake_hours: [f64; 2],
     pub source: String,
 }
 
@@ -151,6 +159,10 @@ impl Assumptions {
             ("message.slots", (1..=24).contains(&found.message.slots)),
             ("message.answer_days", found.message.answer_days > 0.0),
             ("opens.cumulative", curve.len() >= 2 && curve[0][0] > 0.0 && rising(0) && rising(1)),
+            ("opens.awake_hours", {
+                let [from, to] = found.opens.awake_hours;
+                0.0 <= from && from < to && to <= 24.0
+            }),
             ("positions.near_hours", found.positions.near_hours >= 0.0),
             ("availability.pauses_per_day", (0.0..=1.0).contains(&found.availability.pauses_per_day)),
             ("availability.closed_day_share", (0.0..=1.0).contains(&found.availability.closed_day_share)),
@@ -228,10 +240,13 @@ impl Step {
 }
 
 const N_STEPS: usize = Step::ALL.len();
-/// Good, closed, unavailable, undeliverable, expired, no merchant; NDCG@10, reciprocal rank, in the slate, place found.
-const N_FIGURES: usize = 10;
+/// Good, closed, unavailable, undeliverable, expired, no merchant; NDCG@10, reciprocal rank, in the slate, place found; whether
+/// the merchant of the next order takes orders at the open, and NDCG@10 where it does.
+const N_FIGURES: usize = 12;
 const GOOD: usize = 0;
 const NDCG: usize = 6;
+const ORDERABLE: usize = 10;
+const NDCG_ORDERABLE: usize = 11;
 
 /// The experiment's answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -252,7 +267,7 @@ pub struct LateBinding {
     pub resamples: usize,
     /// By mailbox and step; the mix of all mailboxes first.
     pub rows: Vec<Row>,
-    /// The last step against the send, over the mix, by the time from send to open.
+    /// The last step against the send, over the mix, by the time from send to open and by that from open to order.
     pub by_delay: Vec<ByDelay>,
     /// Mailboxes and steps that changed neither slots nor NDCG@10 beyond their intervals.
     pub nothing: Vec<String>,
@@ -283,6 +298,9 @@ pub struct Row {
     pub ndcg_10: Interval,
     /// The same.
     pub mrr: Interval,
+    /// NDCG@10 of the messages whose next order could have been placed at the open; an order of tomorrow from who is closed
+    /// now is out of reach for whoever shows open doors only.
+    pub ndcg_10_orderable: Interval,
     /// Share of slates that show where the reader ordered next.
     pub in_slate: Interval,
     /// Decided places within a kilometre of where the next order goes.
@@ -295,12 +313,14 @@ pub struct Row {
     pub good_over_before: Interval,
     /// NDCG@10 more than at the step before.
     pub ndcg_over_before: Interval,
+    /// `ndcg_10_orderable` more than at the send.
+    pub orderable_over_send: Interval,
 }
 
 /// What the last step brings over the send where the open comes so late.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ByDelay {
-    /// When it was opened.
+    /// When it was opened, or answered.
     pub delay: &'static str,
     /// Messages.
     pub messages: usize,
@@ -310,6 +330,8 @@ pub struct ByDelay {
     pub good_over_send: Interval,
     /// NDCG@10 more.
     pub ndcg_over_send: Interval,
+    /// The same of orders that could have been placed at the open.
+    pub orderable_over_send: Interval,
 }
 
 /// One message: when it was sent and opened, and what came of it.
@@ -318,6 +340,7 @@ struct Sent<'t> {
     profile: Profile,
     sent: Timestamp,
     open: Timestamp,
+    ordered: Timestamp,
     /// Where the reader's next order goes.
     destination: Point,
     label: MerchantId,
@@ -408,8 +431,11 @@ impl<'t> Experiment<'t> {
     /// Every message that was sent from the split on and followed by an order, ascending by reader and time.
     fn messages(&self) -> Vec<Sent<'t>> {
         let weeks: BTreeSet<i64> = self.days().map(|day| (day * DAY).div_euclid(WEEK) * WEEK).collect();
-        let facts: BTreeMap<i64, MarketFacts> =
-            weeks.into_iter().flat_map(|week| [week - WEEK, week, week + WEEK]).map(|w| (w, self.press.market(w))).collect();
+        let facts: BTreeMap<i64, MarketFacts> = weeks
+            .into_iter()
+            .flat_map(|week| [week - WEEK, week, week + WEEK])
+            .map(|w| (w, self.press.market(w)))
+            .collect();
         let of = |(user_id, rows): (&&'t str, &ReaderRows<'t>)| -> Vec<Sent<'t>> {
             self.days().filter_map(|day| self.message(user_id, rows, day, &facts)).collect()
         };
@@ -438,7 +464,7 @@ impl<'t> Experiment<'t> {
         let hour = message.local_hours[(drawn & 1) as usize];
         let as_utc = (day * DAY_MINUTES + i64::from(hour) * 60) * 60;
         let sent = as_utc - i64::from(offset_minutes(&self.zone, as_utc)) * 60;
-        let open = sent + self.assumptions.delay(unit(mix(drawn ^ 1)));
+        let open = self.awake(sent + self.assumptions.delay(unit(mix(drawn ^ 1))), drawn);
         if sent < self.options.split {
             return None;
         }
@@ -450,18 +476,14 @@ impl<'t> Experiment<'t> {
             return None;
         }
         self.catalog.row(&next.merchant_id)?;
-        let made = self.press.profile(
-            reader_id(b"", user_id),
-            rows,
-            sent,
-            facts.get(&(sent.div_euclid(WEEK) * WEEK))?,
-        );
+        let made = self.press.profile(reader_id(b"", user_id), rows, sent, facts.get(&(sent.div_euclid(WEEK) * WEEK))?);
         let profile = made.encode().and_then(|bytes| Profile::decode(&bytes)).unwrap_or(made);
         let mut of = Sent {
             user_id,
             profile,
             sent,
             open,
+            ordered: next.ordered_at,
             destination: self.catalog.destination(next)?,
             label: MerchantId::of(&next.merchant_id),
             asks: Vec::new(),
@@ -480,6 +502,20 @@ impl<'t> Experiment<'t> {
             of.arms.push(arms);
         }
         Some(of)
+    }
+
+    /// Who sleeps opens within the first hour of the morning.
+    fn awake(&self, at: Timestamp, drawn: u64) -> Timestamp {
+        let [from, to] = self.assumptions.opens.awake_hours;
+        let offset = i64::from(offset_minutes(&self.zone, at)) * 60;
+        let (day, second) = ((at + offset).div_euclid(DAY), (at + offset).rem_euclid(DAY));
+        let hour = second as f64 / HOUR as f64;
+        if (from..to).contains(&hour) {
+            return at;
+        }
+        let morning = if hour < from { day } else { day + 1 };
+        let into = ((from + unit(mix(drawn ^ 9))) * HOUR as f64) as i64;
+        morning * DAY + into - offset
     }
 
     fn ask(
@@ -547,7 +583,8 @@ impl<'t> Experiment<'t> {
                     until: Some(midnight + DAY),
                 });
             }
-            let between = |[from, to]: [f64; 2], draw| ((from + (to - from) * unit(mix(key ^ draw))) * HOUR as f64) as i64;
+            let between =
+                |[from, to]: [f64; 2], draw| ((from + (to - from) * unit(mix(key ^ draw))) * HOUR as f64) as i64;
             let from = midnight + between(p.pause_from_hours, 6);
             let until = from + between(p.pause_hours, 7);
             let paused = unit(mix(key ^ 8)) < p.pauses_per_day && (from..until).contains(&at);
@@ -650,8 +687,7 @@ impl<'t> Experiment<'t> {
     }
 
     fn located(&self, message: &Sent<'t>, ask: &Ask) -> (Context, Place) {
-        let context =
-            Context { at: ask.at, request: ask.fix, last_event: ask.event.clone(), ..Context::default() };
+        let context = Context { at: ask.at, request: ask.fix, last_event: ask.event.clone(), ..Context::default() };
         let place = locate(&message.profile, &context, self.policy.place);
         (context, place)
     }
@@ -738,7 +774,11 @@ impl<'t> Experiment<'t> {
         let all: Vec<Vec<f64>> = (0..messages.len()).map(values).collect();
         let sums = |keep: &dyn Fn(&Sent<'t>) -> bool| {
             let mut sums = Sums::default();
-            messages.iter().zip(&all).filter(|(m, _)| keep(m)).for_each(|(m, v)| sums.add(m.user_id, v.iter().copied()));
+            messages
+                .iter()
+                .zip(&all)
+                .filter(|(m, _)| keep(m))
+                .for_each(|(m, v)| sums.add(m.user_id, v.iter().copied()));
             sums
         };
         let every = sums(&|_| true);
@@ -764,6 +804,13 @@ impl<'t> Experiment<'t> {
             let more = |means: &Means| of(means, weights, step, figure) - of(means, weights, less, figure);
             drawn.interval(more).unwrap_or(nil)
         };
+        let orderable = |means: &Means, weights: &[f64], step| {
+            of(means, weights, step, NDCG_ORDERABLE) / of(means, weights, step, ORDERABLE)
+        };
+        let orderable_over = |drawn: &Resampled, weights: &[f64], step| {
+            let more = |means: &Means| orderable(means, weights, step) - orderable(means, weights, Step::Send);
+            drawn.interval(more).unwrap_or(nil)
+        };
         let mut rows = Vec::new();
         for (mailbox, weights) in &weights {
             for step in Step::ALL {
@@ -779,35 +826,43 @@ impl<'t> Experiment<'t> {
                     no_merchant: one(5),
                     ndcg_10: one(NDCG),
                     mrr: one(7),
+                    ndcg_10_orderable: drawn.interval(|means| orderable(means, weights, step)).unwrap_or(nil),
                     in_slate: one(8),
                     place_found: one(9),
                     good_over_send: over(&drawn, weights, step, Step::Send, GOOD),
                     ndcg_over_send: over(&drawn, weights, step, Step::Send, NDCG),
                     good_over_before: over(&drawn, weights, step, step.before(), GOOD),
                     ndcg_over_before: over(&drawn, weights, step, step.before(), NDCG),
+                    orderable_over_send: orderable_over(&drawn, weights, step),
                 });
             }
         }
-        let mut from = 0.0;
-        let by_delay = DELAYS.iter().filter_map(|(delay, to)| {
-            let (after, until) = (from, *to);
-            from = until;
-            let hours = |message: &Sent<'t>| (message.open - message.sent) as f64 / HOUR as f64;
-            let some = sums(&|message| (after..until).contains(&hours(message)));
-            if some.readers() == 0 {
-                return None;
+        let mut by_delay = Vec::new();
+        let hours = |from: Timestamp, to: Timestamp| (to - from) as f64 / HOUR as f64;
+        let opened = |message: &Sent<'t>| hours(message.sent, message.open);
+        let answered = |message: &Sent<'t>| hours(message.open, message.ordered);
+        let kinds: [(&[(&'static str, f64)], &dyn Fn(&Sent<'t>) -> f64); 2] =
+            [(&DELAYS, &opened), (&ANSWERS, &answered)];
+        for (bins, hours) in kinds {
+            let mut from = 0.0;
+            for &(delay, to) in bins {
+                let some = sums(&|message| (from..to).contains(&hours(message)));
+                from = to;
+                if some.readers() == 0 {
+                    continue;
+                }
+                let drawn = Resampled::new(&some, self.options.resamples, self.options.seed);
+                let mix = &weights[0].1;
+                by_delay.push(ByDelay {
+                    delay,
+                    messages: some.queries(),
+                    good_at_send: interval(&drawn, mix, Step::Send, GOOD),
+                    good_over_send: over(&drawn, mix, Step::Geography, Step::Send, GOOD),
+                    ndcg_over_send: over(&drawn, mix, Step::Geography, Step::Send, NDCG),
+                    orderable_over_send: orderable_over(&drawn, mix, Step::Geography),
+                });
             }
-            let drawn = Resampled::new(&some, self.options.resamples, self.options.seed);
-            let mix = &weights[0].1;
-            Some(ByDelay {
-                delay,
-                messages: some.queries(),
-                good_at_send: interval(&drawn, mix, Step::Send, GOOD),
-                good_over_send: over(&drawn, mix, Step::Geography, Step::Send, GOOD),
-                ndcg_over_send: over(&drawn, mix, Step::Geography, Step::Send, NDCG),
-            })
-        });
-        let by_delay = by_delay.collect();
+        }
         let holds_nothing = |interval: Interval| interval.low <= 0.0 && interval.high >= 0.0;
         let idle = rows.iter().filter(|row| row.step >= Step::Clock && row.mailbox != "mix");
         let idle = idle.filter(|row| holds_nothing(row.good_over_before) && holds_nothing(row.ndcg_over_before));
@@ -870,6 +925,8 @@ fn figures(message: &Sent<'_>, slate: Option<&Slate>, truth: &HashMap<MerchantId
     figures[7] = slate.reciprocal_rank;
     figures[8] = bool(slate.slots.iter().flatten().any(|(id, _)| *id == message.label));
     figures[9] = bool(slate.place_found);
+    figures[ORDERABLE] = bool(truth.get(&message.label) == Some(&Truth::Good));
+    figures[NDCG_ORDERABLE] = figures[ORDERABLE] * slate.ndcg_10;
     figures
 }
 

@@ -126,7 +126,8 @@ impl Watch {
             let (share, usual) = (share(*repeats, *n), share(alike, all));
             let unlike = all >= FEWEST && share > usual + ECHO_MORE;
             if *n >= FEWEST && (share >= ECHO || unlike) {
-                let days = AGES_DAYS.get(bin).map_or("14 or more days ago".into(), |days| format!("within {days} days"));
+                let days =
+                    AGES_DAYS.get(bin).map_or("14 or more days ago".into(), |days| format!("within {days} days"));
                 let what = format!("share of orders that repeat the reader's last one where it was {days}");
                 found.push(Suspicion { protocol, what, found: share, usual, queries: *n });
             }

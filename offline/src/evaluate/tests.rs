@@ -235,8 +235,12 @@ fn orders_that_stand_twice_in_the_log_are_refused_as_a_leak() {
     let options = last_month();
     let mut leaking = tables.clone();
     let late = tables.orders.iter().filter(|order| order.ordered_at >= options.split + 3 * 86_400);
-    leaking.orders.extend(late.map(|order| crate::tables::Order { ordered_at: order.ordered_at - 2 * 86_400, ..order.clone() }));
-    leaking.orders.sort_by(|a, b| (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id)));
+    leaking
+        .orders
+        .extend(late.map(|order| crate::tables::Order { ordered_at: order.ordered_at - 2 * 86_400, ..order.clone() }));
+    leaking
+        .orders
+        .sort_by(|a, b| (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id)));
     let error = evaluate(&leaking, map, None, None, &options, None, &|_, _| ()).unwrap_err();
     assert!(matches!(&error, EvaluateError::Suspicious { .. }), "{error}");
     assert!(error.to_string().contains("repeat the reader's last one where it was within 4 days"), "{error}");

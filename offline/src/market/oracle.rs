@@ -1,11 +1,11 @@
 //! The choice model itself: what every merchant is truly worth to a reader, at a moment, at a place.
 
+use super::Form;
 use super::MarketError;
 use super::draw::Key;
 use super::enrich::{latent_fame, latent_quality};
 use super::parameters::Parameters;
 use super::urn;
-use super::Form;
 use crate::tables::{Kind, Merchant, Offer, Tables, Timestamp};
 use freshrank::geo::Point;
 use freshrank::time::Local;

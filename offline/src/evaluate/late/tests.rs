@@ -52,6 +52,8 @@ fn shares_of_slots_add_up_and_binding_the_clock_late_opens_doors() {
     // Apple's pictures are older than the open.
     let apple = row(&found, "apple", Step::Geography);
     assert!(apple.closed.value > 0.0 && apple.good.value < row(&found, "gmail", Step::Geography).good.value);
+    // Of the orders that could have been placed at the open, none is lost for a closed door.
+    assert!(clock.ndcg_10_orderable.value >= send.ndcg_10_orderable.value - 0.02, "{send:?} {clock:?}");
     assert!(super::super::chart::late_binding(&found).contains("simulated by"));
 }
 
