@@ -47,9 +47,11 @@ def freshrank(*arguments, check=True):
 
 def by_ranx(rankings):
     """Means of every metric, in ranx, over rankings of (documents best first, {relevant: label})."""
-    qrels = {str(i): relevant for i, (_, relevant) in enumerate(rankings)}
+    # ranx answers in the order of sorted names.
+    name = "{:08}".format
+    qrels = {name(i): relevant for i, (_, relevant) in enumerate(rankings)}
     run = {
-        str(i): {document: float(len(documents) - place) for place, document in enumerate(documents)} or {"nobody": 1.0}
+        name(i): {document: float(len(documents) - place) for place, document in enumerate(documents)} or {"nobody": 1.0}
         for i, (documents, _) in enumerate(rankings)
     }
     # Labels are whole numbers in ranx.
@@ -205,7 +207,8 @@ class OnAMarket(unittest.TestCase):
             (leaking / file.name).write_bytes(file.read_bytes())
         orders = pq.read_table(self.tables / "orders.parquet")
         at = orders.column("ordered_at")
-        early = pc.subtract(at, pa.scalar(2 * 86_400 * 1000, pa.duration("ms")).cast(pa.duration(at.type.unit)))
+        per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[at.type.unit]
+        early = pc.cast(pc.subtract(pc.cast(at, pa.int64()), 2 * 86_400 * per_second), at.type)
         twice = pa.concat_tables([orders, orders.set_column(orders.column_names.index("ordered_at"), "ordered_at", early)])
         pq.write_table(twice.replace_schema_metadata(orders.schema.metadata), leaking / "orders.parquet")
         said = freshrank("evaluate", "--tables", leaking, "--split", SPLIT, "--resamples", 20, check=False)
