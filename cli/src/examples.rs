@@ -36,6 +36,16 @@ impl Sources {
         Ok((tables, CuisineMap::read(&self.cuisine_map)?, oracle))
     }
 
+    /// The same of other tables.
+    pub fn elsewhere(&self, tables: &Path) -> Self {
+        Self {
+            tables: tables.to_owned(),
+            cuisine_map: self.cuisine_map.clone(),
+            market: self.market.clone(),
+            allow_snapshot: self.allow_snapshot,
+        }
+    }
+
     /// What is known, and what is filtered.
     pub fn timeline(&self) -> TimelineOptions {
         let mut options = TimelineOptions::default();

@@ -16,6 +16,21 @@ pub enum Verb {
     Geojson(Merchants),
     /// A directory of CSV or Parquet tables, or one such file
     Csv(Rows),
+    /// The folder of UCI's Restaurant & consumer data, which has no times: for `evaluate --cold-start`
+    Uci(Folder),
+}
+
+/// A published data set.
+#[derive(Debug, Args)]
+pub struct Folder {
+    /// The folder
+    folder: PathBuf,
+    /// Where the tables go
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// For a program
+    #[arg(long)]
+    json: bool,
 }
 
 /// Merchants of OpenStreetMap.
@@ -61,7 +76,20 @@ pub fn run(verb: &Verb) -> Outcome {
         Verb::Osm(arguments) => merchants(arguments, import::osm),
         Verb::Geojson(arguments) => merchants(arguments, import::geojson),
         Verb::Csv(arguments) => csv(arguments),
+        Verb::Uci(arguments) => uci(arguments),
     }
+}
+
+fn uci(arguments: &Folder) -> Outcome {
+    let (found, report) = import::uci::uci(&arguments.folder)?;
+    import::uci::write(&found, &arguments.out)?;
+    if arguments.json {
+        return Ok(print::json(&report)?);
+    }
+    print!("{report}");
+    let (ratings, stated) = (found.ratings.len(), found.stated.len());
+    println!("{ratings} ratings and {stated} stated tastes, without times: for `evaluate --cold-start` alone");
+    Ok(())
 }
 
 type Importer = fn(&Path, &OsmOptions) -> Result<(Vec<Merchant>, ImportReport), ImportError>;

@@ -2,7 +2,7 @@
 
 use crate::{Outcome, print};
 use clap::Args;
-use freshrank_offline::market::{Parameters, USERS, simulate};
+use freshrank_offline::market::{Form, Parameters, USERS, UrnParameters, simulate_as};
 use freshrank_offline::tables::{self, ReadOptions};
 use std::path::PathBuf;
 
@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Other parameters than the frozen ones
     #[arg(long, value_name = "FILE")]
     parameters: Option<PathBuf>,
+    /// How readers choose: `logit`, or `urn` to try a ranker on a market of another shape
+    #[arg(long, value_parser = form, default_value = "logit")]
+    form: Form,
     /// Where the tables go
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -41,7 +44,14 @@ pub fn run(arguments: &Arguments) -> Outcome {
         }
         None => Parameters::frozen()?,
     };
-    let market = simulate(&merchants.merchants, &parameters, arguments.seed, arguments.users, &arguments.market)?;
+    let market = simulate_as(
+        &arguments.form,
+        &merchants.merchants,
+        &parameters,
+        arguments.seed,
+        arguments.users,
+        &arguments.market,
+    )?;
     tables::write(&market.tables, &arguments.out)?;
     market.oracle.write(&arguments.out)?;
     let m = &market.moments;
@@ -64,4 +74,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
         ],
     );
     Ok(())
+}
+
+fn form(name: &str) -> Result<Form, String> {
+    match name {
+        "logit" => Ok(Form::Logit),
+        "urn" => UrnParameters::frozen().map(Form::Urn).map_err(|error| error.to_string()),
+        other => Err(format!("found {other:?}, expected `logit` or `urn`")),
+    }
 }

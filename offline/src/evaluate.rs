@@ -4,32 +4,35 @@
 //! filtered stays, with nothing gained, and its reason is counted. Equal scores are judged by their expectation over
 //! all orders they could be shown in, so that no scorer gains by luck; a scorer that tells nothing is *random*.
 
+pub use bootstrap::Interval;
+pub use leak::{Leak, Suspicion};
+pub use measure::{Measures, judge};
+
+mod measure;
+mod bootstrap;
+mod rankings;
+mod leak;
+pub mod late;
+pub mod cold;
+pub mod chart;
+
 use crate::areas::Catalog;
 use crate::cuisines::CuisineMap;
-use crate::examples::{ExamplesError, name, utilities};
+use crate::examples::{ExamplesError, utilities};
 use crate::market::Oracle;
 use crate::tables::{Tables, Timestamp};
-use crate::timeline::{Answer, LeftOut, Protocol, Timeline, TimelineOptions, mix};
-use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, StringArray, UInt32Array};
-use arrow::datatypes::{DataType, Field, Schema};
-use arrow::record_batch::RecordBatch;
+use crate::timeline::{Answer, LeftOut, Protocol, Timeline, TimelineOptions};
+use bootstrap::{Means, Resampled, Sums};
 use freshrank::feature::FEATURES;
 use freshrank::score::{self, ModelError, Scorer};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use measure::{COVERED, HIT, N_MEASURES, NDCG_10, RECALL, RECIPROCAL_RANK};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
-use rayon::prelude::*;
+use rankings::Rankings;
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use thiserror::Error;
 
-/// Where a list is cut by NDCG.
-const NDCG_DEPTH: usize = 10;
 /// Orders before the query of a reader who is no longer new, and of one who orders often.
 const INFREQUENT_FROM: usize = 2;
 const FREQUENT_FROM: usize = 5;
@@ -37,8 +40,6 @@ const FREQUENT_FROM: usize = 5;
 /// Who ranks, in the order of reports.
 const SCORERS: [&str; 8] =
     ["ltr", "prior", "own history", "popularity in the cell", "popularity", "nearest", "random", "oracle"];
-/// The difference that is tested.
-const DIFFERENCE: &str = "ltr - prior";
 
 /// How to evaluate.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +54,10 @@ pub struct EvaluateOptions {
     pub resamples: usize,
     /// Of the resamples.
     pub seed: u64,
+    /// Tables cut at a query, to see that its rows stay the same: so many cuts a protocol; 0 for none.
+    pub cuts: usize,
+    /// Report what looks like a leak instead of refusing.
+    pub allow_leaks: bool,
 }
 
 impl EvaluateOptions {
@@ -60,7 +65,8 @@ impl EvaluateOptions {
     #[must_use]
     pub fn new(split: Timestamp) -> Self {
         let protocols = vec![Protocol::KnownPlace, Protocol::SendTime];
-        Self { timeline: TimelineOptions::default(), split, protocols, resamples: 1000, seed: 1 }
+        let timeline = TimelineOptions::default();
+        Self { timeline, split, protocols, resamples: 1000, seed: 1, cuts: 2, allow_leaks: false }
     }
 }
 
@@ -86,6 +92,15 @@ pub enum EvaluateError {
         /// From when on.
         split: Timestamp,
     },
+    /// A row knows what comes later.
+    #[error("leak: {0}")]
+    Leak(#[from] Leak),
+    /// The tables tell the answers.
+    #[error("the tables look as if they told the answers ({} finding(s), --allow-leaks evaluates all the same): {}", found.len(), listed(found))]
+    Suspicious {
+        /// What looks wrong.
+        found: Vec<Suspicion>,
+    },
     /// The rankings cannot be written.
     #[error("{}: {source}", path.display())]
     Rankings {
@@ -94,6 +109,13 @@ pub enum EvaluateError {
         /// What the writer says.
         source: ParquetError,
     },
+    /// The experiment's own numbers.
+    #[error("{0}")]
+    Assumptions(String),
+}
+
+fn listed(found: &[Suspicion]) -> String {
+    found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// How well everybody ranks.
@@ -122,10 +144,18 @@ pub struct ProtocolFigures {
     pub candidates: f64,
     /// Queries whose order was no candidate, by reason; they stay, with nothing gained.
     pub filtered: BTreeMap<&'static str, usize>,
+    /// Queries to which nothing is the answer, dropped.
+    pub empty: usize,
     /// Orders from the split on that are no queries, by reason.
     pub left_out: LeftOut,
-    /// By segment, then scorer; the difference last.
+    /// Queries asked again of tables without a future; every bit was the same.
+    pub audited: usize,
+    /// What looks as if the tables told the answers.
+    pub suspicions: Vec<Suspicion>,
+    /// By segment, then scorer; then what ltr has over each of the others.
     pub figures: Vec<Figure>,
+    /// How much of what can be known ltr adds to the prior, by segment; only where there is an oracle.
+    pub gaps: Vec<Gap>,
 }
 
 /// One scorer over one kind of query.
@@ -133,8 +163,8 @@ pub struct ProtocolFigures {
 pub struct Figure {
     /// Which queries.
     pub segment: &'static str,
-    /// Who ranked, or `ltr - prior`.
-    pub scorer: &'static str,
+    /// Who ranked, or a difference such as `ltr - prior`.
+    pub scorer: String,
     /// Each query counts alike.
     pub by_query: Scores,
     /// Each reader counts alike.
@@ -145,11 +175,15 @@ pub struct Figure {
     pub readers: usize,
 }
 
-/// Five measures, each with its interval.
+/// The measures, each with its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Scores {
+    /// Share of queries whose order is a candidate: the most that any ranking of these candidates can gain.
+    pub coverage: Interval,
     /// Mean reciprocal rank.
     pub mrr: Interval,
+    /// Of the covered queries alone; `mrr` is this times `coverage`. `None` where nothing is covered.
+    pub mrr_covered: Option<Interval>,
     /// Normalized discounted cumulative gain of the first ten; gain 2^label - 1.
     pub ndcg_10: Interval,
     /// Share of queries whose order was ranked first.
@@ -158,67 +192,23 @@ pub struct Scores {
     pub hit_4: Interval,
     /// Among the first ten.
     pub hit_10: Interval,
+    /// Share of what was ordered that is among the first ten.
+    pub recall_10: Interval,
+    /// Among the first fifty.
+    pub recall_50: Interval,
+    /// Among the first hundred.
+    pub recall_100: Interval,
 }
 
-/// A mean, and where 95 % of the resampled means lie.
+/// (ltr - prior) / (oracle - prior): 0 is the prior, 1 knows all that the market knows but its noise.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Interval {
-    /// Of all readers.
-    pub value: f64,
-    /// The 2.5th percentile.
-    pub low: f64,
-    /// The 97.5th.
-    pub high: f64,
-}
-
-const N_MEASURES: usize = 5;
-
-/// The measures of one ranking: reciprocal rank, NDCG@10, hits at 1, 4 and 10.
-pub type Measures = [f64; N_MEASURES];
-
-/// Judges one ranking by the expectation over all orders of equal scores; `None` where nothing was ordered.
-///
-/// `missing` are labels of merchants that were ordered from but are no candidates: they gain nothing and count in what
-/// could have been gained.
-#[must_use]
-pub fn judge(scores: &[f64], labels: &[f32], missing: &[f32]) -> Option<Measures> {
-    let gain = |label: &f32| libm::exp2(f64::from(*label)) - 1.0;
-    let discount = |rank: usize| 1.0 / libm::log2(rank as f64 + 1.0);
-    let mut gains: Vec<f64> = labels.iter().chain(missing).map(gain).filter(|gain| *gain > 0.0).collect();
-    gains.sort_by(|a, b| b.total_cmp(a));
-    let ideal: f64 = gains.iter().take(NDCG_DEPTH).zip(1..).map(|(gain, rank)| gain * discount(rank)).sum();
-    if ideal == 0.0 {
-        return None;
-    }
-
-    let mut order: Vec<usize> = (0..scores.len().min(labels.len())).collect();
-    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-    let mut measures = [0.0; N_MEASURES];
-    let (mut before, mut found) = (0, false);
-    for tie in order.chunk_by(|a, b| scores[*a].total_cmp(&scores[*b]).is_eq()) {
-        let n = tie.len();
-        let share = tie.iter().map(|i| gain(&labels[*i])).sum::<f64>() / n as f64;
-        let depth = (before + n).min(NDCG_DEPTH);
-        measures[1] += share * (before + 1..=depth).map(discount).sum::<f64>() / ideal;
-
-        let relevant = tie.iter().filter(|i| labels[**i] > 0.0).count();
-        if relevant > 0 && !found {
-            found = true;
-            // The chance that none of the first j of the tie is relevant, for j - 1 and j.
-            let mut none = 1.0;
-            for j in 0..=n - relevant {
-                let still = none * (n - relevant - j) as f64 / (n - j) as f64;
-                let (first, rank) = (none - still, before + j + 1);
-                measures[0] += first / rank as f64;
-                for (measure, depth) in measures[2..].iter_mut().zip([1, 4, 10]) {
-                    *measure += if rank <= depth { first } else { 0.0 };
-                }
-                none = still;
-            }
-        }
-        before += n;
-    }
-    Some(measures)
+pub struct Gap {
+    /// Which queries.
+    pub segment: &'static str,
+    /// Of the mean reciprocal rank, by query.
+    pub mrr: Option<Interval>,
+    /// Of NDCG@10, by query.
+    pub ndcg_10: Option<Interval>,
 }
 
 /// A query as every scorer ranked it.
@@ -245,7 +235,8 @@ const SEGMENTS: [Segment; 6] = [
 /// Ranks every query of the protocols by every scorer; writes all rankings where a file is given.
 ///
 /// # Errors
-/// No query after the split, a ranker that does not answer, or a file that cannot be written.
+/// No query after the split, a ranker that does not answer, a file that cannot be written, a row that knows what comes
+/// later, or, unless that is allowed, tables that tell the answers.
 pub fn evaluate(
     tables: &Tables,
     map: &CuisineMap,
@@ -261,13 +252,18 @@ pub fn evaluate(
         Some(path) => Some(Rankings::create(path, tables.simulated.as_deref())?),
         None => None,
     };
-    let protocols = options.protocols.iter().map(|protocol| {
-        let found = protocol_figures(&timeline, *protocol, oracle, ltr, options, rankings.as_mut(), progress)?;
-        Ok(found)
-    });
-    let protocols = protocols.collect::<Result<Vec<_>, EvaluateError>>()?;
+    let mut protocols = Vec::with_capacity(options.protocols.len());
+    for protocol in &options.protocols {
+        let mut found = protocol_figures(&timeline, *protocol, oracle, ltr, options, rankings.as_mut(), progress)?;
+        found.audited = leak::audit(tables, map, &timeline, *protocol, options)?;
+        protocols.push(found);
+    }
     if let Some(rankings) = rankings {
         rankings.close()?;
+    }
+    let found: Vec<Suspicion> = protocols.iter().flat_map(|protocol| protocol.suspicions.iter().cloned()).collect();
+    if !options.allow_leaks && !found.is_empty() {
+        return Err(EvaluateError::Suspicious { found });
     }
     Ok(Evaluation {
         simulated: tables.simulated.clone(),
@@ -301,26 +297,28 @@ fn protocol_figures(
         .collect();
     let mut judged: Vec<Judged<'_>> = Vec::with_capacity(queries.len());
     let mut filtered: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let (mut candidates, mut failed) = (0, None);
-    let mut one = |answer: Answer<'_>| -> Result<Vec<Measures>, EvaluateError> {
+    let mut watch = leak::Watch::new(queries.len());
+    let (mut candidates, mut empty, mut failed) = (0, 0, None);
+    let mut one = |answer: &Answer<'_>| -> Result<Option<Vec<Measures>>, EvaluateError> {
         let labels: Vec<f32> = (0..answer.kept.len()).map(|i| if answer.found == Ok(i) { 1.0 } else { 0.0 }).collect();
         let missing: &[f32] = if answer.found.is_ok() { &[] } else { &[1.0] };
         let mut measures = Vec::with_capacity(scorers.len());
         for scorer in &scorers {
-            let scores = scored(scorer, timeline, &answer, oracle, ltr)?;
-            measures.push(judge(&scores, &labels, missing).unwrap_or_default());
+            let scores = scored(scorer, timeline, answer, oracle, ltr)?;
+            measures.push(judge(&scores, &labels, missing));
             if let Some(rankings) = rankings.as_deref_mut() {
-                rankings.add(timeline, &answer, scorer, &scores);
+                rankings.add(timeline, answer, scorer, &scores);
             }
         }
         if let Some(rankings) = rankings.as_deref_mut() {
             rankings.next()?;
         }
+        watch.see(timeline, answer, &labels, missing);
         candidates += answer.kept.len();
         if let Err(why) = answer.found {
             *filtered.entry(why).or_default() += 1;
         }
-        Ok(measures)
+        Ok(measures.into_iter().collect())
     };
     let lived = timeline.live(&queries, progress, |answers| {
         for answer in answers {
@@ -328,14 +326,15 @@ fn protocol_figures(
                 return;
             }
             let (query, travelling) = (answer.query, answer.travelling);
-            match one(answer) {
-                Ok(measures) => judged.push(Judged {
+            match one(&answer) {
+                Ok(Some(measures)) => judged.push(Judged {
                     user_id: query.user_id,
                     n_before: query.n_before,
                     travelling,
                     new_merchant: query.new_merchant,
                     measures,
                 }),
+                Ok(None) => empty += 1,
                 Err(error) => failed = Some(error),
             }
         }
@@ -344,16 +343,26 @@ fn protocol_figures(
     if let Some(error) = failed {
         return Err(error);
     }
-    let segments = SEGMENTS.iter().flat_map(|segment| figures(segment, &judged, &scorers, options));
-    let readers: std::collections::BTreeSet<&str> = judged.iter().map(|query| query.user_id).collect();
+    let (mut lines, mut gaps) = (Vec::new(), Vec::new());
+    for segment in &SEGMENTS {
+        let (figures, gap) = figures(segment, &judged, &scorers, options);
+        lines.extend(figures);
+        gaps.extend(gap);
+    }
+    let suspicions = watch.suspicions(protocol, &lines);
+    let readers: BTreeSet<&str> = judged.iter().map(|query| query.user_id).collect();
     Ok(ProtocolFigures {
         protocol,
         queries: judged.len(),
         readers: readers.len(),
         candidates: candidates as f64 / judged.len() as f64,
         filtered,
+        empty,
         left_out,
-        figures: segments.collect(),
+        audited: 0,
+        suspicions,
+        figures: lines,
+        gaps,
     })
 }
 
@@ -386,221 +395,73 @@ fn scored(
     })
 }
 
-/// What a reader's queries add up to, by scorer.
-struct OfReader {
-    n: f64,
-    sums: Vec<Measures>,
-}
-
-/// The lines of one segment: every scorer, then the difference.
+/// The lines of one segment: every scorer, what ltr has over each, and the share of the gap that it closes.
 fn figures(
     segment: &Segment,
     judged: &[Judged<'_>],
     scorers: &[&'static str],
     options: &EvaluateOptions,
-) -> Vec<Figure> {
-    let mut readers: BTreeMap<&str, OfReader> = BTreeMap::new();
-    let with_difference = scorers.starts_with(&["ltr", "prior"]);
-    let n_lines = scorers.len() + usize::from(with_difference);
+) -> (Vec<Figure>, Option<Gap>) {
+    let mut sums = Sums::default();
     for query in judged.iter().filter(|query| segment.1(query)) {
-        let reader =
-            readers.entry(query.user_id).or_insert_with(|| OfReader { n: 0.0, sums: vec![[0.0; N_MEASURES]; n_lines] });
-        reader.n += 1.0;
-        let add = |sums: &mut Measures, value: &dyn Fn(usize) -> f64| {
-            sums.iter_mut().enumerate().for_each(|(m, sum)| *sum += value(m));
-        };
-        for (sums, measures) in reader.sums.iter_mut().zip(&query.measures) {
-            add(sums, &|m| measures[m]);
-        }
-        if with_difference && let Some(sums) = reader.sums.last_mut() {
-            add(sums, &|m| query.measures[0][m] - query.measures[1][m]);
-        }
+        sums.add(query.user_id, query.measures.iter().flatten().copied());
     }
-    let readers: Vec<OfReader> = readers.into_values().collect();
-    if readers.is_empty() {
-        return Vec::new();
+    if sums.readers() == 0 {
+        return (Vec::new(), None);
     }
-    let once: Vec<f64> = vec![1.0; readers.len()];
-    let all = means(&readers, &once);
-    let resampled: Vec<Vec<[Measures; 2]>> = (0..options.resamples as u64)
-        .into_par_iter()
-        .map(|b| means(&readers, &drawn(readers.len(), options.seed, b)))
-        .collect();
-    let interval = |line: usize, kind: usize, measure: usize| {
-        let mut values: Vec<f64> = resampled.iter().map(|means| means[line][kind][measure]).collect();
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let i = libm::round(share * values.len().saturating_sub(1) as f64) as usize;
-            values.get(i).copied().unwrap_or(all[line][kind][measure])
-        };
-        Interval { value: all[line][kind][measure], low: at(0.025), high: at(0.975) }
-    };
-    let scores = |line: usize, kind: usize| Scores {
-        mrr: interval(line, kind, 0),
-        ndcg_10: interval(line, kind, 1),
-        hit_1: interval(line, kind, 2),
-        hit_4: interval(line, kind, 3),
-        hit_10: interval(line, kind, 4),
-    };
-    let queries = readers.iter().map(|reader| reader.n as usize).sum();
-    let line = |line: usize| Figure {
+    let drawn = Resampled::new(&sums, options.resamples, options.seed);
+    let place = |scorer: &str| scorers.iter().position(|name| *name == scorer);
+    let ltr = place("ltr");
+    let alone = (0..scorers.len()).map(|line| (scorers[line].to_owned(), line, None));
+    let over = ltr.into_iter().flat_map(|ltr| {
+        let others = (0..scorers.len()).filter(move |line| *line != ltr);
+        others.map(move |line| (format!("ltr - {}", scorers[line]), ltr, Some(line)))
+    });
+    let line = |(scorer, line, less): (String, usize, Option<usize>)| Figure {
         segment: segment.0,
-        scorer: scorers.get(line).copied().unwrap_or(DIFFERENCE),
-        by_query: scores(line, 0),
-        by_reader: scores(line, 1),
-        queries,
-        readers: readers.len(),
+        scorer,
+        by_query: scores(&drawn, line, less, 0),
+        by_reader: scores(&drawn, line, less, 1),
+        queries: sums.queries(),
+        readers: sums.readers(),
     };
-    (0..n_lines).map(line).collect()
-}
+    let lines = alone.chain(over).map(line).collect();
 
-/// How often each reader is drawn, with replacement; the same for every scorer, so that differences are paired.
-fn drawn(n: usize, seed: u64, resample: u64) -> Vec<f64> {
-    let mut times = vec![0.0; n];
-    let start = mix(seed ^ mix(resample));
-    (0..n as u64).for_each(|i| times[(mix(start.wrapping_add(i)) % n as u64) as usize] += 1.0);
-    times
-}
-
-/// By line: the mean over queries and the mean over readers' means, each reader counted so many times.
-fn means(readers: &[OfReader], times: &[f64]) -> Vec<[Measures; 2]> {
-    let n_lines = readers.first().map_or(0, |reader| reader.sums.len());
-    let mut sums = vec![[[0.0; N_MEASURES]; 2]; n_lines];
-    let (mut queries, mut n) = (0.0, 0.0);
-    for (reader, times) in readers.iter().zip(times).filter(|(_, times)| **times > 0.0) {
-        queries += times * reader.n;
-        n += times;
-        for (sum, own) in sums.iter_mut().zip(&reader.sums) {
-            for m in 0..N_MEASURES {
-                sum[0][m] += times * own[m];
-                sum[1][m] += times * own[m] / reader.n;
-            }
-        }
-    }
-    for sum in &mut sums {
-        sum[0].iter_mut().for_each(|value| *value /= queries);
-        sum[1].iter_mut().for_each(|value| *value /= n);
-    }
-    sums
-}
-
-/// The file of all rankings: one row a query, scorer and candidate, best first.
-///
-/// `rank` is the mean rank among equal scores; an order that was filtered has a row without rank and score.
-struct Rankings {
-    path: PathBuf,
-    schema: Arc<Schema>,
-    writer: ArrowWriter<File>,
-    query_id: u32,
-    rows: Vec<Ranked>,
-}
-
-struct Ranked {
-    protocol: &'static str,
-    query_id: u32,
-    user_id: String,
-    at: Timestamp,
-    place_used: Option<String>,
-    merchant_id: String,
-    rank: Option<f64>,
-    score: Option<f64>,
-    label: f32,
-    scorer: &'static str,
-}
-
-/// Rows gathered before they are written.
-const BATCH_ROWS: usize = 1 << 17;
-
-impl Rankings {
-    fn create(path: &Path, simulated: Option<&str>) -> Result<Self, EvaluateError> {
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("protocol", DataType::Utf8, false),
-            Field::new("query_id", DataType::UInt32, false),
-            Field::new("user_id", DataType::Utf8, false),
-            Field::new("at", DataType::Int64, false),
-            Field::new("place_used", DataType::Utf8, true),
-            Field::new("merchant_id", DataType::Utf8, false),
-            Field::new("rank", DataType::Float64, true),
-            Field::new("score", DataType::Float64, true),
-            Field::new("label", DataType::Float32, false),
-            Field::new("scorer", DataType::Utf8, false),
-        ]));
-        let open = || {
-            let said = KeyValue::new("freshrank.simulated".to_owned(), simulated.unwrap_or_default().to_owned());
-            let properties = WriterProperties::builder()
-                .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-                .set_key_value_metadata(Some(vec![said]))
-                .build();
-            ArrowWriter::try_new(File::create(path)?, schema.clone(), Some(properties))
+    let gap = ltr.zip(place("prior")).zip(place("oracle")).map(|((ltr, prior), oracle)| {
+        let closed = |measure: usize| {
+            drawn.interval(|means| {
+                let of = |scorer: usize| means[scorer * N_MEASURES + measure][0];
+                (of(ltr) - of(prior)) / (of(oracle) - of(prior))
+            })
         };
-        let writer = open().map_err(|source| EvaluateError::Rankings { path: path.into(), source })?;
-        Ok(Self { path: path.into(), schema, writer, query_id: 0, rows: Vec::new() })
-    }
+        Gap { segment: segment.0, mrr: closed(RECIPROCAL_RANK), ndcg_10: closed(NDCG_10) }
+    });
+    (lines, gap)
+}
 
-    fn add(&mut self, timeline: &Timeline<'_>, answer: &Answer<'_>, scorer: &'static str, scores: &[f64]) {
-        let query = &answer.query;
-        let place_used = answer.place.cell().map(|cell| cell.to_string());
-        let row = |merchant_id, rank, score, label| Ranked {
-            protocol: query.protocol.name(),
-            query_id: self.query_id,
-            user_id: query.user_id.to_owned(),
-            at: query.at,
-            place_used: place_used.clone(),
-            merchant_id,
-            rank,
-            score,
-            label,
-            scorer,
-        };
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-        let mut before = 0;
-        for tie in order.chunk_by(|a, b| scores[*a].total_cmp(&scores[*b]).is_eq()) {
-            let rank = before as f64 + (tie.len() + 1) as f64 / 2.0;
-            for &i in tie {
-                let label = if answer.found == Ok(i) { 1.0 } else { 0.0 };
-                let merchant_id = name(timeline.catalog(), answer.kept[i].merchant.id);
-                self.rows.push(row(merchant_id, Some(rank), Some(scores[i]), label));
-            }
-            before += tie.len();
-        }
-        if answer.found.is_err() {
-            self.rows.push(row(query.order.merchant_id.clone(), None, None, 1.0));
-        }
-    }
-
-    /// Ends a query.
-    fn next(&mut self) -> Result<(), EvaluateError> {
-        self.query_id += 1;
-        if self.rows.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), EvaluateError> {
-        let rows = std::mem::take(&mut self.rows);
-        let text = |value: fn(&Ranked) -> &str| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(rows.iter().map(value)))
-        };
-        let columns: Vec<ArrayRef> = vec![
-            text(|row| row.protocol),
-            Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| row.query_id))),
-            text(|row| &row.user_id),
-            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.at))),
-            Arc::new(rows.iter().map(|row| row.place_used.as_deref()).collect::<StringArray>()),
-            text(|row| &row.merchant_id),
-            Arc::new(rows.iter().map(|row| row.rank).collect::<Float64Array>()),
-            Arc::new(rows.iter().map(|row| row.score).collect::<Float64Array>()),
-            Arc::new(Float32Array::from_iter_values(rows.iter().map(|row| row.label))),
-            text(|row| row.scorer),
-        ];
-        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(ParquetError::from);
-        let written = batch.and_then(|batch| self.writer.write(&batch));
-        written.map_err(|source| EvaluateError::Rankings { path: self.path.clone(), source })
-    }
-
-    fn close(mut self) -> Result<(), EvaluateError> {
-        self.flush()?;
-        let path = self.path;
-        self.writer.close().map(drop).map_err(|source| EvaluateError::Rankings { path, source })
+/// One line's measures, by query (0) or by reader (1), or their differences to another line's.
+fn scores(drawn: &Resampled, line: usize, less: Option<usize>, kind: usize) -> Scores {
+    let of = |means: &Means, measure: usize| {
+        means[line * N_MEASURES + measure][kind] - less.map_or(0.0, |less| means[less * N_MEASURES + measure][kind])
+    };
+    let interval = |measure: usize| {
+        let found = drawn.interval(|means| of(means, measure));
+        found.unwrap_or(Interval { value: 0.0, low: 0.0, high: 0.0 })
+    };
+    // The same candidates for every scorer: a difference divides by the same coverage.
+    let coverage = |means: &Means| means[line * N_MEASURES + COVERED][kind];
+    let covered = drawn.interval(&coverage);
+    Scores {
+        coverage: covered.unwrap_or(Interval { value: 0.0, low: 0.0, high: 0.0 }),
+        mrr: interval(RECIPROCAL_RANK),
+        mrr_covered: drawn.interval(|means| of(means, RECIPROCAL_RANK) / coverage(means)),
+        ndcg_10: interval(NDCG_10),
+        hit_1: interval(HIT),
+        hit_4: interval(HIT + 1),
+        hit_10: interval(HIT + 2),
+        recall_10: interval(RECALL),
+        recall_50: interval(RECALL + 1),
+        recall_100: interval(RECALL + 2),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod geojson;
 pub mod nsi;
 pub mod osm;
 pub mod tags;
+pub mod uci;
 
 use std::collections::BTreeMap;
 use std::fmt;

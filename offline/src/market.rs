@@ -49,16 +49,23 @@
 //! Price band, rating with its count, quality, delivery radius, preparation, fee and the date of listing, where the
 //! table has none. What the table has (name, coordinates, hours, cuisines, chain) is left alone.
 //!
+//! # A second form
+//!
+//! [`Form::Urn`] has the same city, readers, places, hours and mail, and another choice (`market/urn.rs`): what a ranker learnt from
+//! one of the two, and still knows in the other, is not the shape of the formula above.
+//!
 //! Everything depends on the seed, the parameters and the merchants only, not on threads or the machine.
 
 pub use moments::Moments;
 pub use oracle::{Groups, Moment, Oracle, Past, Soul};
 pub use parameters::Parameters;
+pub use urn::UrnParameters;
 
 mod draw;
 pub mod parameters;
 mod calendar;
 mod enrich;
+pub mod urn;
 pub mod oracle;
 mod life;
 mod mail;
@@ -117,10 +124,25 @@ pub struct Market {
     pub unknown_hours: usize,
 }
 
+/// How readers choose.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Form {
+    /// By a multinomial logit: the formula above.
+    #[default]
+    Logit,
+    /// By an urn of own orders and a gravity of the others.
+    Urn(UrnParameters),
+}
+
 /// What [`Tables::simulated`] says of such a market.
 #[must_use]
 pub fn label(seed: u64) -> String {
-    format!("simulated by `freshrank market`, seed {seed}: demand is made up, merchants are real")
+    label_of(seed, false)
+}
+
+fn label_of(seed: u64, urn: bool) -> String {
+    let form = if urn { " --form urn" } else { "" };
+    format!("simulated by `freshrank market{form}`, seed {seed}: demand is made up, merchants are real")
 }
 
 /// Makes up the demand of `users` readers for these merchants; `market` is the layer path of the city, `fi/helsinki`.
@@ -128,6 +150,21 @@ pub fn label(seed: u64) -> String {
 /// # Errors
 /// No merchant, a merchant that is nowhere on Earth, or parameters that make no market.
 pub fn simulate(
+    merchants: &[Merchant],
+    parameters: &Parameters,
+    seed: u64,
+    users: usize,
+    market: &str,
+) -> Result<Market, MarketError> {
+    simulate_as(&Form::Logit, merchants, parameters, seed, users, market)
+}
+
+/// As [`simulate`], with readers who choose by this form.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_as(
+    form: &Form,
     merchants: &[Merchant],
     parameters: &Parameters,
     seed: u64,
@@ -142,7 +179,7 @@ pub fn simulate(
         enrich::enrich(merchant, parameters, &groups, seed, start);
     }
     let offers = offers(&merchants, parameters, seed, start);
-    let oracle = Oracle::new(&merchants, &offers, parameters, seed, zone)?;
+    let oracle = Oracle::new(&merchants, &offers, parameters, seed, zone)?.with_form(form, &merchants);
     let country = country(&merchants, market);
     let hours: Vec<Option<Calendar>> = merchants.par_iter().map(|merchant| calendar(merchant, parameters)).collect();
     let unknown_hours = hours.iter().filter(|hours| hours.is_none()).count();
@@ -153,7 +190,7 @@ pub fn simulate(
         Stage { oracle: &oracle, merchants: &merchants, calendars: &calendars, market, country: country.as_deref() };
     let lives: Vec<Life> = (0..users).into_par_iter().map(|number| stage.live(number)).collect();
     let events = mail::send(&stage, &lives);
-    let tables = collect(merchants, offers, lives, events, label(seed));
+    let tables = collect(merchants, offers, lives, events, label_of(seed, *form != Form::Logit));
     let moments = Moments::of(&tables);
     Ok(Market { tables, oracle, moments, unknown_hours })
 }

@@ -1,5 +1,8 @@
 use super::*;
+use crate::market::{Parameters, simulate};
+use crate::tables::Merchant;
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 const TOLERANCE: f64 = 1e-12;
 
@@ -10,22 +13,22 @@ fn close(a: Measures, b: Measures) -> bool {
 #[test]
 fn the_order_ranked_third_gains_as_by_hand() {
     let found = judge(&[0.9, 0.8, 0.7, 0.1], &[0.0, 0.0, 1.0, 0.0], &[]).unwrap();
-    // 1/3; 1/log2(4); not first; among four; among ten.
-    assert!(close(found, [1.0 / 3.0, 0.5, 0.0, 1.0, 1.0]), "{found:?}");
+    // 1/3; 1/log2(4); not first; among four; among ten, fifty, a hundred; covered.
+    assert!(close(found, [1.0 / 3.0, 0.5, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]), "{found:?}");
 }
 
 #[test]
 fn gains_are_two_to_the_label_less_one() {
     let found = judge(&[3.0, 2.0, 1.0], &[1.0, 0.0, 2.0], &[]).unwrap();
     let ideal = 3.0 + 1.0 / libm::log2(3.0);
-    assert!(close(found, [1.0, (1.0 + 3.0 / 2.0) / ideal, 1.0, 1.0, 1.0]), "{found:?}");
+    assert!(close(found, [1.0, (1.0 + 3.0 / 2.0) / ideal, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]), "{found:?}");
 }
 
 #[test]
 fn a_tie_of_two_is_judged_half_and_half() {
     let found = judge(&[1.0, 1.0], &[0.0, 1.0], &[]).unwrap();
     let ndcg = (1.0 + 1.0 / libm::log2(3.0)) / 2.0;
-    assert!(close(found, [0.75, ndcg, 0.5, 1.0, 1.0]), "{found:?}");
+    assert!(close(found, [0.75, ndcg, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]), "{found:?}");
 }
 
 #[test]
@@ -39,7 +42,17 @@ fn who_tells_nothing_has_the_harmonic_mean_of_chance() {
         (found[2] - 0.01).abs() < TOLERANCE
             && (found[3] - 0.04).abs() < TOLERANCE
             && (found[4] - 0.1).abs() < TOLERANCE
+            && (found[5] - 0.1).abs() < TOLERANCE
+            && (found[6] - 0.5).abs() < TOLERANCE
+            && found[7] == 1.0
+            && found[8] == 1.0
     );
+}
+
+#[test]
+fn what_is_no_candidate_counts_in_recall() {
+    let found = judge(&[2.0, 1.0], &[1.0, 0.0], &[1.0, 1.0]).unwrap();
+    assert!((found[5] - 1.0 / 3.0).abs() < TOLERANCE && found[8] == 1.0, "{found:?}");
 }
 
 #[test]
@@ -84,6 +97,11 @@ fn brute(scores: &[f64], labels: &[f32]) -> Measures {
         for (measure, depth) in [(2, 1), (3, 4), (4, 10)] {
             sum[measure] += if first <= depth { 1.0 } else { 0.0 };
         }
+        let relevant = |labels: &[f32]| labels.iter().filter(|label| **label > 0.0).count() as f64;
+        for (measure, depth) in [(5, 10), (6, 50), (7, 100)] {
+            sum[measure] += relevant(&shown[..shown.len().min(depth)]) / relevant(&shown);
+        }
+        sum[8] += 1.0;
     }
     sum.map(|value| value / allowed.len() as f64)
 }
@@ -113,14 +131,15 @@ fn judged(user_id: &'static str, ltr: f64, prior: f64) -> Judged<'static> {
 fn queries_and_readers_count_alike_each_in_their_own_mean() {
     // One reader with three queries, one with one.
     let queries = [judged("a", 1.0, 0.5), judged("a", 1.0, 0.5), judged("a", 1.0, 0.5), judged("b", 0.0, 0.25)];
-    let lines = figures(&SEGMENTS[0], &queries, &["ltr", "prior"], &EvaluateOptions::new(0));
+    let (lines, gap) = figures(&SEGMENTS[0], &queries, &["ltr", "prior"], &EvaluateOptions::new(0));
     let mrr: Vec<(&str, f64, f64)> =
-        lines.iter().map(|line| (line.scorer, line.by_query.mrr.value, line.by_reader.mrr.value)).collect();
+        lines.iter().map(|line| (line.scorer.as_str(), line.by_query.mrr.value, line.by_reader.mrr.value)).collect();
     assert_eq!(mrr, [("ltr", 0.75, 0.5), ("prior", 0.4375, 0.375), ("ltr - prior", 0.3125, 0.125)]);
+    assert_eq!(gap, None, "without an oracle nobody knows the gap");
     // Two readers resampled are one, the other, or both.
     let interval = lines[2].by_reader.mrr;
     assert_eq!((interval.low, interval.high), (-0.25, 0.5));
-    assert!(figures(&SEGMENTS[1], &queries, &["ltr", "prior"], &EvaluateOptions::new(0)).is_empty());
+    assert!(figures(&SEGMENTS[1], &queries, &["ltr", "prior"], &EvaluateOptions::new(0)).0.is_empty());
 }
 
 #[test]
@@ -130,8 +149,120 @@ fn intervals_narrow_as_the_bootstrap_says() {
     let names: Vec<&'static str> = (0..400).map(|i| &*format!("{}{i}", NAMES[i % 2]).leak()).collect();
     let queries: Vec<Judged<'_>> =
         names.iter().enumerate().map(|(i, name)| judged(name, (i % 2) as f64, 0.0)).collect();
-    let lines = figures(&SEGMENTS[0], &queries, &["ltr", "prior"], &EvaluateOptions::new(0));
+    let (lines, _) = figures(&SEGMENTS[0], &queries, &["ltr", "prior"], &EvaluateOptions::new(0));
     let interval = lines[0].by_query.mrr;
     assert!((interval.high - interval.low - 2.0 * 1.96 * 0.025).abs() < 0.01, "{interval:?}");
     assert_eq!(interval, lines[2].by_query.mrr, "the difference to nothing is the figure itself");
+}
+
+#[test]
+fn the_rank_of_all_is_coverage_times_the_rank_of_those_covered() {
+    let of = |user_id, rank: f64, covered: f64| {
+        let mut measures = [0.0; N_MEASURES];
+        (measures[RECIPROCAL_RANK], measures[COVERED]) = (rank, covered);
+        Judged { user_id, n_before: 1, travelling: false, new_merchant: true, measures: vec![measures] }
+    };
+    let queries = [of("a", 0.5, 1.0), of("a", 0.0, 0.0), of("b", 1.0, 1.0), of("c", 0.0, 0.0)];
+    let (lines, _) = figures(&SEGMENTS[0], &queries, &["prior"], &EvaluateOptions::new(0));
+    let scores = lines[0].by_query;
+    assert_eq!((scores.mrr.value, scores.coverage.value), (0.375, 0.5));
+    assert_eq!(scores.mrr_covered.unwrap().value, 0.75);
+    let nobody = [of("a", 0.0, 0.0)];
+    let (lines, _) = figures(&SEGMENTS[0], &nobody, &["prior"], &EvaluateOptions::new(0));
+    assert_eq!(lines[0].by_query.mrr_covered, None);
+}
+
+#[test]
+fn half_way_from_prior_to_oracle_is_half_the_gap() {
+    let of = |user_id, [ltr, prior, oracle]: [f64; 3]| {
+        let measures = [ltr, prior, oracle].map(|value| [value; N_MEASURES]).to_vec();
+        Judged { user_id, n_before: 1, travelling: false, new_merchant: true, measures }
+    };
+    let queries = [of("a", [0.5, 0.25, 0.75]), of("b", [0.5, 0.25, 0.75])];
+    let (lines, gap) = figures(&SEGMENTS[0], &queries, &["ltr", "prior", "oracle"], &EvaluateOptions::new(0));
+    let gap = gap.unwrap().mrr.unwrap();
+    assert_eq!((gap.low, gap.value, gap.high), (0.5, 0.5, 0.5));
+    let names: Vec<&str> = lines.iter().map(|line| line.scorer.as_str()).collect();
+    assert_eq!(names, ["ltr", "prior", "oracle", "ltr - prior", "ltr - oracle"]);
+}
+
+const CUISINES: [[&str; 2]; 5] =
+    [["pizza", "italian"], ["sushi", "japanese"], ["burger", "american"], ["kebab", "pizza"], ["thai", "sushi"]];
+
+/// A town of merchants, and half a year of demand for them.
+pub(super) static MARKET: LazyLock<(Tables, CuisineMap, Oracle)> = LazyLock::new(|| {
+    let merchant = |n: usize| Merchant {
+        merchant_id: format!("m{n}"),
+        name: format!("Merchant {n}"),
+        latitude: 60.15 + 0.004 * (n % 8) as f64,
+        longitude: 24.90 + 0.008 * (n / 8) as f64,
+        country: Some("FI".into()),
+        cuisines: CUISINES[n % 5].map(String::from).to_vec(),
+        opening_hours: Some(["Mo-Su 10:00-22:00", "Mo-Fr 10:30-15:00", "24/7"][n % 3].to_owned()),
+        ..Merchant::default()
+    };
+    let merchants: Vec<Merchant> = (0..64).map(merchant).collect();
+    let market = simulate(&merchants, &Parameters::frozen().unwrap(), 5, 600, "fi/helsinki").unwrap();
+    let map = crate::cuisines::fit(&market.tables.merchants, &crate::cuisines::FitOptions::default()).unwrap();
+    (market.tables, map, market.oracle)
+});
+
+/// The last month of the town.
+pub(super) fn last_month() -> EvaluateOptions {
+    let end = MARKET.0.orders.last().unwrap().ordered_at;
+    EvaluateOptions { resamples: 50, ..EvaluateOptions::new(end - 30 * 86_400) }
+}
+
+#[test]
+fn an_honest_market_is_evaluated_and_audited() {
+    let (tables, map, oracle) = &*MARKET;
+    let found = evaluate(tables, map, Some(oracle), None, &last_month(), None, &|_, _| ()).unwrap();
+    for protocol in &found.protocols {
+        assert!(protocol.queries > 100 && protocol.audited > 0, "{protocol:?}");
+        assert_eq!((protocol.suspicions.len(), protocol.empty), (0, 0));
+        let filtered: usize = protocol.filtered.values().sum();
+        let coverage = protocol.figures[0].by_query.coverage.value;
+        assert!((coverage - 1.0 + filtered as f64 / protocol.queries as f64).abs() < 1e-12, "{coverage} {filtered}");
+    }
+    let picture = chart::evaluation(&found);
+    assert!(picture.contains("simulated by `freshrank market`") && picture.ends_with("</svg>\n"));
+}
+
+/// The planted leak: every order of the last month also stands in the log two days earlier.
+#[test]
+fn orders_that_stand_twice_in_the_log_are_refused_as_a_leak() {
+    let (tables, map, _) = &*MARKET;
+    let options = last_month();
+    let mut leaking = tables.clone();
+    let late = tables.orders.iter().filter(|order| order.ordered_at >= options.split + 3 * 86_400);
+    leaking
+        .orders
+        .extend(late.map(|order| crate::tables::Order { ordered_at: order.ordered_at - 2 * 86_400, ..order.clone() }));
+    leaking
+        .orders
+        .sort_by(|a, b| (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id)));
+    let error = evaluate(&leaking, map, None, None, &options, None, &|_, _| ()).unwrap_err();
+    assert!(matches!(&error, EvaluateError::Suspicious { .. }), "{error}");
+    assert!(error.to_string().contains("repeat the reader's last one where it was within 4 days"), "{error}");
+
+    let allowed = EvaluateOptions { allow_leaks: true, ..options };
+    let found = evaluate(&leaking, map, None, None, &allowed, None, &|_, _| ()).unwrap();
+    assert!(found.protocols.iter().all(|protocol| !protocol.suspicions.is_empty()));
+}
+
+/// The planted leak: code that looks a day ahead.
+#[test]
+fn a_row_that_changes_without_its_future_is_refused() {
+    let (tables, map, _) = &*MARKET;
+    let options = last_month();
+    let catalog = Catalog::new(tables, map, &options.timeline.areas);
+    let honest = Timeline::new(tables, map, &catalog, &options.timeline);
+    // A clairvoyant: its catalog and popularity are of a log in which tomorrow's orders are today's.
+    let mut tomorrow = tables.clone();
+    tomorrow.orders.iter_mut().for_each(|order| order.ordered_at -= 86_400);
+    let clairvoyant = Timeline::new(&tomorrow, map, &catalog, &options.timeline);
+    assert!(leak::audit(tables, map, &honest, Protocol::KnownPlace, &options).unwrap() > 0);
+    let error = leak::audit(tables, map, &clairvoyant, Protocol::KnownPlace, &options).unwrap_err();
+    assert!(matches!(&error, EvaluateError::Leak(_)), "{error}");
+    assert!(error.to_string().starts_with("leak: known-place query of 20"), "{error}");
 }

@@ -1,9 +1,11 @@
 //! The choice model itself: what every merchant is truly worth to a reader, at a moment, at a place.
 
+use super::Form;
 use super::MarketError;
 use super::draw::Key;
 use super::enrich::{latent_fame, latent_quality};
 use super::parameters::Parameters;
+use super::urn;
 use crate::tables::{Kind, Merchant, Offer, Tables, Timestamp};
 use freshrank::geo::Point;
 use freshrank::time::Local;
@@ -46,6 +48,8 @@ pub struct Oracle {
     /// Apart from the sites and small, for they are read as a whole for every order.
     reaches: Vec<Reach>,
     index: HashMap<String, u32>,
+    /// Who is chosen by another form than the logit.
+    urn: Option<urn::Model>,
 }
 
 /// oracle.json.
@@ -56,6 +60,8 @@ struct File {
     seed: u64,
     time_zone: String,
     parameters: Parameters,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    urn: Option<urn::UrnParameters>,
 }
 
 /// Where and when a merchant delivers.
@@ -142,6 +148,8 @@ pub struct Moment<'a> {
     /// Decayed own orders by merchant, and when the last was.
     own: BTreeMap<u32, (f64, Timestamp)>,
     chains: BTreeMap<u32, f64>,
+    /// Where the market is an urn, all of the choice.
+    urn: Option<(&'a urn::Model, urn::Scene)>,
 }
 
 impl Oracle {
@@ -173,7 +181,21 @@ impl Oracle {
         }
         let labels = labels.keys().map(|label| Key::new(seed, "label", label)).collect();
         let reaches = merchants.iter().zip(&sites).map(|(merchant, site)| Reach::new(merchant, site.point)).collect();
-        Ok(Self { parameters: parameters.clone(), seed, zone, start, groups, labels, sites, reaches, index })
+        let urn = None;
+        Ok(Self { parameters: parameters.clone(), seed, zone, start, groups, labels, sites, reaches, index, urn })
+    }
+
+    /// The same with readers who choose by another form; `merchants` are those of [`Oracle::new`].
+    #[must_use]
+    pub fn with_form(mut self, form: &Form, merchants: &[Merchant]) -> Self {
+        self.urn = match form {
+            Form::Logit => None,
+            Form::Urn(numbers) => {
+                let (groups, all) = (&self.groups, &self.parameters.groups);
+                Some(urn::Model::new(merchants, groups, all, self.seed, numbers.clone()))
+            }
+        };
+        self
     }
 
     /// Reads oracle.json beside the tables it was written with.
@@ -189,7 +211,8 @@ impl Oracle {
             return Err(wrong(format!("found format {:?}, expected {FORMAT:?}", file.format)));
         }
         let zone = super::zone_of(&file.time_zone).map_err(|err| wrong(err.to_string()))?;
-        Self::new(&tables.merchants, &tables.offers, &file.parameters, file.seed, zone)
+        let oracle = Self::new(&tables.merchants, &tables.offers, &file.parameters, file.seed, zone)?;
+        Ok(oracle.with_form(&file.urn.map_or(Form::Logit, Form::Urn), &tables.merchants))
     }
 
     /// Writes oracle.json beside the tables.
@@ -200,10 +223,11 @@ impl Oracle {
         let path = directory.join(FILE);
         let file = File {
             format: FORMAT.into(),
-            simulated: super::label(self.seed),
+            simulated: super::label_of(self.seed, self.urn.is_some()),
             seed: self.seed,
             time_zone: self.zone.iana_name().unwrap_or("UTC").into(),
             parameters: self.parameters.clone(),
+            urn: self.urn.as_ref().map(|urn| urn.parameters.clone()),
         };
         let wrong = |what: String| MarketError::Oracle { path: path.clone(), what };
         let text = serde_json::to_string_pretty(&file).map_err(|err| wrong(err.to_string()))?;
@@ -274,7 +298,7 @@ impl Oracle {
             }
         }
         // Counting who delivers costs a scan; only habit asks for it.
-        let habit = if own.is_empty() {
+        let habit = if own.is_empty() || self.urn.is_some() {
             0.0
         } else {
             let choice = libm::log(self.delivering(point, at).len().max(10) as f64 / 100.0);
@@ -282,20 +306,42 @@ impl Oracle {
             soul.habit * if habit > 0.0 { habit } else { 0.0 }
         };
         let rain = Key::new(self.seed, "rain", "").and(local.day() as u64).uniform();
+        let week = (local.day() + 3).div_euclid(7) as u64;
+        let cells = cells(point);
+        let urn = self.urn.as_ref().map(|urn| {
+            let setting = urn::Setting {
+                at,
+                month,
+                day: local.day() as u64,
+                week,
+                daypart: local.daypart().index(),
+                cell: cells[0],
+                seed: self.seed,
+                member: soul.member,
+            };
+            let deal = |merchant, new| self.deal(merchant, at, new, soul.member);
+            (urn, urn.scene(soul.key, setting, history, &self.delivering(point, at), deal))
+        });
         Moment {
             oracle: self,
             soul,
             at,
             point,
             daypart: local.daypart().index(),
-            week: (local.day() + 3).div_euclid(7) as u64,
+            week,
             rains: rain < self.parameters.unseen.rain_share,
-            cells: cells(point),
+            cells,
             taste,
             habit,
             own,
             chains,
+            urn,
         }
+    }
+
+    /// The best offer of a merchant, in usual baskets.
+    fn deal(&self, merchant: u32, at: Timestamp, new: bool, member: bool) -> f64 {
+        self.sites.get(merchant as usize).map_or(0.0, |site| site.deal(at, new, member))
     }
 
     /// Who delivers to a place, with the distance in kilometres, in the order of the table.
@@ -402,6 +448,10 @@ impl Moment<'_> {
 
     /// The same where the distance is known already, kilometres.
     pub(super) fn utility_at(&self, (merchant, distance_km): (u32, f64)) -> f64 {
+        if let Some((urn, scene)) = self.urn.as_ref().filter(|_| (merchant as usize) < self.oracle.sites.len()) {
+            let deal = |merchant, new| self.oracle.deal(merchant, self.at, new, self.soul.member);
+            return urn.utility(scene, merchant, distance_km, deal);
+        }
         self.oracle.sites.get(merchant as usize).map_or(f64::NEG_INFINITY, |site| self.of(merchant, site, distance_km))
     }
 

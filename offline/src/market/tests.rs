@@ -254,3 +254,57 @@ fn simple_scorers_do_about_as_well_as_on_real_orders() {
     let alike = found.iter().zip(real).all(|(found, real)| (found - real).abs() < 0.1);
     assert!(alike && oracle > ordered + 0.1 && ordered > near && popular_here > popular, "{found:?} {oracle}");
 }
+
+fn second(users: usize, seed: u64) -> Market {
+    let form = Form::Urn(UrnParameters::frozen().unwrap());
+    simulate_as(&form, &helsinki(448), &Parameters::frozen().unwrap(), seed, users, "fi/helsinki").unwrap()
+}
+
+#[test]
+fn the_second_market_has_the_moments_of_real_orders_too() {
+    let moments = second(6000, 7).moments;
+    let holds = moments.median_orders == 1.0
+        && (6.0..=8.0).contains(&moments.median_gap_days)
+        && (0.45..=0.55).contains(&moments.repeat_share)
+        && (0.10..=0.15).contains(&moments.new_place_share)
+        && moments.p99_orders >= 15.0
+        && (0.3..=0.5).contains(&moments.returning_share);
+    assert!(holds, "{moments:#?}");
+}
+
+#[test]
+fn the_second_market_is_another_one_and_says_so() {
+    let (first, other) = (market(300, 2), second(300, 2));
+    assert!(other.tables.simulated.as_deref().unwrap().contains("--form urn"));
+    assert_eq!(first.tables.merchants, other.tables.merchants, "the same city");
+    assert_ne!(first.tables.orders, other.tables.orders);
+    let directory = tempfile::tempdir().unwrap();
+    other.oracle.write(directory.path()).unwrap();
+    let again = Oracle::read(directory.path(), &other.tables).unwrap();
+    let ask = |oracle: &Oracle, order: &Order| {
+        let place = (order.latitude.unwrap(), order.longitude.unwrap());
+        oracle.utility(&order.user_id, &order.merchant_id, order.ordered_at, place, &[])
+    };
+    for order in &other.tables.orders {
+        assert_eq!(ask(&other.oracle, order).unwrap().to_bits(), ask(&again, order).unwrap().to_bits());
+        assert_ne!(ask(&first.oracle, order), ask(&again, order));
+    }
+}
+
+#[test]
+fn in_the_urn_strengths_add_up_and_distance_halves_by_its_power() {
+    let of = second(1, 3);
+    let (soul, at) = (of.oracle.soul("u000000"), of.oracle.start() + 100 * DAY);
+    let place = of.oracle.point(0).unwrap();
+    let strength = |past: &[Past]| {
+        let moment = of.oracle.moment(&soul, at, place, past);
+        libm::exp(moment.utility(0))
+    };
+    let order = |days: i64| Past { merchant: 0, at: at - days * DAY };
+    let (none, one, two) = (strength(&[]), strength(&[order(3)]), strength(&[order(3), order(40)]));
+    // (1 + age / 12)^-0.9, in hundredths: outside of any logarithm.
+    let urn = |days: f64| 100.0 * libm::pow(1.0 + days / 12.0, -0.9);
+    assert!((two - one - urn(40.0)).abs() < 1e-6, "{two} {one}");
+    // An offer for new customers may end with the first order; nothing else changes.
+    assert!(one - none <= urn(3.0) + 1e-6 && one > urn(3.0), "{one} {none}");
+}
