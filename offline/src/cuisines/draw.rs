@@ -18,8 +18,10 @@ const PERPLEXITY: f64 = 12.0;
 const STARTS: u64 = 8;
 /// Letters of the least and of the most served, in pixels.
 const LETTERS: (f64, f64) = (11.0, 27.0);
+/// Larger letters are bold.
+const BOLD: f64 = 15.0;
 /// Air around a label.
-const AIR: f64 = 1.5;
+const AIR: f64 = 2.0;
 /// Moves of all labels: at first drawn home, then only apart.
 const MOVES: (usize, usize) = (600, 3000);
 /// Cluster colours: a mark, and a darker one for letters. Neighbours on the map get those that differ most.
@@ -210,7 +212,8 @@ fn width(text: &str, letters: f64) -> f64 {
         c if c.is_uppercase() => 690.0,
         _ => 560.0,
     };
-    text.chars().map(thousandths).sum::<f64>() / 1000.0 * letters * 1.03
+    let face = if letters > BOLD { 1.09 } else { 1.03 };
+    text.chars().map(thousandths).sum::<f64>() / 1000.0 * letters * face
 }
 
 /// A label as people write it.
@@ -327,7 +330,7 @@ fn draw(
             middle + one.letters * 0.35,
             one.letters,
             w - 2.0 * AIR - radius * 2.0 - 3.0,
-            if one.letters > 15.0 { r#" font-weight="600""# } else { "" },
+            if one.letters > BOLD { r#" font-weight="600""# } else { "" },
             escaped(&text)
         )?;
     }
@@ -360,9 +363,11 @@ fn legend(out: &mut String, map: &CuisineMap, clusters: &[Cluster], colour: &[us
         out,
         r##"<text x="{LEGEND_LEFT}" y="88" font-size="12.5" fill="#8a92a3">Groups, and their share of all that merchants serve</text>"##
     )?;
-    for cluster in clusters {
+    let mut sorted: Vec<&Cluster> = clusters.iter().collect();
+    sorted.sort_by(|a, b| b.merchants.total_cmp(&a.merchants).then(a.cluster.cmp(&b.cluster)));
+    for (line, cluster) in sorted.into_iter().enumerate() {
         let k = usize::from(cluster.cluster);
-        let y = FRAME[1] + pitch * (k as f64 + 0.42);
+        let y = FRAME[1] + pitch * (line as f64 + 0.42);
         // A label is told where most of it belongs; a group is not named for what can reveal religion or health.
         let own = cluster.labels.iter().filter(|(label, _)| !map.vocabulary.is_sensitive(label)).filter(|(label, _)| {
             map.id(label).is_some_and(|id| map.weights(id).first().is_some_and(|(first, _)| *first == cluster.cluster))

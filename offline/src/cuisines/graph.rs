@@ -3,11 +3,12 @@
 //! A chain of a hundred outlets says once what goes together, not a hundred times: its outlets share one vote. What is
 //! held out or drawn again to judge a map is an owner, never an edge, since the edges of one menu come together.
 
+use super::vocabulary::plain;
 use super::{CuisineError, NO_LABEL, Vocabulary};
 use crate::tables::Merchant;
 use faer::Mat;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The menus of merchants as a graph; equal for any order of them.
 pub struct Company {
@@ -107,16 +108,29 @@ impl Linked {
 }
 
 /// The label sets of the outlets that have any, by chain; a merchant without one is its own.
+///
+/// One source knows a chain by its Wikidata item, another by its brand's name: where a name stands for one item only, they are
+/// one chain.
 fn menus<'a>(
     merchants: &'a [Merchant],
     vocabulary: &Vocabulary,
 ) -> BTreeMap<(Option<&'a str>, &'a str), Vec<Vec<String>>> {
+    let mut items = BTreeMap::<String, BTreeSet<&str>>::new();
+    for merchant in merchants {
+        if let (Some(chain), Some(name)) = (merchant.chain_id.as_deref().filter(|chain| is_item(chain)), plain(&merchant.name)) {
+            items.entry(name).or_default().insert(chain);
+        }
+    }
+    let item = |chain: &'a str| {
+        let known = plain(chain).and_then(|name| items.get(&name)).filter(|items| items.len() == 1);
+        known.and_then(|items| items.first().copied()).filter(|_| !is_item(chain)).unwrap_or(chain)
+    };
     let mut menus = BTreeMap::<_, Vec<Vec<String>>>::new();
     for merchant in merchants {
         let mut menu = vocabulary.labels(&merchant.cuisines);
         menu.sort();
         let owner = match &merchant.chain_id {
-            Some(chain) => (Some(chain.as_str()), ""),
+            Some(chain) => (Some(item(chain)), ""),
             None => (None, merchant.merchant_id.as_str()),
         };
         if !menu.is_empty() {
@@ -125,6 +139,11 @@ fn menus<'a>(
     }
     menus.values_mut().for_each(|outlets| outlets.sort());
     menus
+}
+
+/// Whether this is a Wikidata item, `Q` and a number.
+fn is_item(chain: &str) -> bool {
+    chain.strip_prefix('Q').is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn hash(menus: &BTreeMap<(Option<&str>, &str), Vec<Vec<String>>>) -> String {

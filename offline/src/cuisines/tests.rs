@@ -44,6 +44,18 @@ fn a_chain_of_many_outlets_counts_once() {
 }
 
 #[test]
+fn a_chain_is_one_by_its_item_and_by_its_name() {
+    let mut merchants = two_kitchens();
+    merchants.push(Merchant { name: "Sushi & Co".into(), ..merchant("x", Some("Q1"), "sushi;burger") });
+    let one = fit(&merchants, &FitOptions::default()).unwrap();
+    merchants.push(merchant("y", Some("sushi_co"), "sushi;burger"));
+    assert_eq!(fit(&merchants, &FitOptions::default()).unwrap().merchants, one.merchants);
+    merchants.push(Merchant { name: "Sushi Co".into(), ..merchant("z", Some("Q2"), "") });
+    let two = fit(&merchants, &FitOptions::default()).unwrap();
+    assert_ne!(two.merchants, one.merchants, "a name of two chains is neither");
+}
+
+#[test]
 fn a_label_that_is_never_beside_another_goes_to_its_parent_or_nowhere() {
     let mut merchants = two_kitchens();
     merchants.push(merchant("a", None, "Yakitori"));
