@@ -171,13 +171,15 @@ fn move_apart(placed: &mut [Placed]) {
             for j in 0..i {
                 let Some((x, y)) = overlap(&placed[i].area, &placed[j].area) else { continue };
                 clashes = true;
-                // The way on which less of both is in the way: labels are wide, and would else only pile up.
+                // While drawn home, the way on which a smaller part of both clashes: labels are wide, and would else only pile
+                // up. Then the shorter way.
                 let (wide, high) = (placed[i].area[2] + placed[j].area[2], placed[i].area[3] + placed[j].area[3]);
-                let d = usize::from(y / high < x / wide);
+                let upright = if homeward > 0.0 { y / high < x / wide } else { y < x };
+                let d = usize::from(upright);
                 let middle = |one: &Placed| one.area[d] + one.area[d + 2] / 2.0;
                 let (a, b) = (middle(&placed[i]), middle(&placed[j]));
                 let sign = if a > b || (a == b && placed[i].id > placed[j].id) { 1.0 } else { -1.0 };
-                let push = sign * if d == 0 { x } else { y } / 2.0 * 1.02;
+                let push = sign * if d == 0 { x } else { y } * if homeward > 0.0 { 0.25 } else { 0.51 };
                 placed[i].area[d] += push;
                 placed[j].area[d] -= push;
             }
@@ -343,14 +345,13 @@ fn draw(
         0 => String::new(),
         n => format!(" No room: {n} labels."),
     };
-    writeln!(
-        out,
-        r##"<text x="36" y="886" font-size="11.5" fill="#8a92a3">{}</text>"##,
-        escaped(&format!(
-            "Filled: placed by the menus it shares. Ring: on no menu with another, stands with its parent.{unplaced}{crowded}  {}",
-            map.credits.join(" · ")
-        ))
-    )?;
+    let notes = [
+        format!("Filled: placed by the menus it shares. Ring: on no menu with another, stands with its parent.{unplaced}{crowded}"),
+        map.credits.join(" · "),
+    ];
+    for (note, y) in notes.iter().zip([876.0, 891.0]) {
+        writeln!(out, r##"<text x="36" y="{y}" font-size="11" fill="#8a92a3">{}</text>"##, escaped(note))?;
+    }
     writeln!(out, "</svg>")
 }
 

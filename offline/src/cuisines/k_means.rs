@@ -22,7 +22,7 @@ pub struct Partition {
     pub start: Vec<Vec<f64>>,
 }
 
-/// The best of `n_starts` runs of k-means from k-means++ seeds, the first among equals; `None` with fewer points than
+/// The best of `n_starts` runs of k-means from greedy k-means++ seeds, the first among equals; `None` with fewer points than
 /// clusters.
 ///
 /// Every start has a random stream of its own, so that the answer does not depend on the number of threads.
@@ -43,24 +43,38 @@ pub fn k_means(points: &[&[f64]], k: usize, n_starts: usize, seed: u64) -> Optio
     (0..n_starts.max(1) as u64).into_par_iter().map(run).reduce_with(better).map(|(_, partition)| partition)
 }
 
-/// k-means++ (Arthur and Vassilvitskii 2007): each further seed is a point, drawn by its squared distance to the seeds.
+/// Greedy k-means++ (Arthur and Vassilvitskii 2007): each further seed is a point, drawn by its squared distance to the
+/// seeds; of 2 + ln k draws, the one that leaves the least.
 fn plus_plus(points: &[&[f64]], k: usize, random: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
     let first = (random.random::<f64>() * points.len() as f64) as usize;
     let mut seeds = vec![points[first].to_vec()];
     let mut squares: Vec<f64> = points.iter().map(|point| square_distance(point, points[first])).collect();
+    let n_draws = 2 + libm::log(k as f64) as usize;
     while seeds.len() < k {
-        let mut left = random.random::<f64>() * squares.iter().sum::<f64>();
-        let drawn = squares.iter().position(|square| {
-            left -= square;
-            left < 0.0
-        });
-        // With fewer distinct points than seeds, all squares are zero and any point will do.
-        let seed = points[drawn.unwrap_or(seeds.len())];
-        for (square, point) in squares.iter_mut().zip(points) {
-            let to_seed = square_distance(point, seed);
-            *square = if to_seed < *square { to_seed } else { *square };
+        let total: f64 = squares.iter().sum();
+        let mut best: Option<(f64, usize, Vec<f64>)> = None;
+        for _ in 0..n_draws {
+            let mut left = random.random::<f64>() * total;
+            let drawn = squares.iter().position(|square| {
+                left -= square;
+                left < 0.0
+            });
+            // With fewer distinct points than seeds, all squares are zero and any point will do.
+            let drawn = drawn.unwrap_or(seeds.len());
+            let nearer = |(point, square): (&&[f64], &f64)| {
+                let to_drawn = square_distance(point, points[drawn]);
+                if to_drawn < *square { to_drawn } else { *square }
+            };
+            let after: Vec<f64> = points.iter().zip(&squares).map(nearer).collect();
+            let rest = after.iter().sum();
+            if best.as_ref().is_none_or(|(least, ..)| rest < *least) {
+                best = Some((rest, drawn, after));
+            }
         }
-        seeds.push(seed.to_vec());
+        if let Some((_, drawn, after)) = best {
+            seeds.push(points[drawn].to_vec());
+            squares = after;
+        }
     }
     seeds
 }
