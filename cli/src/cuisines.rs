@@ -242,8 +242,7 @@ fn candidates(candidates: &[Candidate], chosen: Option<&Candidate>) {
             .into(),
         ]
     });
-    let header =
-        ["clusters", "gain, nats per held-out edge", "+-", "ARI seeds", "ARI bootstrap", "common", ""];
+    let header = ["clusters", "gain, nats per held-out edge", "+-", "ARI seeds", "ARI bootstrap", "common", ""];
     print::table(&header, rows);
 }
 

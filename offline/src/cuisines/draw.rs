@@ -91,7 +91,8 @@ pub fn layout(map: &CuisineMap, seed: u64) -> Layout {
         let mut placed: Vec<Placed> = Vec::new();
         for ((id, home), plane) in ids.iter().zip(&homes).zip(&points) {
             let letters = letters(*id) * scale;
-            let (width, height) = (mark(letters) * 2.0 + 3.0 + width(&spoken(&map.labels[*id]), letters), letters * 1.16);
+            let (width, height) =
+                (mark(letters) * 2.0 + 3.0 + width(&spoken(&map.labels[*id]), letters), letters * 1.16);
             let area = [home.0 - width / 2.0 - AIR, home.1 - height / 2.0 - AIR, width + 2.0 * AIR, height + 2.0 * AIR];
             let (cluster, attached) = (usize::from(map.weights[*id][0].0), map.parents.contains_key(&map.labels[*id]));
             placed.push(Placed { id: *id, cluster, attached, area, letters, plane: *plane });
@@ -231,7 +232,8 @@ fn spoken(label: &str) -> String {
 fn colours(layout: &Layout, clusters: &[Cluster]) -> Vec<usize> {
     let middle = |k: usize| {
         let own: Vec<&Placed> = layout.placed.iter().filter(|one| one.cluster == k).collect();
-        let mean = |d: usize| own.iter().map(|one| one.area[d] + one.area[d + 2] / 2.0).sum::<f64>() / own.len().max(1) as f64;
+        let mean =
+            |d: usize| own.iter().map(|one| one.area[d] + one.area[d + 2] / 2.0).sum::<f64>() / own.len().max(1) as f64;
         (mean(0), mean(1))
     };
     let middles: Vec<(f64, f64)> = (0..clusters.len()).map(middle).collect();
@@ -248,9 +250,12 @@ fn colours(layout: &Layout, clusters: &[Cluster]) -> Vec<usize> {
         };
         // The worst neighbour decides: like colours may only be far.
         let worth = |colour: usize| {
-            given.iter().enumerate().map(|(other, own)| unlike(colour, *own) * apart(other)).fold(f64::INFINITY, |least, x| {
-                if x < least { x } else { least }
-            })
+            given.iter().enumerate().map(|(other, own)| unlike(colour, *own) * apart(other)).fold(
+                f64::INFINITY,
+                |least, x| {
+                    if x < least { x } else { least }
+                },
+            )
         };
         let free = (0..COLOURS.len()).filter(|colour| !given.contains(colour));
         let best = free.reduce(|a, b| if worth(b) > worth(a) { b } else { a });
@@ -293,7 +298,10 @@ fn draw(
     writeln!(out, "<title>Which cuisines go together</title>")?;
     writeln!(out, "<desc>{}</desc>", escaped(&said))?;
     writeln!(out, r##"<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>"##)?;
-    writeln!(out, r##"<text x="36" y="58" font-size="34" font-weight="700" fill="#1d2433">Which cuisines go together</text>"##)?;
+    writeln!(
+        out,
+        r##"<text x="36" y="58" font-size="34" font-weight="700" fill="#1d2433">Which cuisines go together</text>"##
+    )?;
     writeln!(out, r##"<text x="36" y="88" font-size="16.5" fill="#5b6475">{}</text>"##, escaped(&said))?;
 
     for k in 0..clusters.len() {
@@ -346,7 +354,9 @@ fn draw(
         n => format!(" No room: {n} labels."),
     };
     let notes = [
-        format!("Filled: placed by the menus it shares. Ring: on no menu with another, stands with its parent.{unplaced}{crowded}"),
+        format!(
+            "Filled: placed by the menus it shares. Ring: on no menu with another, stands with its parent.{unplaced}{crowded}"
+        ),
         map.credits.join(" · "),
     ];
     for (note, y) in notes.iter().zip([876.0, 891.0]) {
@@ -370,9 +380,11 @@ fn legend(out: &mut String, map: &CuisineMap, clusters: &[Cluster], colour: &[us
         let k = usize::from(cluster.cluster);
         let y = FRAME[1] + pitch * (line as f64 + 0.42);
         // A label is told where most of it belongs; a group is not named for what can reveal religion or health.
-        let own = cluster.labels.iter().filter(|(label, _)| !map.vocabulary.is_sensitive(label)).filter(|(label, _)| {
-            map.id(label).is_some_and(|id| map.weights(id).first().is_some_and(|(first, _)| *first == cluster.cluster))
-        });
+        let own =
+            cluster.labels.iter().filter(|(label, _)| !map.vocabulary.is_sensitive(label)).filter(|(label, _)| {
+                map.id(label)
+                    .is_some_and(|id| map.weights(id).first().is_some_and(|(first, _)| *first == cluster.cluster))
+            });
         let names: Vec<String> = own.take(5).map(|(label, _)| spoken(label)).collect();
         let (head, rest) = names.split_at(names.len().min(2));
         let share = format!("{:.0} %", 100.0 * cluster.merchants / if total > 0.0 { total } else { 1.0 });

@@ -53,7 +53,8 @@ pub fn entree(folder: &Path) -> Result<(Vec<Merchant>, EntreeReport), CuisineErr
         features.insert(id.to_owned(), name.trim().to_owned());
     }
 
-    let mut cities: Vec<_> = std::fs::read_dir(folder).map_err(io(folder))?.flatten().map(|entry| entry.path()).collect();
+    let mut cities: Vec<_> =
+        std::fs::read_dir(folder).map_err(io(folder))?.flatten().map(|entry| entry.path()).collect();
     cities.retain(|path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.ends_with(".txt") && !NO_CITY.contains(&name)
@@ -107,7 +108,11 @@ mod tests {
 
     fn folder(city: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("features.txt"), "005\tAmerican (New)\n024\tCreative\n096\tFrench-Japanese\n").unwrap();
+        std::fs::write(
+            folder.path().join("features.txt"),
+            "005\tAmerican (New)\n024\tCreative\n096\tFrench-Japanese\n",
+        )
+        .unwrap();
         std::fs::write(folder.path().join("springfield.txt"), city).unwrap();
         folder
     }
@@ -119,7 +124,14 @@ mod tests {
         let (merchants, report) = entree(folder.path()).unwrap();
         let rows: Vec<String> = merchants
             .iter()
-            .map(|m| format!("{} {} {}", m.merchant_id, m.chain_id.as_deref().unwrap(), vocabulary.labels(&m.cuisines).join(";")))
+            .map(|m| {
+                format!(
+                    "{} {} {}",
+                    m.merchant_id,
+                    m.chain_id.as_deref().unwrap(),
+                    vocabulary.labels(&m.cuisines).join(";")
+                )
+            })
             .collect();
         assert_eq!(rows[0].split(' ').next_back(), Some("new_american"));
         assert_eq!(rows[1].split(' ').next_back(), Some("french;japanese"));

@@ -239,7 +239,11 @@ fn memberships(points: &[&[f64]], partition: &Partition) -> Vec<Vec<(u8, u8)>> {
         let most = shares.iter().fold(LEAST_SHARE, |most, share| if *share > most { *share } else { most });
         // The nearest centroid by distance is seldom not the nearest by angle; the map then stays with k-means.
         shares[*own] = most;
-        shares.iter_mut().enumerate().for_each(|(k, share)| if k != *own && *share >= most { *share = most * (1.0 - 1e-9) });
+        shares.iter_mut().enumerate().for_each(|(k, share)| {
+            if k != *own && *share >= most {
+                *share = most * (1.0 - 1e-9)
+            }
+        });
         quantized(&shares)
     };
     points.iter().zip(&partition.cluster).map(share).collect()

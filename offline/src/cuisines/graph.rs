@@ -117,7 +117,9 @@ fn menus<'a>(
 ) -> BTreeMap<(Option<&'a str>, &'a str), Vec<Vec<String>>> {
     let mut items = BTreeMap::<String, BTreeSet<&str>>::new();
     for merchant in merchants {
-        if let (Some(chain), Some(name)) = (merchant.chain_id.as_deref().filter(|chain| is_item(chain)), plain(&merchant.name)) {
+        if let (Some(chain), Some(name)) =
+            (merchant.chain_id.as_deref().filter(|chain| is_item(chain)), plain(&merchant.name))
+        {
             items.entry(name).or_default().insert(chain);
         }
     }

@@ -156,12 +156,7 @@ pub fn eigengap(eigenvalues: &[f64], most: usize) -> usize {
 }
 
 /// Regularized spectral clustering of an adjacency by label id, into each of these numbers of clusters.
-fn partitions(
-    adjacency: &Mat<f64>,
-    ks: &[usize],
-    judging: &Judging,
-    seed: u64,
-) -> Result<Vec<Clusters>, CuisineError> {
+fn partitions(adjacency: &Mat<f64>, ks: &[usize], judging: &Judging, seed: u64) -> Result<Vec<Clusters>, CuisineError> {
     let linked = Linked::of(adjacency);
     let spectrum = Spectrum::of(&laplacian(&linked.adjacency, judging.tau * linked.mean_degree()))
         .ok_or(CuisineError::Eigenvalues { labels: linked.ids.len() })?;
@@ -202,7 +197,8 @@ fn held_out_gain(train: &Mat<f64>, held: &Mat<f64>, clusters: &Clusters) -> f64 
         block.iter().enumerate().for_each(|(j, other)| seen[(*own, *other)] += linked.adjacency[(i, j)]);
     }
     let foretold = |r: usize, s: usize| (mass[r] * mass[s] - if r == s { loops[r] } else { 0.0 }) / total;
-    let affinity = Mat::from_fn(n_blocks, n_blocks, |r, s| (seen[(r, s)] + PRIOR_EDGES) / (foretold(r, s) + PRIOR_EDGES));
+    let affinity =
+        Mat::from_fn(n_blocks, n_blocks, |r, s| (seen[(r, s)] + PRIOR_EDGES) / (foretold(r, s) + PRIOR_EDGES));
     let pairs = || (0..n_blocks).flat_map(|r| (0..n_blocks).map(move |s| (r, s)));
     let with: f64 = pairs().map(|(r, s)| affinity[(r, s)] * foretold(r, s)).sum();
     let without: f64 = pairs().map(|(r, s)| foretold(r, s)).sum();
@@ -281,7 +277,8 @@ mod tests {
             (train[(i, j)], train[(j, i)]) = (weight, weight);
         }
         let clusters = vec![Some(0), Some(0), Some(1), Some(1)];
-        let held = |i: usize, j: usize| Mat::from_fn(4, 4, |a, b| f64::from(u8::from((a, b) == (i, j) || (b, a) == (i, j))));
+        let held =
+            |i: usize, j: usize| Mat::from_fn(4, 4, |a, b| f64::from(u8::from((a, b) == (i, j) || (b, a) == (i, j))));
         // Degrees 10, 11, 11, 10; within a block 220 / 42 of the 20 seen are foretold, across 441 / 42 of 1.
         let (within, across) = ((20.0 + 1.0) / (220.0 / 42.0 + 1.0), (1.0 + 1.0) / (441.0 / 42.0 + 1.0));
         let scale: f64 = (2.0 * 220.0 + 2.0 * 441.0) / (2.0 * 220.0 * within + 2.0 * 441.0 * across);

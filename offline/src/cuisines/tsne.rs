@@ -54,9 +54,11 @@ fn neighbourhoods(squares: &[Vec<f64>], perplexity: f64) -> Vec<Vec<f64>> {
 
 /// Gaussian weights of one point's neighbours, of the width at which their entropy is that of `perplexity` alike.
 fn bandwidth(squares: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
-    let nearest = squares.iter().enumerate().filter(|(j, _)| *j != own).fold(f64::INFINITY, |least, (_, square)| {
-        if *square < least { *square } else { least }
-    });
+    let nearest = squares
+        .iter()
+        .enumerate()
+        .filter(|(j, _)| *j != own)
+        .fold(f64::INFINITY, |least, (_, square)| if *square < least { *square } else { least });
     let weights = |precision: f64| {
         let weight = |(j, square): (usize, &f64)| {
             if j == own { 0.0 } else { libm::exp(-precision * (square - nearest)) }
@@ -91,8 +93,7 @@ fn descend(near: &[Vec<f64>], random: &mut ChaCha8Rng) -> Plane {
 
     let mut flat = vec![0.0; n * n];
     for step in 0..STEPS {
-        let (pull, momentum) =
-            if step < EXAGGERATED_STEPS { (EXAGGERATION, MOMENTUM.0) } else { (1.0, MOMENTUM.1) };
+        let (pull, momentum) = if step < EXAGGERATED_STEPS { (EXAGGERATION, MOMENTUM.0) } else { (1.0, MOMENTUM.1) };
         let total = student(&points, &mut flat);
         for i in 0..n {
             let mut gradient = [0.0; 2];
@@ -172,9 +173,11 @@ mod tests {
         assert_eq!(plane, tsne(&squares, 6.0, 1, 2));
         assert_ne!(plane.points, tsne(&squares, 6.0, 2, 2).points);
         assert!(tsne(&squares, 6.0, 1, 4).divergence <= plane.divergence);
-        let distance = |a: usize, b: usize| (plane.points[a].0 - plane.points[b].0).hypot(plane.points[a].1 - plane.points[b].1);
+        let distance =
+            |a: usize, b: usize| (plane.points[a].0 - plane.points[b].0).hypot(plane.points[a].1 - plane.points[b].1);
         for i in 0..30 {
-            let nearest = (0..30).filter(|j| *j != i).min_by(|a, b| distance(i, *a).total_cmp(&distance(i, *b))).unwrap();
+            let nearest =
+                (0..30).filter(|j| *j != i).min_by(|a, b| distance(i, *a).total_cmp(&distance(i, *b))).unwrap();
             assert_eq!(nearest / 10, i / 10);
         }
     }

@@ -165,7 +165,10 @@ mod tests {
         }
         assert_eq!(vocabulary.normalize(" ;-) "), None);
         assert_eq!(vocabulary.labels(&["Pizza, burgers".into(), "hamburger".into()]), ["pizza", "burger"]);
-        assert_eq!(vocabulary.labels(&["French-Japanese".into(), "Pizza & Kebab".into()]), ["french", "japanese", "pizza", "kebab"]);
+        assert_eq!(
+            vocabulary.labels(&["French-Japanese".into(), "Pizza & Kebab".into()]),
+            ["french", "japanese", "pizza", "kebab"]
+        );
     }
 
     #[test]

@@ -72,7 +72,10 @@ pub fn nsi(path: &Path, vocabulary: &Vocabulary) -> Result<(Vec<Merchant>, Impor
             report.leave_out("no cuisine", || format!("{id} ({name}): {cuisine}"));
             continue;
         }
-        report.fact("cuisines that the reviewed table does not name", cuisines.iter().any(|label| !vocabulary.knows(label)));
+        report.fact(
+            "cuisines that the reviewed table does not name",
+            cuisines.iter().any(|label| !vocabulary.knows(label)),
+        );
         report.fact("several cuisines", cuisines.len() > 1);
         chains.push(Merchant {
             chain_id: Some(tag("brand:wikidata").unwrap_or(&id).to_owned()),
@@ -146,10 +149,7 @@ mod tests {
             .iter()
             .map(|(reason, examples)| format!("{reason}: {}", examples.first.join(", ")))
             .collect();
-        assert_eq!(
-            left_out,
-            ["no cuisine: snackery-1 (Snackery):  ; , loaf-1 (Loaf)"]
-        );
+        assert_eq!(left_out, ["no cuisine: snackery-1 (Snackery):  ; , loaf-1 (Loaf)"]);
         assert_eq!(report.food.values().sum::<usize>(), 5, "taken and left out are all");
     }
 
