@@ -5,8 +5,14 @@
 //! eigenvector never places what it does not reach.
 
 pub mod vocabulary;
+pub mod entree;
+pub mod graph;
 pub mod spectral;
+pub mod k_means;
+pub mod judge;
 pub mod fit;
+pub mod tsne;
+pub mod draw;
 
 use freshrank::bundle::MAX_CLUSTERS;
 use serde::{Deserialize, Serialize};
@@ -14,11 +20,13 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use fit::{FitOptions, fit};
+pub use entree::entree;
+pub use fit::{FitOptions, fit, fit_traced};
+pub use judge::Candidate;
 pub use vocabulary::Vocabulary;
 
 /// What [`CuisineMap::format`] says.
-const FORMAT: &str = "freshrank-cuisine-map-1";
+const FORMAT: &str = "freshrank-cuisine-map-2";
 /// The bundle's mark for "no label"; ids stay below.
 const NO_LABEL: usize = u16::MAX as usize;
 /// Clusters that a label may belong to.
@@ -60,6 +68,23 @@ pub enum CuisineError {
     /// The reviewed table is damaged.
     #[error("offline/cuisines.toml: {0}")]
     Vocabulary(#[from] toml::de::Error),
+    /// The reviewed list of Entree's cuisines is damaged.
+    #[error("offline/entree.toml: {0}")]
+    EntreeTable(toml::de::Error),
+    /// A line of Entree's files is none.
+    #[error("{file}:{row}: {column}: found {found}, expected {expected}", file = file.display())]
+    Line {
+        /// Which file.
+        file: PathBuf,
+        /// Which line, from 1.
+        row: usize,
+        /// Which part of it.
+        column: &'static str,
+        /// What it holds.
+        found: String,
+        /// What it may hold.
+        expected: &'static str,
+    },
     /// More labels than ids.
     #[error("merchants have {found} different cuisine labels, the limit is {limit}")]
     TooManyLabels {
@@ -79,19 +104,25 @@ pub enum CuisineError {
 /// Which cuisines are alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CuisineMap {
-    /// `freshrank-cuisine-map-1`.
+    /// `freshrank-cuisine-map-2`.
     pub format: String,
     /// Said in every output when present.
     pub simulated: Option<String>,
+    /// Whose data it was learnt from, and its licence.
+    pub credits: Vec<String>,
     /// SHA-256 of the merchants' labels, hexadecimal.
     pub merchants_sha256: String,
+    /// Merchants with any label, a chain once.
+    pub n_owners: usize,
     /// By id: normalized, sorted.
     pub labels: Vec<String>,
     /// By id: merchants that serve it, a chain once; to a hundredth.
     pub merchants: Vec<f64>,
     /// At most 20; the one that most merchants serve first.
     pub n_clusters: usize,
-    /// The regularization.
+    /// Why so many.
+    pub choice: Choice,
+    /// The regularization, in merchants.
     pub tau: f64,
     /// Of the regularized Laplacian, the largest first: those used and the next; to nine digits.
     pub eigenvalues: Vec<f64>,
@@ -99,6 +130,9 @@ pub struct CuisineMap {
     pub weights: Vec<Vec<(u8, u8)>>,
     /// By id: itself with 1, then up to 8 labels by falling likeness, 0 to 1.
     pub similarity: Vec<Vec<(u16, f64)>>,
+    /// By id: its direction in the space of the leading eigenvectors, whose cosines are the similarity; shorter than 1 by
+    /// what a label is less alike than the parent it was attached to; empty where unplaced. To six digits.
+    pub projection: Vec<Vec<f64>>,
     /// Labels that were attached, and to whom.
     pub parents: BTreeMap<String, String>,
     /// Labels in no cluster.
@@ -107,6 +141,27 @@ pub struct CuisineMap {
     pub unknown: BTreeMap<String, f64>,
     /// How labels are brought to one spelling.
     pub vocabulary: Vocabulary,
+}
+
+/// How the number of clusters was chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Merchants that serve two labels together, a chain once.
+    pub n_combining: usize,
+    /// Labels that occur beside another; the rest is attached or unplaced.
+    pub n_linked: usize,
+    /// The number that the largest drop between eigenvalues would have picked.
+    pub eigengap: usize,
+    /// Up to a tenth of the linked labels; none where there was nothing to choose.
+    pub candidates: Vec<Candidate>,
+    /// The chosen one, judged with all k-means starts.
+    pub chosen: Option<Candidate>,
+}
+
+/// What is read first.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
 }
 
 /// One cluster, for people.
@@ -195,8 +250,14 @@ impl CuisineMap {
     /// Names the file and the place that is no map.
     pub fn read(path: &Path) -> Result<Self, CuisineError> {
         let text = std::fs::read_to_string(path).map_err(|source| CuisineError::Io { path: path.into(), source })?;
-        let map: Self =
-            serde_json::from_str(&text).map_err(|source| CuisineError::Json { path: path.into(), source })?;
+        let json = |source| CuisineError::Json { path: path.into(), source };
+        // A map of another version is told by its name, not by the first field that it lacks.
+        let Head { format } = serde_json::from_str(&text).map_err(json)?;
+        if format != FORMAT {
+            let (found, expected) = (format, FORMAT.into());
+            return Err(CuisineError::Value { path: path.into(), what: "format", found, expected });
+        }
+        let map: Self = serde_json::from_str(&text).map_err(json)?;
         match map.contradiction() {
             Some((what, found, expected)) => Err(CuisineError::Value { path: path.into(), what, found, expected }),
             None => Ok(map),
@@ -226,9 +287,6 @@ impl CuisineMap {
         let bad = |what, found: &dyn std::fmt::Display, expected: &dyn std::fmt::Display| {
             Some((what, found.to_string(), expected.to_string()))
         };
-        if self.format != FORMAT {
-            return bad("format", &self.format, &FORMAT);
-        }
         if self.n_clusters > MAX_CLUSTERS {
             return bad("n_clusters", &self.n_clusters, &format!("at most {MAX_CLUSTERS}"));
         }
@@ -241,6 +299,7 @@ impl CuisineMap {
         let lengths = [
             ("weights", self.weights.len()),
             ("similarity", self.similarity.len()),
+            ("projection", self.projection.len()),
             ("merchants", self.merchants.len()),
         ];
         if let Some((what, found)) = lengths.into_iter().find(|(_, length)| *length != n) {

@@ -13,6 +13,8 @@ pub struct Vocabulary {
     keep: BTreeSet<String>,
     /// Another spelling to the label it means.
     synonyms: BTreeMap<String, String>,
+    /// One label that says several, and which.
+    several: BTreeMap<String, Vec<String>>,
     /// A label to the one it is part of.
     parents: BTreeMap<String, String>,
     /// What can reveal religion or health.
@@ -25,6 +27,7 @@ pub struct Vocabulary {
 struct Table {
     keep: BTreeSet<String>,
     synonyms: BTreeMap<String, Vec<String>>,
+    several: BTreeMap<String, Vec<String>>,
     parents: BTreeMap<String, Vec<String>>,
     sensitive: BTreeMap<String, Vec<String>>,
 }
@@ -51,6 +54,7 @@ impl Vocabulary {
         Ok(Self {
             keep: table.keep,
             synonyms: turn(table.synonyms),
+            several: table.several,
             parents: turn(table.parents),
             sensitive: table.sensitive.into_values().flatten().collect(),
         })
@@ -60,14 +64,7 @@ impl Vocabulary {
     /// `None` where nothing is left.
     #[must_use]
     pub fn normalize(&self, label: &str) -> Option<String> {
-        let lower = label.to_lowercase();
-        // An apostrophe joins ("po' boys"), everything else separates.
-        let joined = lower.replace(['\'', '’'], "");
-        let words: Vec<&str> = joined.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-        let plain = words.join("_");
-        if plain.is_empty() {
-            return None;
-        }
+        let plain = plain(label)?;
         if let Some(known) = self.synonyms.get(&plain) {
             return Some(known.clone());
         }
@@ -78,12 +75,17 @@ impl Vocabulary {
         Some(self.synonyms.get(&singular).cloned().unwrap_or(singular))
     }
 
-    /// The labels of one merchant, each once, in the source's order; an entry that lists several is taken apart.
+    /// The labels of one merchant, each once, in the source's order; an entry that lists several is taken apart, and so
+    /// is a label that says several.
     #[must_use]
     pub fn labels(&self, cuisines: &[String]) -> Vec<String> {
         let parts = cuisines.iter().flat_map(|entry| entry.split([';', ',', '|']));
+        let several = |part| match plain(part).and_then(|plain| self.several.get(&plain)) {
+            Some(labels) => labels.clone(),
+            None => self.normalize(part).into_iter().collect(),
+        };
         let mut seen = BTreeSet::new();
-        parts.filter_map(|part| self.normalize(part)).filter(|label| seen.insert(label.clone())).collect()
+        parts.flat_map(several).filter(|label| seen.insert(label.clone())).collect()
     }
 
     /// The label that this one is part of.
@@ -97,7 +99,8 @@ impl Vocabulary {
     pub fn knows(&self, label: &str) -> bool {
         let named =
             |pairs: &BTreeMap<String, String>| pairs.contains_key(label) || pairs.values().any(|to| to == label);
-        named(&self.parents) || named(&self.synonyms) || self.keep.contains(label) || self.sensitive.contains(label)
+        let listed = self.keep.contains(label) || self.several.contains_key(label) || self.sensitive.contains(label);
+        listed || named(&self.parents) || named(&self.synonyms)
     }
 
     /// Whether this normalized label can reveal religion or health: one of the listed terms is among its words.
@@ -106,6 +109,14 @@ impl Vocabulary {
         let padded = format!("_{label}_");
         self.sensitive.iter().any(|term| padded.contains(&format!("_{term}_")))
     }
+}
+
+/// Lower case, `_` between words; `None` where nothing is left.
+pub(super) fn plain(label: &str) -> Option<String> {
+    // An apostrophe joins ("po' boys"), everything else separates.
+    let joined = label.to_lowercase().replace(['\'', '’'], "");
+    let words: Vec<&str> = joined.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    (!words.is_empty()).then(|| words.join("_"))
 }
 
 /// Without the plural s of its last word; words in -ss, -us and -is have none.
@@ -154,6 +165,10 @@ mod tests {
         }
         assert_eq!(vocabulary.normalize(" ;-) "), None);
         assert_eq!(vocabulary.labels(&["Pizza, burgers".into(), "hamburger".into()]), ["pizza", "burger"]);
+        assert_eq!(
+            vocabulary.labels(&["French-Japanese".into(), "Pizza & Kebab".into()]),
+            ["french", "japanese", "pizza", "kebab"]
+        );
     }
 
     #[test]
@@ -167,14 +182,17 @@ mod tests {
             }
         }
         let targets = table.synonyms.keys().chain(table.parents.keys()).chain(table.parents.values().flatten());
+        let targets = targets.chain(table.several.values().flatten());
         for label in targets.chain(&table.keep) {
             assert_eq!(vocabulary.normalize(label).as_ref(), Some(label), "not in its own normal form");
             let climb = std::iter::successors(Some(label.as_str()), |label| vocabulary.parent(label));
             assert!(climb.take(10).count() < 10, "{label} is its own ancestor");
         }
-        for written in vocabulary.synonyms.keys() {
-            let words = written.split(|c: char| !c.is_alphanumeric());
-            assert_eq!(words.collect::<Vec<_>>().join("_"), *written, "a synonym that no label can match");
+        for written in vocabulary.synonyms.keys().chain(vocabulary.several.keys()) {
+            assert_eq!(plain(written).as_ref(), Some(written), "a spelling that no label can match");
+        }
+        for written in vocabulary.several.keys() {
+            assert!(!vocabulary.synonyms.contains_key(written), "{written} is one label and several");
         }
     }
 

@@ -41,8 +41,7 @@ struct Item {
 /// package.
 ///
 /// A chain is known by its Wikidata item, as in [`super::osm()`]: rows of one chain, and its outlets elsewhere, count
-/// once. Cuisines are in the vocabulary's spelling; labels that it does not name (`snack`, `western`) are left out, since
-/// nobody has reviewed what they mean.
+/// once. Cuisines are in the vocabulary's spelling; labels that it does not name are kept, and the map counts them.
 ///
 /// # Errors
 /// The file is not readable, no such index, or has no such chain.
@@ -68,12 +67,15 @@ pub fn nsi(path: &Path, vocabulary: &Vocabulary) -> Result<(Vec<Merchant>, Impor
             report.leave_out("no cuisine", || format!("{id} ({name})"));
             continue;
         };
-        let mut cuisines = vocabulary.labels(&[cuisine.to_owned()]);
-        cuisines.retain(|label| vocabulary.knows(label));
+        let cuisines = vocabulary.labels(&[cuisine.to_owned()]);
         if cuisines.is_empty() {
-            report.leave_out("no cuisine that the reviewed table names", || format!("{id} ({name}): {cuisine}"));
+            report.leave_out("no cuisine", || format!("{id} ({name}): {cuisine}"));
             continue;
         }
+        report.fact(
+            "cuisines that the reviewed table does not name",
+            cuisines.iter().any(|label| !vocabulary.knows(label)),
+        );
         report.fact("several cuisines", cuisines.len() > 1);
         chains.push(Merchant {
             chain_id: Some(tag("brand:wikidata").unwrap_or(&id).to_owned()),
@@ -98,10 +100,10 @@ mod tests {
     const INDEX: &str = r#"{"_meta": {"version": "0"}, "nsi": {
         "brands/amenity/fast_food": {"properties": {"path": "brands/amenity/fast_food"}, "items": [
             {"displayName": "Cluck", "id": "cluck-1", "locationSet": {"include": ["001"]}, "tags":
-                {"amenity": "fast_food", "brand": "Cluck", "brand:wikidata": "Q1", "cuisine": "burger;chicken;snacks"}},
+                {"amenity": "fast_food", "brand": "Cluck", "brand:wikidata": "Q1", "cuisine": "burger;chicken;pranzwurst"}},
             {"displayName": "Клак", "id": "cluck-2", "tags":
                 {"amenity": "fast_food", "brand": "Клак", "brand:wikidata": "Q1", "cuisine": "Wings"}},
-            {"displayName": "Snackery", "id": "snackery-1", "tags": {"amenity": "fast_food", "cuisine": "snacks"}}]},
+            {"displayName": "Snackery", "id": "snackery-1", "tags": {"amenity": "fast_food", "cuisine": " ; "}}]},
         "brands/shop/bakery": {"items": [
             {"displayName": "Crumb", "id": "crumb-1", "tags": {"shop": "bakery", "cuisine": "pretzel"}},
             {"displayName": "Loaf", "id": "loaf-1", "tags": {"shop": "bakery"}}]},
@@ -130,7 +132,7 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "nsi:cluck-1 Q1 Cluck burger;chicken",
+                "nsi:cluck-1 Q1 Cluck burger;chicken;pranzwurst",
                 "nsi:cluck-2 Q1 Клак chicken_wing",
                 "nsi:crumb-1 crumb-1 Crumb pretzel",
             ]
@@ -141,15 +143,13 @@ mod tests {
         );
         assert_eq!((report.merchants, report.elements["brand"]), (3, 6));
         assert_eq!(report.facts["several cuisines"], 1);
+        assert_eq!(report.facts["cuisines that the reviewed table does not name"], 1);
         let left_out: Vec<String> = report
             .left_out
             .iter()
             .map(|(reason, examples)| format!("{reason}: {}", examples.first.join(", ")))
             .collect();
-        assert_eq!(
-            left_out,
-            ["no cuisine: loaf-1 (Loaf)", "no cuisine that the reviewed table names: snackery-1 (Snackery): snacks",]
-        );
+        assert_eq!(left_out, ["no cuisine: snackery-1 (Snackery):  ; , loaf-1 (Loaf)"]);
         assert_eq!(report.food.values().sum::<usize>(), 5, "taken and left out are all");
     }
 
