@@ -168,14 +168,12 @@ fn tuned(sources: &Sources) -> Outcome {
         if !found.at_edge.is_empty() {
             println!("at the edge of what was tried: {}", found.at_edge.join(", "));
         }
-        println!(
-            "churned readers ({} orders after more than {CHURNED_DAYS} days without one, which chose nothing): {} nats; \
-             alone they would choose {}: {:.4}",
-            found.churned.orders,
-            interval(found.churned.gain),
-            levers(&found.churned.best),
-            found.churned.best_gain
-        );
+        println!("apart, and what each kind alone would have chosen (churned: no order for {CHURNED_DAYS} days):");
+        let rows = found.apart.iter().map(|apart| {
+            let (orders, best) = (apart.orders.to_string(), format!("{:.4}", apart.best_gain));
+            vec![apart.kind.to_owned(), orders, interval(apart.gain), best, levers(&apart.best)]
+        });
+        print::table(&["kind", "orders", "nats by the chosen", "nats by its own", "its own"], rows);
         let tree = PreferenceOptions::default();
         let same = if found.chosen == tree { "these are" } else { "these are NOT" };
         println!("{same} the constants of offline/src/preferences/constants.rs: {}\n", levers(&tree));
@@ -217,6 +215,12 @@ fn report(sources: &Sources) -> Outcome {
             worth.from, worth.resamples
         );
         println!("{}", levers(&worth.options));
+        if worth.options.smoothing == 0.0 {
+            println!(
+                "smoothing was chosen to be 0: the line `smoothed` shows {} for comparison",
+                worth.smoothing_shown
+            );
+        }
         let rows = worth
             .sizes
             .iter()

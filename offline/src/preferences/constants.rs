@@ -9,9 +9,9 @@ use super::{Fade, PreferenceOptions};
 /// What profiles are made with.
 pub const CHOSEN: PreferenceOptions = PreferenceOptions {
     lifelong: Fade::Days(730.0),
-    recent: Fade::Days(28.0),
-    prior_strength: 4.0,
-    smoothing: 0.2,
-    recent_share: 0.3,
+    recent: Fade::Days(7.0),
+    prior_strength: 16.0,
+    smoothing: 0.0,
+    recent_share: 0.7,
     sensitive: false,
 };

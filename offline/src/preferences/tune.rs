@@ -4,7 +4,7 @@
 //! share one unit, as evidence does), less the same under the market's mix. That is a proper score, in nats an order:
 //! only the true shares maximise its expectation. The whole grid is computed, so that no lever is chosen before another.
 
-use super::held_out::{Ask, Interval, Log, Mixes, Resampling, Slices, Sums, asks, before, logs};
+use super::held_out::{Ask, FEW_ORDERS, Interval, Log, Mixes, Resampling, Slices, Sums, asks, before, logs};
 use super::{Evidence, Fade, Menus, PreferenceOptions, smoothed};
 use crate::cuisines::CuisineMap;
 use crate::tables::Tables;
@@ -77,8 +77,8 @@ pub struct Tuned {
     pub at_edge: Vec<&'static str>,
     /// Each value of each lever with the best of the others.
     pub sweeps: Vec<Sweep>,
-    /// Readers who came back after they had churned.
-    pub churned: Churned,
+    /// Kinds of orders by themselves, readers who came back after they had churned the last.
+    pub apart: Vec<Apart>,
 }
 
 /// One value of one lever.
@@ -96,18 +96,28 @@ pub struct Sweep {
     pub less_chosen: Interval,
 }
 
-/// Readers whose earlier orders lie long ago.
+/// One kind of orders by itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Churned {
+pub struct Apart {
+    /// Which.
+    pub kind: &'static str,
     /// Orders that were told.
     pub orders: usize,
-    /// Nats an order over the market's mix, by the chosen levers; nothing of it chose them.
+    /// Nats an order over the market's mix, by the chosen levers.
     pub gain: Interval,
-    /// What they alone would have chosen.
+    /// What they alone would have chosen; nothing rests on it.
     pub best: PreferenceOptions,
     /// And what it would have gained.
     pub best_gain: f64,
 }
+
+/// Kinds of orders; the first chooses the levers, the last is no part of it.
+const KINDS: [(&str, fn(&Ask<'_>) -> bool); 4] = [
+    ("readers who have not churned", |ask| !ask.churned),
+    ("first orders at a merchant", |ask| !ask.churned && ask.new_merchant),
+    ("readers with 1 to 3 orders", |ask| !ask.churned && ask.n_before <= FEW_ORDERS),
+    ("churned readers", |ask| ask.churned),
+];
 
 /// A cuisine of an order that is told.
 struct Term {
@@ -132,8 +142,8 @@ struct Told {
 /// Everything the likelihood is made of.
 struct Study {
     terms: Vec<Term>,
-    /// By order.
-    churned: Vec<bool>,
+    /// By order: of which of [`KINDS`].
+    kinds: Vec<[bool; KINDS.len()]>,
     reader: Vec<usize>,
     lifelong: Vec<Told>,
     recent: Vec<Told>,
@@ -230,7 +240,7 @@ impl Study {
             fades.par_chunks(2).flat_map_iter(of_pair).collect()
         };
         let study = Self {
-            churned: kept.iter().map(|(ask, _)| ask.churned).collect(),
+            kinds: kept.iter().map(|(ask, _)| KINDS.map(|(_, is)| is(ask))).collect(),
             reader: kept.iter().map(|(ask, _)| ask.log).collect(),
             lifelong: told(&grid.lifelong),
             recent: told(&grid.recent),
@@ -255,15 +265,19 @@ impl Study {
         })
     }
 
-    /// Sums over orders: of readers who have not churned, and of those who have.
-    fn sums(&self, grid: &Grid, point: Point) -> [f64; 2] {
-        let mut sums = [0.0; 2];
-        self.gains(grid, point).for_each(|(ask, gain)| sums[usize::from(self.churned[ask])] += gain);
+    /// Sums over the orders of every kind.
+    fn sums(&self, grid: &Grid, point: Point) -> [f64; KINDS.len()] {
+        let mut sums = [0.0; KINDS.len()];
+        for (ask, gain) in self.gains(grid, point) {
+            for (sum, is) in sums.iter_mut().zip(self.kinds[ask]) {
+                *sum += if is { gain } else { 0.0 };
+            }
+        }
         sums
     }
 
     fn by_ask(&self, grid: &Grid, point: Point) -> Vec<f64> {
-        let mut gains = vec![0.0; self.churned.len()];
+        let mut gains = vec![0.0; self.kinds.len()];
         self.gains(grid, point).for_each(|(ask, gain)| gains[ask] += gain);
         gains
     }
@@ -297,31 +311,31 @@ pub fn tune(tables: &Tables, map: &CuisineMap, grid: &Grid, how: Resampling) -> 
     let nothing = || TuneError::NothingToTell { orders: logs.iter().map(|log| log.orders.len()).sum() };
 
     let points = grid.points();
-    let sums: Vec<[f64; 2]> = points.par_iter().map(|point| study.sums(grid, *point)).collect();
+    let sums: Vec<[f64; KINDS.len()]> = points.par_iter().map(|point| study.sums(grid, *point)).collect();
     // The first of equal ones, so that the grid's order decides and not the machine.
-    let best = |group: usize, fits: &dyn Fn(Point) -> bool| -> Option<(Point, f64)> {
+    let best = |kind: usize, fits: &dyn Fn(Point) -> bool| -> Option<(Point, f64)> {
         let fitting = points.iter().zip(&sums).filter(|(point, _)| fits(**point));
-        let better = |a: Option<(Point, f64)>, (point, sums): (&Point, &[f64; 2])| match a {
-            Some((_, value)) if value >= sums[group] => a,
-            _ => Some((*point, sums[group])),
+        let better = |a: Option<(Point, f64)>, (point, sums): (&Point, &[f64; KINDS.len()])| match a {
+            Some((_, value)) if value >= sums[kind] => a,
+            _ => Some((*point, sums[kind])),
         };
         fitting.fold(None, better)
     };
     let (chosen, _) = best(0, &|_| true).ok_or_else(nothing)?;
-    let churned_n = study.churned.iter().filter(|churned| **churned).count();
-    let n = study.churned.len() - churned_n;
+    let count = |kind: usize| study.kinds.iter().filter(|kinds| kinds[kind]).count();
+    let n = count(0);
     if n == 0 {
         return Err(nothing());
     }
 
     let gains = study.by_ask(grid, chosen);
-    let interval = |group: bool, of: &dyn Fn(usize) -> f64| {
+    let interval = |kind: usize, of: &dyn Fn(usize) -> f64| {
         let mut sums = Sums::default();
-        let asks = (0..gains.len()).filter(|ask| study.churned[*ask] == group);
+        let asks = (0..gains.len()).filter(|ask| study.kinds[*ask][kind]);
         asks.for_each(|ask| sums.add(study.reader[ask], &[of(ask)]));
         (sums.intervals(how).first().copied().unwrap_or_default(), sums.readers())
     };
-    let (gain, readers) = interval(false, &|ask| gains[ask]);
+    let (gain, readers) = interval(0, &|ask| gains[ask]);
     let mut sweeps = Vec::new();
     let mut at_edge = Vec::new();
     for (lever, (name, size)) in LEVERS.into_iter().zip(grid.sizes()).enumerate() {
@@ -337,11 +351,20 @@ pub fn tune(tables: &Tables, map: &CuisineMap, grid: &Grid, how: Resampling) -> 
                 value: grid.value(lever, i),
                 chosen: chosen.0[lever] == i,
                 gain: sum / n as f64,
-                less_chosen: interval(false, &|ask| other[ask] - gains[ask]).0,
+                less_chosen: interval(0, &|ask| other[ask] - gains[ask]).0,
             });
         }
     }
-    let (alone, alone_sum) = best(1, &|_| true).unwrap_or((chosen, 0.0));
+    let apart = |kind: usize| {
+        let (alone, sum) = best(kind, &|_| true).unwrap_or((chosen, 0.0));
+        Apart {
+            kind: KINDS[kind].0,
+            orders: count(kind),
+            gain: interval(kind, &|ask| gains[ask]).0,
+            best: grid.options(alone),
+            best_gain: sum / count(kind).max(1) as f64,
+        }
+    };
     Ok(Tuned {
         simulated: tables.simulated.clone(),
         from: freshrank::time::format(slices.valid),
@@ -353,12 +376,7 @@ pub fn tune(tables: &Tables, map: &CuisineMap, grid: &Grid, how: Resampling) -> 
         gain,
         at_edge,
         sweeps,
-        churned: Churned {
-            orders: churned_n,
-            gain: interval(true, &|ask| gains[ask]).0,
-            best: grid.options(alone),
-            best_gain: alone_sum / churned_n.max(1) as f64,
-        },
+        apart: (1..KINDS.len()).map(apart).collect(),
     })
 }
 

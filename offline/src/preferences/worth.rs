@@ -29,9 +29,9 @@ pub enum Form {
     Recent,
     /// Both.
     Full,
-    /// Both, evidence smoothed over alike cuisines.
+    /// Both, evidence smoothed over alike cuisines; see [`Worth::smoothing_shown`].
     Smoothed,
-    /// Both, smoothed and projected to clusters.
+    /// Both, projected to clusters, smoothed before by as much as was chosen.
     Projected,
     /// The same in int8, as it came out of a profile's bytes.
     Int8,
@@ -64,7 +64,7 @@ impl Form {
             Self::Lifelong | Self::Recent => None,
             Self::Full => Some(Self::Lifelong),
             Self::Smoothed => Some(Self::Full),
-            Self::Projected => Some(Self::Smoothed),
+            Self::Projected => Some(Self::Full),
             Self::Int8 => Some(Self::Projected),
             Self::Profile => Some(Self::Full),
         }
@@ -102,6 +102,13 @@ pub enum WorthError {
     },
 }
 
+/// What is shown where nothing was chosen.
+const SHOWN: f64 = 0.2;
+
+fn shown(options: &PreferenceOptions) -> f64 {
+    if options.smoothing > 0.0 { options.smoothing } else { SHOWN }
+}
+
 /// Times the market's share, by label; 1 where the market has nothing.
 pub type Lifts = Vec<f64>;
 
@@ -122,15 +129,18 @@ impl Reading<'_> {
     pub fn lifts(&self, form: Form, preferences: &Preferences, mix: &Mix) -> Result<Lifts, DecodeError> {
         let (lifelong, recent) = (&preferences.lifelong, &preferences.recent);
         let both = |one: &dyn Fn(&Evidence) -> Lifts| self.both(&one(lifelong), &one(recent));
-        let smooth = |evidence: &Evidence| smoothed(evidence, mix, self.map, self.options.smoothing);
+        let smooth = |evidence: &Evidence, part: f64| smoothed(evidence, mix, self.map, part);
         Ok(match form {
             Form::Lifelong => self.full(lifelong, mix),
             Form::Recent => self.full(recent, mix),
             Form::Full => both(&|evidence| self.full(evidence, mix)),
-            Form::Smoothed => both(&|evidence| self.full(&smooth(evidence), mix)),
+            Form::Smoothed => both(&|evidence| self.full(&smooth(evidence, shown(self.options)), mix)),
             Form::Projected => {
                 let market = self.map.project(&mix.share);
-                both(&|evidence| self.clusters(&projected(&smooth(evidence), &market, self.map, self.options)))
+                let clusters = |evidence: &Evidence| {
+                    projected(&smooth(evidence, self.options.smoothing), &market, self.map, self.options)
+                };
+                both(&|evidence| self.clusters(&clusters(evidence)))
             }
             Form::Int8 | Form::Profile => {
                 let (lifelong, recent) = preferences.tastes(mix, self.map, self.options);
@@ -216,6 +226,8 @@ pub struct Worth {
     pub resamples: usize,
     /// The levers, chosen before.
     pub options: PreferenceOptions,
+    /// By how much the smoothed form is smoothed: as chosen, or where that is not at all, by a fifth.
+    pub smoothing_shown: f64,
     /// Labels and clusters of the map.
     pub labels: usize,
     /// See [`Self::labels`].
@@ -444,6 +456,7 @@ fn head(source: String, tables: &Tables, map: &CuisineMap, options: &PreferenceO
         from: freshrank::time::format(from),
         resamples: 0,
         options: *options,
+        smoothing_shown: shown(options),
         labels,
         clusters,
         sizes: Form::ALL[2..].iter().map(|form| size(*form)).collect(),
@@ -694,7 +707,9 @@ mod tests {
                 "{label}: shares add up to 1 as they are"
             );
         }
-        assert_eq!(w.lifts(Form::Smoothed, &reader, &PreferenceOptions { smoothing: 0.0, ..OPTIONS }), full);
+        let (a, b) =
+            (PreferenceOptions { smoothing: 0.0, ..OPTIONS }, PreferenceOptions { smoothing: SHOWN, ..OPTIONS });
+        assert_eq!(w.lifts(Form::Smoothed, &reader, &a), w.lifts(Form::Smoothed, &reader, &b), "shown all the same");
         let smooth = w.lifts(Form::Smoothed, &reader, &OPTIONS);
         assert!(smooth[usize::from(w.id("udon"))] > full[usize::from(w.id("udon"))], "alike to sushi");
 
