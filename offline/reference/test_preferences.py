@@ -99,11 +99,12 @@ class Posterior(unittest.TestCase):
 
     def evidence(self, user, at, fade):
         mine = sorted((t, f"m{m}", m) for u, m, t, cancelled in self.orders if u == user and not cancelled and t < at)
-        units = np.array([self.unit(m) for _, _, m in mine]).reshape(len(mine), -1)
+        if not mine:
+            return np.zeros(len(self.labels))
+        units = np.array([self.unit(m) for _, _, m in mine])
         ages = np.array([at - t for t, _, _ in mine], dtype=float)
-        told = units.sum(axis=1) > 0 if len(mine) else np.array([], dtype=bool)
-        later = told.sum() - np.cumsum(told) if len(mine) else np.array([])
-        return left(fade, ages, later) @ units if len(mine) else np.zeros(len(self.labels))
+        told = units.sum(axis=1) > 0
+        return left(fade, ages, told.sum() - np.cumsum(told)) @ units
 
     def mixes(self, at):
         def share(vector):
