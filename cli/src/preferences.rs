@@ -279,7 +279,16 @@ fn rows_of(segment: &Segment) -> Vec<Vec<String>> {
             alone.nats.map(signed).unwrap_or_default(),
         ])
     });
-    beside.chain(forms).collect()
+    // All steps together.
+    let whole = ["full", "profile"].into_iter().filter_map(|name| {
+        let named = |wanted: String| segment.steps.iter().find(|step| step.name == wanted);
+        let alone = named(format!("{name} - random"))?;
+        let popular = named(format!("popularity x {name} - popularity"))?;
+        let nats = alone.nats.map(signed).unwrap_or_default();
+        let none = String::new;
+        Some(vec![format!("{name}, less none"), none(), signed(alone.mrr), none(), signed(popular.mrr), none(), nats])
+    });
+    beside.chain(forms).chain(whole).collect()
 }
 
 fn update(arguments: &UpdateArguments) -> Outcome {

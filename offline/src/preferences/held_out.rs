@@ -85,7 +85,7 @@ pub fn asks<'t>(logs: &[Log<'t>]) -> Vec<Ask<'t>> {
         (0..own.orders.len()).filter_map(|i| Ask::of(log, &own.orders, i)).collect()
     };
     let mut asks: Vec<Ask<'t>> = logs.iter().enumerate().flat_map(of_log).collect();
-    asks.sort_by(|a, b| (a.order.ordered_at, a.log).cmp(&(b.order.ordered_at, b.log)));
+    asks.sort_by_key(|ask| (ask.order.ordered_at, ask.log));
     asks
 }
 

@@ -111,8 +111,11 @@ pub struct Apart {
     pub best_gain: f64,
 }
 
+/// A kind of orders, and which they are.
+type Kind = (&'static str, fn(&Ask<'_>) -> bool);
+
 /// Kinds of orders; the first chooses the levers, the last is no part of it.
-const KINDS: [(&str, fn(&Ask<'_>) -> bool); 4] = [
+const KINDS: [Kind; 4] = [
     ("readers who have not churned", |ask| !ask.churned),
     ("first orders at a merchant", |ask| !ask.churned && ask.new_merchant),
     ("readers with 1 to 3 orders", |ask| !ask.churned && ask.n_before <= FEW_ORDERS),
@@ -436,7 +439,10 @@ mod tests {
     fn a_taste_that_lasts_is_kept_for_good() {
         let found = tuned(|reader, _| bits(reader) % 6);
         assert_eq!(found.chosen.lifelong, Fade::Days(f64::INFINITY), "{:?}", found.chosen);
-        assert_eq!(found.chosen.recent_share, 0.0);
+        // Some of a recent vector that is mostly the market's mix is one more way to shrink; none of the rest is not.
+        let recent_alone =
+            found.sweeps.iter().find(|sweep| sweep.lever == "recent share" && sweep.value == "1").unwrap();
+        assert!(recent_alone.less_chosen.high < -0.05, "{recent_alone:?}");
         assert!(found.gain.low > 0.5, "{:?}", found.gain);
         let chosen: Vec<&Sweep> = found.sweeps.iter().filter(|sweep| sweep.chosen).collect();
         assert!(chosen.iter().all(|sweep| sweep.less_chosen.value == 0.0));

@@ -391,6 +391,8 @@ impl Tally {
             let start = self.names.len();
             let at = |form: Form| start + Form::ALL.iter().position(|other| *other == form).unwrap_or(0);
             self.steps.extend(Form::ALL.map(|form| (at(form), form.step_before().map_or(base, at))));
+            // And all of it together, against knowing nothing of the reader.
+            self.steps.extend([Form::Full, Form::Profile].map(|form| (at(form), base)));
             self.names.extend(Form::ALL.map(|form| format!("{prefix}{}", form.name())));
         }
     }
@@ -771,6 +773,7 @@ mod tests {
             (step.high - (value("popularity x full") - value("popularity x lifelong"))).abs() < 1e-12,
             "one reader"
         );
+        assert!((value("profile - random") - (value("profile") - value("random"))).abs() < 1e-12);
         assert_eq!(of("random").nats, None);
         assert!(of("lifelong").nats.unwrap().value > 0.3);
         assert_eq!(of("lifelong - random").nats, of("lifelong").nats);
