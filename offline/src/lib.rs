@@ -8,6 +8,7 @@ pub mod hours;
 pub mod import;
 pub mod campaigns;
 pub mod market;
+pub mod entree;
 pub mod cuisines;
 pub mod preferences;
 pub mod places;

@@ -1,8 +1,16 @@
 //! What a reader likes: a Dirichlet posterior over cuisines, lifelong and recent.
 //!
-//! The prior is the market's mix; an order is one unit of evidence, shared by the cuisines of its merchant and
-//! halved every half-life. Infrequent readers live on what they ordered a year ago, frequent ones change within
-//! weeks: hence two. Evidence adds up and fades alike everywhere, so a daily update equals a computation from scratch.
+//! The prior is the market's mix; an order is one unit of evidence, shared by the cuisines of its merchant, that fades.
+//! Infrequent readers live on what they ordered a year ago, frequent ones change within weeks: hence two. Evidence adds
+//! up and fades alike everywhere, so a daily update equals a computation from scratch: `state` keeps it from day to day,
+//! `tune` chooses the levers by held-out log likelihood, `worth` measures what each step from posterior to profile is
+//! worth.
+
+pub mod constants;
+pub mod state;
+pub mod held_out;
+pub mod tune;
+pub mod worth;
 
 use crate::cuisines::CuisineMap;
 use crate::tables::{Merchant, Order, Reader, Status, Tables, Timestamp};
@@ -17,30 +25,69 @@ const WIDER_MIX_ORDERS: f64 = 20.0;
 /// Less evidence than this is no taste of one's own: what would be told is the market's.
 const LEAST_EVIDENCE: f64 = 0.05;
 
-/// The levers; a later issue sets them by held-out likelihood.
+/// How evidence fades.
 #[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fade {
+    /// Halved every so many days; the order in which orders are told does not matter.
+    Days(f64),
+    /// Halved every so many later orders of the reader, however long they take; orders must be told in time.
+    Orders(f64),
+}
+
+impl Fade {
+    /// What is left of one unit after so many seconds.
+    fn after(self, elapsed_seconds: i64) -> f64 {
+        match self {
+            Self::Days(half_life) => libm::exp2(-(elapsed_seconds as f64) / DAY / half_life),
+            Self::Orders(_) => 1.0,
+        }
+    }
+
+    /// What one more order leaves of all earlier evidence.
+    fn per_order(self) -> f64 {
+        match self {
+            Self::Days(_) => 1.0,
+            Self::Orders(half_life) => libm::exp2(-1.0 / half_life),
+        }
+    }
+}
+
+impl std::fmt::Display for Fade {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Days(days) if days.is_infinite() => write!(f, "never"),
+            Self::Days(days) => write!(f, "{days} days"),
+            Self::Orders(orders) => write!(f, "{orders} orders"),
+        }
+    }
+}
+
+impl Serialize for Fade {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The levers, and one switch; [`constants`] has their values.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PreferenceOptions {
-    /// Half-life of lifelong evidence, days.
-    pub lifelong_half_life_days: f64,
-    /// Half-life of recent evidence, days.
-    pub recent_half_life_days: f64,
+    /// How lifelong evidence fades.
+    pub lifelong: Fade,
+    /// How recent evidence fades.
+    pub recent: Fade,
     /// Orders that the market's mix counts as.
     pub prior_strength: f64,
     /// Share of each order that is spread over alike cuisines before it is projected, 0 to 1.
     pub smoothing: f64,
+    /// What the recent taste counts where both are read as one, 0 to 1; the ranker reads them apart.
+    pub recent_share: f64,
     /// Keep tastes that can reveal religion or health.
     pub sensitive: bool,
 }
 
 impl Default for PreferenceOptions {
     fn default() -> Self {
-        Self {
-            lifelong_half_life_days: 730.0,
-            recent_half_life_days: 28.0,
-            prior_strength: 4.0,
-            smoothing: 0.2,
-            sensitive: false,
-        }
+        constants::CHOSEN
     }
 }
 
@@ -153,31 +200,44 @@ impl Preferences {
     /// From scratch: everything before `as_of`, nothing later.
     #[must_use]
     pub fn of_reader(orders: &[&Order], menus: &Menus, as_of: Timestamp, options: &PreferenceOptions) -> Self {
-        let mut preferences = Self { as_of, ..Self::default() };
-        for order in orders.iter().filter(|order| is_evidence(order, as_of)) {
+        let mut known: Vec<&Order> = orders.iter().copied().filter(|order| is_evidence(order, as_of)).collect();
+        known.sort_by(|a, b| told(a).cmp(&told(b)));
+        let mut preferences = Self { as_of: Timestamp::MIN, ..Self::default() };
+        for order in known {
             preferences.update(order.ordered_at, menus.of(&order.merchant_id), options);
         }
+        preferences.advance(as_of, options);
         preferences
     }
 
     /// Fades the evidence to a later time; an earlier one changes nothing.
     pub fn advance(&mut self, to: Timestamp, options: &PreferenceOptions) {
         if to > self.as_of {
-            let elapsed = to - self.as_of;
-            for (evidence, half_life) in self.both(options) {
-                let left = faded(elapsed, half_life);
+            let elapsed = to.saturating_sub(self.as_of);
+            for (evidence, fade) in self.both(options) {
+                let left = fade.after(elapsed);
                 evidence.values_mut().for_each(|value| *value *= left);
             }
             self.as_of = to;
         }
     }
 
-    /// Adds one order of a merchant with these cuisines, in any order of time.
+    /// Adds one order of a merchant with these cuisines; one without any tells nothing.
+    ///
+    /// Evidence stays at the time of the last order until [`Preferences::advance`] fades it to be read: nothing is
+    /// multiplied on days without orders, which is why any number of updates equals a computation from scratch.
     pub fn update(&mut self, ordered_at: Timestamp, cuisines: &[u16], options: &PreferenceOptions) {
+        if cuisines.is_empty() {
+            return;
+        }
         self.advance(ordered_at, options);
         let age = self.as_of - ordered_at;
-        for (evidence, half_life) in self.both(options) {
-            let unit = faded(age, half_life) / cuisines.len() as f64;
+        for (evidence, fade) in self.both(options) {
+            let left = fade.per_order();
+            if left < 1.0 {
+                evidence.values_mut().for_each(|value| *value *= left);
+            }
+            let unit = fade.after(age) / cuisines.len() as f64;
             cuisines.iter().for_each(|id| *evidence.entry(*id).or_default() += unit);
         }
     }
@@ -193,14 +253,14 @@ impl Preferences {
         (taste(&self.lifelong), taste(&self.recent))
     }
 
-    fn both(&mut self, options: &PreferenceOptions) -> [(&mut Evidence, f64); 2] {
-        [(&mut self.lifelong, options.lifelong_half_life_days), (&mut self.recent, options.recent_half_life_days)]
+    fn both(&mut self, options: &PreferenceOptions) -> [(&mut Evidence, Fade); 2] {
+        [(&mut self.lifelong, options.lifelong), (&mut self.recent, options.recent)]
     }
 }
 
-/// What is left of one unit.
-fn faded(elapsed_seconds: i64, half_life_days: f64) -> f64 {
-    libm::exp2(-(elapsed_seconds as f64) / DAY / half_life_days)
+/// In which order orders are told.
+fn told(order: &Order) -> (Timestamp, &str) {
+    (order.ordered_at, &order.merchant_id)
 }
 
 /// The Dirichlet posterior's mean by label; adds up to 1 where the mix does.

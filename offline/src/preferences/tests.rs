@@ -4,6 +4,16 @@ use proptest::prelude::*;
 
 const NOW: Timestamp = 1_780_000_000;
 
+/// Two years, four weeks; the chosen constants may change, these tests shall not.
+const PLAIN: PreferenceOptions = PreferenceOptions {
+    lifelong: Fade::Days(730.0),
+    recent: Fade::Days(28.0),
+    prior_strength: 4.0,
+    smoothing: 0.2,
+    recent_share: 0.3,
+    sensitive: false,
+};
+
 /// Two kitchens, a halal grill, and someone who serves both.
 fn merchants() -> Vec<Merchant> {
     let menus = [
@@ -63,7 +73,7 @@ fn near(a: &Evidence, b: &Evidence) -> bool {
 
 #[test]
 fn an_order_is_one_unit_shared_by_its_cuisines_and_halved_every_half_life() {
-    let w = world(PreferenceOptions::default());
+    let w = world(PLAIN);
     let preferences = w.of(&[order(0, 28.0)]);
     let expected: Evidence = [(w.id("ramen"), 0.25), (w.id("sushi"), 0.25)].into();
     assert!(near(&preferences.recent, &expected), "{:?}", preferences.recent);
@@ -72,7 +82,7 @@ fn an_order_is_one_unit_shared_by_its_cuisines_and_halved_every_half_life() {
 
 #[test]
 fn the_posterior_is_the_markets_mix_moved_by_the_evidence() {
-    let options = PreferenceOptions { prior_strength: 3.0, ..PreferenceOptions::default() };
+    let options = PreferenceOptions { prior_strength: 3.0, ..PLAIN };
     let mix = Mix { share: vec![0.5, 0.3, 0.2] };
     let mean = posterior(&[(1, 1.5)].into(), &mix, &options);
     for (found, expected) in mean.iter().zip([1.5 / 4.5, 2.4 / 4.5, 0.6 / 4.5]) {
@@ -83,7 +93,7 @@ fn the_posterior_is_the_markets_mix_moved_by_the_evidence() {
 
 #[test]
 fn a_reader_without_orders_likes_what_the_market_likes() {
-    let w = world(PreferenceOptions::default());
+    let w = world(PLAIN);
     let (lifelong, recent) = w.of(&[]).tastes(&w.mix, &w.map, &w.options);
     assert_eq!(lifelong, Taste { clusters: vec![0.0; w.map.n_clusters], raw: vec![] });
     assert_eq!(recent, lifelong);
@@ -91,7 +101,7 @@ fn a_reader_without_orders_likes_what_the_market_likes() {
 
 #[test]
 fn a_taste_shows_in_its_cluster_and_an_old_one_only_in_the_lifelong() {
-    let w = world(PreferenceOptions::default());
+    let w = world(PLAIN);
     let (lifelong, recent) =
         w.of(&[order(0, 300.0), order(1, 310.0), order(2, 320.0)]).tastes(&w.mix, &w.map, &w.options);
     let cluster = usize::from(w.map.weights(w.id("sushi"))[0].0);
@@ -104,20 +114,20 @@ fn a_taste_shows_in_its_cluster_and_an_old_one_only_in_the_lifelong() {
 #[test]
 fn what_reveals_religion_stays_out_unless_switched_on() {
     let orders = [order(6, 1.0), order(7, 2.0)];
-    let closed = world(PreferenceOptions::default());
+    let closed = world(PLAIN);
     let preferences = closed.of(&orders);
     assert_eq!(preferences.recent.keys().copied().collect::<Vec<_>>(), [closed.id("kebab")]);
     assert_eq!(closed.mix.share[usize::from(closed.id("halal"))], 0.0);
     let all = smoothed(&preferences.lifelong, &closed.mix, &closed.map, 1.0);
     assert!(!all.contains_key(&closed.id("halal")), "nor does smoothing bring it back");
 
-    let open = world(PreferenceOptions { sensitive: true, ..PreferenceOptions::default() });
+    let open = world(PreferenceOptions { sensitive: true, ..PLAIN });
     assert!(open.of(&orders).recent.contains_key(&open.id("halal")));
 }
 
 #[test]
 fn smoothing_moves_evidence_to_alike_cuisines_and_loses_none() {
-    let w = world(PreferenceOptions::default());
+    let w = world(PLAIN);
     let evidence: Evidence = [(w.id("sushi"), 2.0), (w.id("fries"), 0.5)].into();
     assert!(near(&smoothed(&evidence, &w.mix, &w.map, 0.0).into_iter().filter(|(_, v)| *v > 0.0).collect(), &evidence));
     let smooth = smoothed(&evidence, &w.mix, &w.map, 0.4);
@@ -127,7 +137,7 @@ fn smoothing_moves_evidence_to_alike_cuisines_and_loses_none() {
 
 #[test]
 fn markets_differ_and_the_small_one_leans_on_all() {
-    let w = world(PreferenceOptions::default());
+    let w = world(PLAIN);
     let reader = |id: &str, market: &str| crate::tables::Reader {
         user_id: id.into(),
         market: Some(market.into()),
@@ -151,8 +161,10 @@ proptest! {
     fn a_daily_update_in_any_batches_equals_a_computation_from_scratch(
         orders in prop::collection::vec((0_usize..10, 0.0_f64..2000.0), 0..60),
         pauses in prop::collection::vec(0.0_f64..2000.0, 0..20),
+        half_lives in (1.0_f64..3000.0, 1.0_f64..60.0),
     ) {
-        let w = world(PreferenceOptions::default());
+        let fades = PreferenceOptions { lifelong: Fade::Days(half_lives.0), recent: Fade::Days(half_lives.1), ..PLAIN };
+        let w = world(fades);
         let orders: Vec<Order> = orders.into_iter().map(|(merchant, days)| order(merchant, days + 0.001)).collect();
         let scratch = w.of(&orders);
 
@@ -172,11 +184,76 @@ proptest! {
     }
 
     #[test]
+    fn evidence_that_fades_by_orders_is_the_same_in_any_batches_that_come_in_time(
+        orders in prop::collection::vec((0_usize..10, 0.001_f64..2000.0), 0..60),
+        cuts in prop::collection::vec(0.0_f64..2000.0, 0..20),
+        half_life in 0.5_f64..40.0,
+    ) {
+        let w = world(PreferenceOptions { lifelong: Fade::Orders(half_life), ..PLAIN });
+        let mut orders: Vec<Order> = orders.into_iter().map(|(merchant, days)| order(merchant, days)).collect();
+        let scratch = w.of(&orders);
+        orders.sort_by(|a, b| told(a).cmp(&told(b)));
+        // The last order counts in full, each of earlier ones what the later ones have left of it.
+        let told: Vec<&Order> = orders.iter().filter(|o| !w.menus.of(&o.merchant_id).is_empty()).collect();
+        let total: f64 = (0..told.len()).map(|i| libm::exp2(-(i as f64) / half_life)).sum();
+        prop_assert!((scratch.lifelong.values().sum::<f64>() - total).abs() <= 1e-12 * total.max(1.0));
+
+        let mut cuts: Vec<Timestamp> = cuts.iter().map(|days| NOW - (days * DAY) as i64).collect();
+        cuts.push(NOW);
+        cuts.sort_unstable();
+        let mut updated = Preferences::default();
+        let mut rest = orders.as_slice();
+        for cut in cuts {
+            let (batch, later) = rest.split_at(rest.partition_point(|order| order.ordered_at < cut));
+            for order in batch {
+                updated.update(order.ordered_at, w.menus.of(&order.merchant_id), &w.options);
+            }
+            updated.advance(cut, &w.options);
+            rest = later;
+        }
+        prop_assert!(near(&updated.lifelong, &scratch.lifelong), "{:?} {:?}", updated.lifelong, scratch.lifelong);
+    }
+
+    #[test]
+    fn a_state_carried_over_any_days_equals_the_one_made_at_once(
+        orders in prop::collection::vec((0_usize..10, 0_usize..5, 0.001_f64..900.0), 1..80),
+        cuts in prop::collection::vec(0.0_f64..900.0, 0..6),
+    ) {
+        let w = world(PLAIN);
+        let of = |(merchant, reader, days): (usize, usize, f64)| Order {
+            user_id: format!("u{reader}"),
+            ..order(merchant, days)
+        };
+        let orders: Vec<Order> = orders.into_iter().map(of).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let (daily, once) = (folder.path().join("daily"), folder.path().join("once"));
+        let to = |as_of| state::Update {
+            orders: &orders,
+            menus: &w.menus,
+            map: &w.map,
+            options: &w.options,
+            as_of,
+            simulated: None,
+        };
+        let mut cuts: Vec<Timestamp> = cuts.iter().map(|days| NOW - (days * DAY) as i64).collect();
+        cuts.push(NOW);
+        cuts.sort_unstable();
+        let mut n = 0;
+        for (i, cut) in cuts.iter().enumerate() {
+            n += to(*cut).write((i > 0).then_some(daily.as_path()), &daily).unwrap().orders;
+        }
+        prop_assert_eq!(n, orders.len(), "every order is told once");
+        to(NOW).write(None, &once).unwrap();
+        let (daily, once) = (std::fs::read(daily).unwrap(), std::fs::read(once).unwrap());
+        prop_assert_eq!(daily, once, "bytes do not depend on the days");
+    }
+
+    #[test]
     fn what_comes_later_changes_nothing(
         past in prop::collection::vec((0_usize..10, 0.001_f64..400.0), 0..20),
         future in prop::collection::vec((0_usize..10, -400.0_f64..=0.0), 0..20),
     ) {
-        let w = world(PreferenceOptions::default());
+        let w = world(PLAIN);
         let past: Vec<Order> = past.into_iter().map(|(merchant, days)| order(merchant, days)).collect();
         let mut all = past.clone();
         all.extend(future.into_iter().map(|(merchant, days)| order(merchant, days)));
@@ -186,7 +263,7 @@ proptest! {
 
     #[test]
     fn tastes_are_finite_bounded_and_ordered(orders in prop::collection::vec((0_usize..10, 0.001_f64..4000.0), 0..200)) {
-        let w = world(PreferenceOptions::default());
+        let w = world(PLAIN);
         let orders: Vec<Order> = orders.into_iter().map(|(merchant, days)| order(merchant, days)).collect();
         let (lifelong, recent) = w.of(&orders).tastes(&w.mix, &w.map, &w.options);
         for taste in [lifelong, recent] {
@@ -196,4 +273,38 @@ proptest! {
             prop_assert!(taste.raw.iter().map(|(_, share)| share).sum::<f32>() <= 1.0 + 1e-6);
         }
     }
+}
+
+#[test]
+fn a_state_of_other_levers_or_a_later_time_is_refused_and_left_as_it_was() {
+    let w = world(PLAIN);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let orders = [order(0, 3.0), order(4, 2.0)];
+    let other = PreferenceOptions { recent: Fade::Days(7.0), ..PLAIN };
+    let to = |as_of, options| state::Update {
+        orders: &orders,
+        menus: &w.menus,
+        map: &w.map,
+        options,
+        as_of,
+        simulated: Some("made up"),
+    };
+    to(NOW, &w.options).write(None, &file).unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let refused = |update: state::Update<'_>| update.write(Some(&file), &file).unwrap_err().to_string();
+    let error = refused(to(NOW, &other));
+    assert!(error.ends_with("recent: found 28 days, expected 7 days; start again without it"), "{error}");
+    let error = refused(to(NOW - 60, &w.options));
+    assert!(error.contains("as_of: found 2026-") && error.contains(" or earlier"), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-made is left");
+
+    std::fs::write(&file, [&bytes[..], b"{\"user_id\": 5}\n"].concat()).unwrap();
+    let error = refused(to(NOW, &w.options));
+    assert!(error.contains("state:3: invalid type: integer `5`, expected a string"), "{error}");
+    let reader = bytes.split(|byte| *byte == b'\n').nth(1).unwrap();
+    std::fs::write(&file, [&bytes[..], reader].concat()).unwrap();
+    let error = refused(to(NOW, &w.options));
+    assert!(error.contains("user_id: found \"u\" after \"u\", expected readers ascending, each once"), "{error}");
 }
