@@ -13,6 +13,7 @@ mod import;
 mod inspect;
 mod market;
 mod model;
+mod places;
 mod print;
 mod rank;
 mod replay;
@@ -37,6 +38,9 @@ enum Verb {
     /// Learn or show which cuisines are alike
     #[command(subcommand)]
     Cuisines(cuisines::Verb),
+    /// Fit where the next order goes, or tell what that is worth
+    #[command(subcommand)]
+    Places(places::Verb),
     /// Write area bundles and profiles as of a time
     Build(build::Arguments),
     /// Make training rows by the engine's own featurizer
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Verb::Import(verb) => import::run(&verb),
         Verb::Market(arguments) => market::run(&arguments),
         Verb::Cuisines(verb) => cuisines::run(&verb),
+        Verb::Places(verb) => places::run(&verb),
         Verb::Build(arguments) => build::run(&arguments),
         Verb::Examples(arguments) => examples::run(&arguments),
         Verb::Evaluate(arguments) => evaluate::run(&arguments),
