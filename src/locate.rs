@@ -101,9 +101,9 @@ pub const FUSION: Fusion = Fusion {
     trip_end: Trust { now: 0.9, half_life_hours: 6.0 },
     event: Trust { now: 0.8, half_life_hours: 6.0 },
     precise: Sight { median_km: 0.05, gateway_share: 0.0, gateway_km: 1.0, outlier: 0.0005, city_km: 0.0 },
-    network: Sight { median_km: 8.0, gateway_share: 0.2, gateway_km: 190.0, outlier: 0.005, city_km: 25.0 },
-    coarse: Sight { median_km: 50.0, gateway_share: 0.4, gateway_km: 190.0, outlier: 0.1, city_km: 50.0 },
-    new_km: 3.0,
+    network: Sight { median_km: 9.5, gateway_share: 0.2, gateway_km: 193.0, outlier: 0.005, city_km: 25.0 },
+    coarse: Sight { median_km: 30.0, gateway_share: 0.3, gateway_km: 193.0, outlier: 0.1, city_km: 50.0 },
+    new_km: 1.32,
     far_share: 0.2,
     far_km: 300.0,
     power: 1.0,
@@ -168,7 +168,8 @@ impl Sight {
         let deviation = wide(self.gateway_km) / NORMAL_MEDIAN;
         let ratio = distance_km / deviation;
         let gateway = libm::exp(-ratio * ratio / 2.0) / (core::f64::consts::TAU * deviation * deviation);
-        (1.0 - self.outlier) * ((1.0 - self.gateway_share) * near + self.gateway_share * gateway) + self.outlier / LAND_KM2
+        (1.0 - self.outlier) * ((1.0 - self.gateway_share) * near + self.gateway_share * gateway)
+            + self.outlier / LAND_KM2
     }
 
     /// The same for a reader who is elsewhere, at this distance from the nearest likely place.
@@ -220,8 +221,7 @@ impl Posterior {
         let Some(nearest) = distances.iter().copied().reduce(|a, b| if b < a { b } else { a }) else {
             return;
         };
-        let likely: Vec<f64> =
-            self.places.iter().zip(&distances).map(|(p, km)| p * sight.density(*km, 0.0)).collect();
+        let likely: Vec<f64> = self.places.iter().zip(&distances).map(|(p, km)| p * sight.density(*km, 0.0)).collect();
         let elsewhere = self.elsewhere * sight.density_elsewhere(nearest, fusion);
         let sum = likely.iter().fold(elsewhere, |sum, p| sum + p);
         // Elsewhere is always possible and outliers lie everywhere; whoever sets either to zero is not told anything.

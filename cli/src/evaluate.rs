@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         false => Some(shelf::scorer(&arguments.model)?),
     };
     let options = EvaluateOptions {
-        timeline: arguments.sources.timeline(),
+        timeline: arguments.sources.timeline()?,
         resamples: arguments.resamples,
         seed: arguments.seed,
         ..EvaluateOptions::new(arguments.split)

@@ -36,9 +36,6 @@ pub enum Verb {
     Report {
         #[command(flatten)]
         sources: Sources,
-        /// What `places fit` wrote
-        #[arg(long, value_name = "FILE", default_value = "models/place-model.json")]
-        places: PathBuf,
         /// A plan for `dense`, any ONNX ranker for `tract`, or `none`
         #[arg(long, value_name = "FILE", default_value = "models/ltr.plan")]
         model: PathBuf,
@@ -67,15 +64,18 @@ pub fn run(verb: &Verb) -> Outcome {
     match verb {
         Verb::Fit { sources, design, out, json } => {
             let (tables, map, _) = sources.read()?;
-            fitted(&tables, &map, &sources.timeline(), design.as_deref(), out, *json)
+            fitted(&tables, &map, &sources.timeline()?, design.as_deref(), out, *json)
         }
-        Verb::Report { sources, places, model, ranked, resamples, seed, predictions, svg, json } => {
+        Verb::Report { sources, model, ranked, resamples, seed, predictions, svg, json } => {
             let (tables, map, _) = sources.read()?;
-            let places = PlaceModel::read(places)?;
+            let places = match &sources.place_model {
+                Some(path) => PlaceModel::read(path)?,
+                None => PlaceModel::shipped()?,
+            };
             let ltr = if model.as_os_str() == "none" { None } else { Some(shelf::scorer(model)?) };
             let ltr = ltr.as_ref().map(|scorer| scorer.as_ref() as &dyn freshrank::Scorer);
             let options = ReportOptions { resamples: *resamples, ranked: *ranked, seed: *seed };
-            let timeline_options = sources.timeline();
+            let timeline_options = sources.timeline()?;
             let catalog = Catalog::new(&tables, &map, &timeline_options.areas);
             let timeline = Timeline::new(&tables, &map, &catalog, &timeline_options);
             let press = Press::new(&tables, &map, &catalog, &timeline_options.profiles);
@@ -114,7 +114,7 @@ fn fitted(
     if let Some(path) = design {
         report::write_design(path, &study)?;
     }
-    let (model, found) = fit::run(&study, tables.simulated.as_deref(), &options.profiles.places);
+    let (model, found) = fit::run(&study, tables.simulated.as_deref());
     model.write(out)?;
     if json {
         return Ok(print::json(&found)?);
@@ -141,7 +141,12 @@ fn fitted(
         "{} of the later queries have an event of the last day: log loss {blind:.4} without it, {seen:.4} fused, {calibrated:.4} calibrated",
         found.fusion_queries
     );
-    println!("fusion: {:?}", model.fusion);
+    let (unbounded, loss) = found.fusion_unbounded;
+    println!(
+        "the market alone would trust a trip's end {:.2} for {:.1} h and another event {:.2} for {:.1} h: log loss {loss:.4}, not calibrated",
+        unbounded[0], unbounded[1], unbounded[2], unbounded[3]
+    );
+    println!("fusion, for src/locate.rs: {:#?}", model.fusion);
     let rows = found.without.iter().zip(model.send_time.columns).map(|(without, weight)| {
         vec![without.column.to_string(), format!("{weight:.3}"), format!("{:.5}", without.costs)]
     });
@@ -203,7 +208,18 @@ fn tell(found: &PlacesReport) {
         ]
     });
     print::table(
-        &["grade", "opens", "n", "log loss before", "with the request", "half as wide", "twice", "calibration", "travelling", "moved"],
+        &[
+            "grade",
+            "opens",
+            "n",
+            "log loss before",
+            "with the request",
+            "half as wide",
+            "twice",
+            "calibration",
+            "travelling",
+            "moved",
+        ],
         rows,
     );
     if found.ranking.is_empty() {

@@ -45,7 +45,7 @@ class Places(unittest.TestCase):
         source = ["--tables", str(at / "tables"), "--market", "fi/helsinki"]
         model = str(at / "place-model.json")
         freshrank("places", "fit", *source, "--design", str(at / "design.parquet"), "--out", model)
-        report = ["--places", model, "--ranked", "0", "--resamples", "20", "--predictions", str(at / "said.parquet")]
+        report = ["--place-model", model, "--ranked", "0", "--resamples", "20", "--predictions", str(at / "said.parquet")]
         cls.report = json.loads(freshrank("places", "report", *source, *report, "--json"))
         cls.model = json.loads((at / "place-model.json").read_text())
         cls.design = parquet.read_table(at / "design.parquet").to_pydict()

@@ -13,8 +13,7 @@ pub(super) fn probabilities(facts: &Facts, daypart: usize) -> Vec<f64> {
     let weight = |i: usize| facts.spots[i].by_daypart.iter().sum::<f64>() + UNUSED;
     let total: f64 = (0..facts.spots.len()).map(weight).sum();
     let in_daypart: f64 = facts.spots.iter().map(|spot| spot.by_daypart[daypart]).sum();
-    let share =
-        |i: usize| (facts.spots[i].by_daypart[daypart] + ALL_DAY * weight(i) / total) / (in_daypart + ALL_DAY);
+    let share = |i: usize| (facts.spots[i].by_daypart[daypart] + ALL_DAY * weight(i) / total) / (in_daypart + ALL_DAY);
     let known = 1.0 - facts.new_rate;
     (0..facts.spots.len()).map(|i| known * share(i)).chain([facts.new_rate]).collect()
 }

@@ -196,7 +196,8 @@ pub fn figures(slice: &[Asked<'_>], weights: &Weights, resamples: usize, seed: u
     for grade in [Grade::Network, Grade::Coarse] {
         let opened: Vec<Opened<'_, '_>> = slice.iter().map(|asked| open(asked, grade, &world, seed)).collect();
         for kind in [None, Some(Kind::Fixed), Some(Kind::Gateway), Some(Kind::Hidden), Some(Kind::Away)] {
-            let of: Vec<&Opened<'_, '_>> = opened.iter().filter(|open| kind.is_none_or(|kind| open.kind == kind)).collect();
+            let of: Vec<&Opened<'_, '_>> =
+                opened.iter().filter(|open| kind.is_none_or(|kind| open.kind == kind)).collect();
             if !of.is_empty() {
                 figures.push(figure(&of, grade, kind, weights, resamples, seed));
             }

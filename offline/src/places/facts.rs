@@ -128,8 +128,6 @@ pub struct SpotFacts {
     pub point: Point,
     /// Orders.
     pub n: f64,
-    /// Orders of about the last month.
-    pub recent: f64,
     /// Orders that fade over months, by daypart.
     pub by_daypart: [f64; 4],
     /// The same on weekdays and weekends.
@@ -168,8 +166,6 @@ pub struct Facts {
     pub new_rate: f64,
     /// Where the last order went.
     pub last: Option<usize>,
-    /// How many orders in a row went there.
-    pub run: f64,
     /// The last event older than a day.
     pub stale: Option<Seen>,
     /// The last event of the last day, which the engine weighs by itself.
@@ -177,22 +173,20 @@ pub struct Facts {
 }
 
 /// Half-lives in days.
-const RECENT_DAYS: f64 = 30.0;
 const EVENT_DAYS: f64 = 30.0;
 const STALE_DAYS: f64 = 7.0;
+/// Orders that a reader's mix counts as in a place's, and the usual one in the reader's.
+const LIFT_STRENGTH: f64 = 2.0;
+/// Share of orders by part of the day where nothing else is known, and of days that are a weekend's.
+const USUAL_DAYPARTS: [f64; 4] = [0.06, 0.31, 0.52, 0.11];
+const WEEKEND: f64 = 2.0 / 7.0;
 /// A fresh event's, in the column that only the report uses.
 const FRESH_DAYS: f64 = 0.25;
 
 impl Facts {
     /// Of a reader's rows; `market` is the market's rate of new places.
     #[must_use]
-    pub fn of(
-        history: &History<'_>,
-        as_of: Timestamp,
-        zone: &TimeZone,
-        market: f64,
-        options: &PlaceOptions,
-    ) -> Self {
+    pub fn of(history: &History<'_>, as_of: Timestamp, zone: &TimeZone, market: f64, options: &PlaceOptions) -> Self {
         Self::from(&Known::of(history, as_of, zone, options), history, as_of, market, options)
     }
 
@@ -214,7 +208,6 @@ impl Facts {
                 let mut facts = SpotFacts {
                     point: spot.point,
                     n: spot.orders.len() as f64,
-                    recent: 0.0,
                     by_daypart: [0.0; 4],
                     by_weekend: [0.0; 2],
                     days_since: spot.orders.last().map(|(at, _)| age(*at)),
@@ -224,7 +217,6 @@ impl Facts {
                 };
                 for (at, local) in &spot.orders {
                     let hour = Hour::of(*local);
-                    facts.recent += faded(*at, RECENT_DAYS);
                     facts.by_daypart[hour.daypart] += faded(*at, options.half_life_days);
                     facts.by_weekend[usize::from(hour.weekend)] += faded(*at, options.half_life_days);
                 }
@@ -254,14 +246,12 @@ impl Facts {
             }
         }
         let last = known.visits.last().copied();
-        let run = known.visits.iter().rev().take_while(|spot| Some(**spot) == last).count();
         let days_since = spots.iter().filter_map(|spot| spot.days_since).reduce(|a, b| if b < a { b } else { a });
         Self {
             n: known.visits.len() as f64,
             days_since: days_since.unwrap_or(0.0),
             new_rate: known.new_rate(market, options),
             last,
-            run: run as f64,
             spots,
             stale,
             fresh,
@@ -276,11 +266,18 @@ impl Facts {
         alternatives.flat_map(row).collect()
     }
 
-    /// ln of a share that no place has none of.
-    fn share(&self, spot: usize, strength: f64, count: impl Fn(&SpotFacts) -> f64) -> f64 {
-        let total: f64 = self.spots.iter().map(&count).sum();
-        let even = strength / self.spots.len() as f64;
-        libm::log((self.spots.get(spot).map_or(0.0, count) + even) / (total + strength))
+    /// ln of a share of all orders, of which no place has none.
+    fn log_share(&self, spot: &SpotFacts) -> f64 {
+        libm::log((spot.n + 1.0 / self.spots.len() as f64) / (self.n + 1.0))
+    }
+
+    /// ln of how much more of a place's orders are of one kind than of all the reader's orders: naive Bayes. Both shares
+    /// stand upon what is usual, the place's upon the reader's.
+    fn log_lift(&self, spot: &SpotFacts, usual: f64, of: impl Fn(&SpotFacts) -> (f64, f64)) -> f64 {
+        let all = self.spots.iter().map(&of).fold((0.0, 0.0), |sum, (part, whole)| (sum.0 + part, sum.1 + whole));
+        let mix = (all.0 + LIFT_STRENGTH * usual) / (all.1 + LIFT_STRENGTH);
+        let (part, whole) = of(spot);
+        libm::log((part + LIFT_STRENGTH * mix) / (whole + LIFT_STRENGTH) / mix)
     }
 
     /// Whether the last order was the first one there, and not the first at all.
@@ -332,17 +329,17 @@ fn new(spot: Option<usize>, value: f64) -> f64 {
 
 columns! {
     log_share, "ln of the share of orders that went there":
-        |f, _, spot| spot.map_or(0.0, |spot| f.share(spot, 1.0, |s| s.n));
-    log_recent_share, "the same of orders that fade with a half-life of 30 days":
-        |f, _, spot| spot.map_or(0.0, |spot| f.share(spot, 0.5, |s| s.recent));
-    log_daypart_share, "the same of orders at the message's part of the day":
-        |f, hour, spot| spot.map_or(0.0, |spot| f.share(spot, 0.5, |s| s.by_daypart[hour.daypart]));
-    log_weekend_share, "the same of orders on weekends, or on weekdays, as the message's day is":
-        |f, hour, spot| spot.map_or(0.0, |spot| f.share(spot, 0.5, |s| s.by_weekend[usize::from(hour.weekend)]));
-    is_last, "1 where the last order went":
-        |f, _, spot| flag(spot.is_some() && spot == f.last);
-    log_run, "ln of how many orders in a row went there, of the last order's place":
-        |f, _, spot| if spot.is_some() && spot == f.last { libm::log(f.run) } else { 0.0 };
+        |f, _, spot| spot.and_then(|spot| f.spots.get(spot)).map_or(0.0, |s| f.log_share(s));
+    daypart_lift, "ln of how much more of its orders are of the message's part of the day than of all orders; they fade":
+        |f, hour, spot| spot.and_then(|spot| f.spots.get(spot)).map_or(0.0, |s| {
+            let of = |s: &SpotFacts| (s.by_daypart[hour.daypart], s.by_daypart.iter().sum());
+            f.log_lift(s, USUAL_DAYPARTS[hour.daypart], of)
+        });
+    weekend_lift, "the same of orders on weekends, or on weekdays, as the message's day is":
+        |f, hour, spot| spot.and_then(|spot| f.spots.get(spot)).map_or(0.0, |s| {
+            let usual = if hour.weekend { WEEKEND } else { 1.0 - WEEKEND };
+            f.log_lift(s, usual, |s| (s.by_weekend[usize::from(hour.weekend)], s.by_weekend.iter().sum()))
+        });
     just_new, "1 where the last order went, if it was the first there and not the first at all":
         |f, _, spot| flag(spot.is_some_and(|spot| f.been_new(spot)));
     log_days_since, "ln(1 + days since the last order there); 0 without one":
@@ -365,14 +362,8 @@ columns! {
         |f, _, spot| new(spot, libm::log(f.spots.len().max(1) as f64));
     new_log_days, "ln(1 + days since any order)":
         |f, _, spot| new(spot, libm::log1p(f.days_since));
-    new_log_orders, "ln(1 + orders)":
-        |f, _, spot| new(spot, libm::log1p(f.n));
-    new_weekend, "1 on weekends":
-        |_, hour, spot| new(spot, flag(hour.weekend));
     new_after_new, "1 if the last order went where none went before":
         |f, _, spot| new(spot, flag(f.last.is_some_and(|last| f.been_new(last))));
-    new_stray, "2^(-age / 7 days) of the last event older than a day, if it was at no known place":
-        |f, _, spot| if spot.is_none() { Facts::seen_at(f.stale, None, STALE_DAYS) } else { 0.0 };
     fresh_trip (fresh), "2^(-age / 6 hours) of the last day's event, if it was a trip that ended there":
         |f, _, spot| if spot.is_some() { Facts::seen_at(f.fresh.filter(|e| e.trip), spot, FRESH_DAYS) } else { 0.0 };
     fresh_event (fresh), "the same of another event":

@@ -159,7 +159,11 @@ mod tests {
         assert!(calibration_error(&bins(honest.clone())) < 1e-12);
         let bold: Vec<(f64, bool)> = honest.into_iter().map(|(_, came)| (0.5, came)).collect();
         assert!((calibration_error(&bins(bold)) - 0.3).abs() < 1e-12);
-        assert!(bins((0..1000).map(|i| (f64::from(i) / 1000.0, true)).collect()).iter().all(|bin| (66..=67).contains(&bin.n)));
+        assert!(
+            bins((0..1000).map(|i| (f64::from(i) / 1000.0, true)).collect())
+                .iter()
+                .all(|bin| (66..=67).contains(&bin.n))
+        );
         assert!(bins(Vec::new()).is_empty());
     }
 }

@@ -1,10 +1,10 @@
 //! Fits the place model and the engine's fusion: weights on the earliest queries, calibration on later ones.
 
+use super::evidence;
 use super::facts::{COLUMNS, N_COLUMNS};
 use super::logit::{Choice, fit, log_loss, minimise, shares};
 use super::model::{Fitted, PlaceModel, Weights};
 use super::study::{Asked, Hours, Study};
-use super::{PlaceOptions, evidence};
 use freshrank::context::Context;
 use freshrank::locate::{FUSION, Fusion, Trust, fuse};
 use freshrank::profile::Profile;
@@ -15,6 +15,10 @@ use serde::Serialize;
 pub const RIDGE: f64 = 1.0;
 /// Of the simplex search.
 const ROUNDS: usize = 300;
+/// Trust is at most this, and its half-life. In the simulated market a trip always ends before an order there, so that
+/// the fit would trust it blindly and for days; nobody's trips do that.
+const MAX_TRUST: f64 = 0.95;
+const MAX_HALF_LIFE_HOURS: f64 = 12.0;
 
 /// What a fit came to.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +34,8 @@ pub struct FitReport {
     /// Of the last day's event: log loss of the calibration slice's queries that have one, without it, with it, and
     /// calibrated after fusion.
     pub fusion_log_loss: [f64; 3],
+    /// The same with trust and half-life as the simulated orders alone would have them.
+    pub fusion_unbounded: ([f64; 4], f64),
     /// How many queries those are.
     pub fusion_queries: usize,
 }
@@ -45,7 +51,7 @@ pub struct Without {
 
 /// Fits everything.
 #[must_use]
-pub fn run(study: &Study<'_>, simulated: Option<&str>, options: &PlaceOptions) -> (PlaceModel, FitReport) {
+pub fn run(study: &Study<'_>, simulated: Option<&str>) -> (PlaceModel, FitReport) {
     let send_time = weights(study, Hours::SendTime, false);
     let known_hour = weights(study, Hours::KnownHour, false);
     let with_event = weights(study, Hours::SendTime, true);
@@ -63,7 +69,7 @@ pub fn run(study: &Study<'_>, simulated: Option<&str>, options: &PlaceOptions) -
         Without { column: COLUMNS[*left].name, costs: log_loss(&calibrate, &weights) - raw }
     };
     let without = shipped.par_iter().map(leave).collect();
-    let (fusion, fusion_log_loss, fusion_queries) = fusion(study, &send_time, options);
+    let fused = fusion(study, &send_time);
     let model = PlaceModel {
         simulated: simulated.map(str::to_owned),
         fitted: Fitted {
@@ -76,15 +82,16 @@ pub fn run(study: &Study<'_>, simulated: Option<&str>, options: &PlaceOptions) -
         send_time,
         known_hour,
         with_event,
-        fusion,
+        fusion: fused.fusion,
     };
     let report = FitReport {
         simulated: model.simulated.clone(),
         train_log_loss: log_loss(&train, &send_time.columns),
         calibration_log_loss: [raw, calibrated],
         without,
-        fusion_log_loss,
-        fusion_queries,
+        fusion_log_loss: fused.losses,
+        fusion_unbounded: fused.unbounded,
+        fusion_queries: fused.queries,
     };
     (model, report)
 }
@@ -154,19 +161,27 @@ fn chance(x: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-x))
 }
 
+struct Fused {
+    fusion: Fusion,
+    losses: [f64; 3],
+    unbounded: ([f64; 4], f64),
+    queries: usize,
+}
+
 /// Trust on what trains, power and elsewhere on what calibrates; the kernels of networks from what was measured of them.
-fn fusion(study: &Study<'_>, weights: &Weights, options: &PlaceOptions) -> (Fusion, [f64; 3], usize) {
+fn fusion(study: &Study<'_>, weights: &Weights) -> Fused {
     let base = Fusion { power: 1.0, elsewhere: 1.0, new_km: new_km(study), ..evidence::measured(FUSION) };
-    let with = |x: &[f64]| {
-        let trust = |at: usize| Trust { now: chance(x[at]), half_life_hours: libm::exp(x[at + 1]) };
-        Fusion { trip_end: trust(0), event: trust(2), exact_trust: chance(x[2]), ..base }
-    };
     let train = Case::of(study.train(), weights);
-    // Longer than a month a half-life is none: nothing is weighed for more than a day.
-    let held = |x: &[f64]| [x[1], x[3]].iter().map(|x| if *x > 6.6 { x - 6.6 } else { 0.0 }).sum::<f64>();
-    let start = [1.0, 1.5, 0.0, 1.5];
-    let found = minimise(&start, &[1.0; 4], ROUNDS, &|x| loss(&train, weights, &with(x)) + held(x));
-    let trusted = with(&found);
+    let fitted = |max_trust: f64, max_hours: f64| {
+        let with = |x: &[f64]| {
+            let hours = |x: f64| max_hours * chance(x);
+            let trust = |at: usize| Trust { now: max_trust * chance(x[at]), half_life_hours: hours(x[at + 1]) };
+            Fusion { trip_end: trust(0), event: trust(2), exact_trust: max_trust * chance(x[2]), ..base }
+        };
+        with(&minimise(&[1.0, 0.0, 1.0, -1.0], &[1.0; 4], ROUNDS, &|x| loss(&train, weights, &with(x))))
+    };
+    let trusted = fitted(MAX_TRUST, MAX_HALF_LIFE_HOURS);
+    let unbounded = fitted(1.0, 240.0);
 
     let calibrate = Case::of(study.calibrate(), weights);
     let with = |x: &[f64]| Fusion { power: libm::exp(x[0]), elsewhere: libm::exp(x[1]), ..trusted };
@@ -174,9 +189,11 @@ fn fusion(study: &Study<'_>, weights: &Weights, options: &PlaceOptions) -> (Fusi
     let calibrated = with(&found);
     let nothing = Trust { now: 0.0, half_life_hours: 1.0 };
     let blind = Fusion { trip_end: nothing, event: nothing, ..base };
-    let _ = options;
     let losses = [blind, trusted, calibrated].map(|fusion| loss(&calibrate, weights, &fusion));
-    (calibrated, losses, calibrate.len())
+    let (trip, event) = (unbounded.trip_end, unbounded.event);
+    let unbounded =
+        ([trip.now, trip.half_life_hours, event.now, event.half_life_hours], loss(&calibrate, weights, &unbounded));
+    Fused { fusion: calibrated, losses, unbounded, queries: calibrate.len() }
 }
 
 /// The median distance of an order to a new place from the nearest known one.

@@ -1,9 +1,7 @@
 //! What the place model is worth: every predictor over the same queries, calibration, requests, and the ranking reached.
 
 use super::evidence::{self, EvidenceFigures, World};
-use super::figures::{
-    Answered, Bin, Spread, bins, calibration_error, confidence, measures, newness, spread,
-};
+use super::figures::{Answered, Bin, Spread, bins, calibration_error, confidence, measures, newness, spread};
 use super::model::PlaceModel;
 use super::study::{Asked, Hours, Rates, Rule, Study, counted, last_place, most_frequent};
 use super::{facts::COLUMNS, logit::shares};
@@ -47,7 +45,9 @@ impl Default for ReportOptions {
 #[derive(Debug, Error)]
 pub enum ReportError {
     /// Nobody orders twice, or all of it is one moment.
-    #[error("found {train} queries to fit on, {calibrate} to calibrate on and {test} to test on, expected at least one each")]
+    #[error(
+        "found {train} queries to fit on, {calibrate} to calibrate on and {test} to test on, expected at least one each"
+    )]
     NoQueries {
         /// Earliest.
         train: usize,
@@ -387,7 +387,9 @@ pub fn rank(
 ) -> Result<Vec<Ranking>, ReportError> {
     let scorers: Vec<&'static str> = if ltr.is_some() { vec!["ltr", "prior"] } else { vec!["prior"] };
     let sample = |slice: &'_ [Asked<'_>], n: usize| -> Vec<usize> {
-        let key = |i: &usize| (mix(options.seed ^ mix(slice[*i].query.at as u64) ^ MerchantId::of(slice[*i].query.user_id).0), *i);
+        let key = |i: &usize| {
+            (mix(options.seed ^ mix(slice[*i].query.at as u64) ^ MerchantId::of(slice[*i].query.user_id).0), *i)
+        };
         let mut all: Vec<usize> = (0..slice.len()).collect();
         all.sort_by_key(key);
         all.truncate(n);
@@ -431,13 +433,14 @@ pub fn rank(
             reached[2].push(judged(&ids, &weights, wanted));
             reached[3].push(single(At::True));
         }
-        for segment in SEGMENTS.iter().chain(&[("known places two or more", (|asked| asked.facts.spots.len() > 1) as fn(&Asked<'_>) -> bool)]) {
+        for segment in SEGMENTS
+            .iter()
+            .chain(&[("known places two or more", (|asked| asked.facts.spots.len() > 1) as fn(&Asked<'_>) -> bool)])
+        {
             let within: Vec<usize> = (0..tested.len()).filter(|i| segment.1(tested[*i])).collect();
             for (p, place) in PLACES.iter().enumerate().filter(|_| !within.is_empty()) {
-                let each: Vec<(&str, [f64; 4])> = within
-                    .iter()
-                    .map(|i| (tested[*i].query.user_id, [reached[p][*i].0, 0.0, 0.0, 0.0]))
-                    .collect();
+                let each: Vec<(&str, [f64; 4])> =
+                    within.iter().map(|i| (tested[*i].query.user_id, [reached[p][*i].0, 0.0, 0.0, 0.0])).collect();
                 found.push(Ranking {
                     scorer,
                     segment: segment.0,
@@ -573,7 +576,11 @@ pub fn write_design(path: &Path, study: &Study<'_>) -> Result<(), ReportError> {
         .enumerate()
         .map(|(i, (slice, asked))| (i, slice, asked))
         .collect();
-    let each = || asked.iter().flat_map(|(i, slice, asked)| (0..=asked.facts.spots.len()).map(move |class| (*i, *slice, *asked, class)));
+    let each = || {
+        asked
+            .iter()
+            .flat_map(|(i, slice, asked)| (0..=asked.facts.spots.len()).map(move |class| (*i, *slice, *asked, class)))
+    };
     let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("query_id", Arc::new(UInt32Array::from_iter_values(each().map(|(i, ..)| i as u32)))),
         ("slice", Arc::new(StringArray::from_iter_values(each().map(|(_, slice, ..)| slice)))),
@@ -607,7 +614,10 @@ pub fn svg(report: &PlacesReport) -> String {
         out.push('\n');
     };
     let text = |x: f64, y: f64, anchor: &str, words: &str| {
-        format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", words.replace('&', "&amp;").replace('<', "&lt;"))
+        format!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>",
+            words.replace('&', "&amp;").replace('<', "&lt;")
+        )
     };
     let curves: Vec<&Curve> = report.calibration.iter().filter(|curve| curve.hours == Hours::SendTime).collect();
     type Of = fn(&Curve) -> &[Bin];
@@ -624,21 +634,38 @@ pub fn svg(report: &PlacesReport) -> String {
             let p = most * f64::from(tick) / 5.0;
             say(format!(
                 "<path d=\"M{left} {0:.1}H{1:.1}M{2:.1} {top}V{3:.1}\" stroke=\"#e3e3e3\"/>",
-                y(p), left + SIDE, x(p), top + SIDE
+                y(p),
+                left + SIDE,
+                x(p),
+                top + SIDE
             ));
             say(text(left - 6.0, y(p) + 4.0, "end", &format!("{:.0}%", 100.0 * p)));
             say(text(x(p), top + SIDE + 18.0, "middle", &format!("{:.0}%", 100.0 * p)));
         }
-        say(format!("<path d=\"M{:.1} {:.1}L{:.1} {:.1}\" stroke=\"#555\" stroke-dasharray=\"4 4\"/>", x(0.0), y(0.0), x(most), y(most)));
+        say(format!(
+            "<path d=\"M{:.1} {:.1}L{:.1} {:.1}\" stroke=\"#555\" stroke-dasharray=\"4 4\"/>",
+            x(0.0),
+            y(0.0),
+            x(most),
+            y(most)
+        ));
         for (name, colour) in SHOWN {
             let Some(curve) = curves.iter().find(|curve| curve.predictor == name) else { continue };
             let inside = of(curve).iter().filter(|bin| bin.said <= most && bin.came <= most);
-            let points: Vec<String> = inside.clone().map(|bin| format!("{:.1},{:.1}", x(bin.said), y(bin.came))).collect();
-            say(format!("<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>", points.join(" ")));
+            let points: Vec<String> =
+                inside.clone().map(|bin| format!("{:.1},{:.1}", x(bin.said), y(bin.came))).collect();
+            say(format!(
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+                points.join(" ")
+            ));
             for bin in inside {
                 say(format!(
                     "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.5\" fill=\"{colour}\"><title>{name}: said {:.1} %, came {:.1} %, {} queries</title></circle>",
-                    x(bin.said), y(bin.came), 100.0 * bin.said, 100.0 * bin.came, bin.n
+                    x(bin.said),
+                    y(bin.came),
+                    100.0 * bin.said,
+                    100.0 * bin.came,
+                    bin.n
                 ));
             }
         }
@@ -646,12 +673,20 @@ pub fn svg(report: &PlacesReport) -> String {
         say("</g>".into());
     }
     for (i, (name, colour)) in SHOWN.iter().enumerate() {
-        let of = report.figures.iter().find(|line| line.hours == Hours::SendTime && line.segment == "all" && line.predictor == *name);
+        let of = report
+            .figures
+            .iter()
+            .find(|line| line.hours == Hours::SendTime && line.segment == "all" && line.predictor == *name);
         let errors = of.and_then(|line| line.calibration_error.zip(line.new_calibration_error));
         let (likeliest, new) = errors.unwrap_or((0.0, 0.0));
         let (left, y) = (60.0 + 390.0 * (i % 2) as f64, 462.0 + 24.0 * (i / 2) as f64);
         say(format!("<rect x=\"{left}\" y=\"{:.1}\" width=\"14\" height=\"14\" fill=\"{colour}\"/>", y - 11.0));
-        say(text(left + 20.0, y, "start", &format!("{name}: off by {:.1} and {:.1} points", 100.0 * likeliest, 100.0 * new)));
+        say(text(
+            left + 20.0,
+            y,
+            "start",
+            &format!("{name}: off by {:.1} and {:.1} points", 100.0 * likeliest, 100.0 * new),
+        ));
     }
     out.push_str("</svg>\n");
     out
