@@ -233,7 +233,7 @@ fn tell(found: &PlacesReport) {
             line.queries.to_string(),
             line.place.to_string(),
             interval(line.mrr),
-            format!("{:.3}", line.coverage),
+            points(line.coverage),
             line.sharpness.to_string(),
         ]
     });

@@ -139,14 +139,14 @@ pub struct Ranking {
     pub scorer: &'static str,
     /// Which queries.
     pub segment: &'static str,
-    /// Where.
+    /// Where, or a difference of two.
     pub place: &'static str,
     /// How many queries.
     pub queries: usize,
     /// Mean reciprocal rank; 0 where the order's merchant was no candidate.
     pub mrr: Spread,
-    /// Share of queries whose merchant was a candidate.
-    pub coverage: f64,
+    /// Share of queries whose merchant was a candidate; absent for a difference.
+    pub coverage: Option<f64>,
     /// What a score is multiplied with before places are weighed, set on the calibration slice.
     pub sharpness: f64,
 }
@@ -438,18 +438,29 @@ pub fn rank(
             .chain(&[("known places two or more", (|asked| asked.facts.spots.len() > 1) as fn(&Asked<'_>) -> bool)])
         {
             let within: Vec<usize> = (0..tested.len()).filter(|i| segment.1(tested[*i])).collect();
-            for (p, place) in PLACES.iter().enumerate().filter(|_| !within.is_empty()) {
-                let each: Vec<(&str, [f64; 4])> =
-                    within.iter().map(|i| (tested[*i].query.user_id, [reached[p][*i].0, 0.0, 0.0, 0.0])).collect();
+            let mut add = |place: &'static str, each: Vec<(&str, [f64; 4])>, coverage: Option<f64>| {
                 found.push(Ranking {
                     scorer,
                     segment: segment.0,
                     place,
                     queries: within.len(),
                     mrr: spread(&each, options.resamples, options.seed)[0],
-                    coverage: within.iter().filter(|i| reached[p][**i].1).count() as f64 / within.len() as f64,
+                    coverage,
                     sharpness: sharpness[s],
                 });
+            };
+            if within.is_empty() {
+                continue;
+            }
+            let user = |i: &usize| tested[*i].query.user_id;
+            for (place, reached) in PLACES.iter().zip(&reached) {
+                let each = within.iter().map(|i| (user(i), [reached[*i].0, 0.0, 0.0, 0.0])).collect();
+                let there = within.iter().filter(|i| reached[**i].1).count();
+                add(place, each, Some(there as f64 / within.len() as f64));
+            }
+            for (name, one, other) in [("posterior-weighted - top place", 2, 1), ("true place - top place", 3, 1)] {
+                let less = |i: &usize| reached[one][*i].0 - reached[other][*i].0;
+                add(name, within.iter().map(|i| (user(i), [less(i), 0.0, 0.0, 0.0])).collect(), None);
             }
         }
     }
