@@ -681,6 +681,8 @@ pub fn svg(report: &PlacesReport) -> String {
             }
         }
         say(text(left + SIDE / 2.0, top + SIDE + 38.0, "middle", "said"));
+        let (x, y) = (left - 44.0, top + SIDE / 2.0);
+        say(format!("<g transform=\"rotate(-90 {x} {y})\">{}</g>", text(x, y, "middle", "came true")));
         say("</g>".into());
     }
     for (i, (name, colour)) in SHOWN.iter().enumerate() {
