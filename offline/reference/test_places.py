@@ -21,8 +21,9 @@ USERS = "4000"
 BINS = 15
 
 
-def freshrank(*arguments: str) -> str:
-    run = subprocess.run([FRESHRANK, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+def freshrank(*arguments: str, threads: str | None = None) -> str:
+    environment = os.environ | ({"RAYON_NUM_THREADS": threads} if threads else {})
+    run = subprocess.run([FRESHRANK, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise AssertionError(f"freshrank {' '.join(arguments)}: {run.stderr}")
     return run.stdout
@@ -47,6 +48,7 @@ class Places(unittest.TestCase):
         report = ["--place-model", model, "--ranked", "0", "--resamples", "20", "--predictions", str(at / "said.parquet")]
         cls.report = json.loads(freshrank("places", "report", *source, *report, "--json"))
         cls.model = json.loads((at / "place-model.json").read_text())
+        cls.at, cls.source = at, source
         cls.design = parquet.read_table(at / "design.parquet").to_pydict()
         cls.said = parquet.read_table(at / "said.parquet").to_pydict()
 
@@ -142,6 +144,11 @@ class Places(unittest.TestCase):
                     edges = [b * len(p) // BINS for b in range(BINS + 1)]
                     off = [abs(p[order[a:b]].mean() - hit[order[a:b]].mean()) * (b - a) for a, b in zip(edges, edges[1:])]
                     self.assertAlmostEqual(line[name], sum(off) / len(p), places=9)
+
+    def test_the_bytes_do_not_depend_on_threads(self) -> None:
+        again = self.at / "again.json"
+        freshrank("places", "fit", *self.source, "--out", str(again), threads="1")
+        self.assertEqual(again.read_bytes(), (self.at / "place-model.json").read_bytes())
 
     def test_calibration_is_two_parameters_on_later_queries(self) -> None:
         x, starts, chosen = self.matrix("calibrate")
