@@ -5,6 +5,7 @@ use clap::Args;
 use freshrank::time;
 use freshrank_offline::areas::{self, BuildOptions, Catalog};
 use freshrank_offline::cuisines::CuisineMap;
+use freshrank_offline::places::PlaceModel;
 use freshrank_offline::profiles::{self, DEVELOPMENT_SECRET, ProfileOptions};
 use freshrank_offline::tables::{self, ReadOptions};
 use serde_json::json;
@@ -33,6 +34,9 @@ pub struct Arguments {
     /// Which cuisines are alike
     #[arg(long, value_name = "FILE", default_value = "models/cuisine-map.json")]
     cuisine_map: PathBuf,
+    /// What `places fit` wrote; the model that ships if absent
+    #[arg(long, value_name = "FILE")]
+    place_model: Option<PathBuf>,
     /// The share of rows, 0 to 1, that may be wrong
     #[arg(long, default_value_t = ReadOptions::default().max_bad_share)]
     max_bad_share: f64,
@@ -64,7 +68,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let built = areas::build(&tables, arguments.as_of, &map, &options)?;
     areas::write(&built.areas, &arguments.out)?;
     let catalog = Catalog::new(&tables, &map, &options);
-    let made = profiles::build(&tables, arguments.as_of, &map, &catalog, &secret, &ProfileOptions::default())?;
+    let mut options = ProfileOptions::default();
+    if let Some(path) = &arguments.place_model {
+        options.places.weights = PlaceModel::read(path)?.send_time;
+    }
+    let made = profiles::build(&tables, arguments.as_of, &map, &catalog, &secret, &options)?;
     profiles::write(&made, &arguments.out.join("profiles.ndjson"))?;
 
     let report = &built.report;

@@ -81,15 +81,15 @@ fn plain(model: &Model) -> Option<&dyn Scorer> {
 }
 
 impl Arguments {
-    fn options(&self) -> EvaluateOptions {
-        EvaluateOptions {
-            timeline: self.sources.timeline(),
+    fn options(&self) -> Result<EvaluateOptions, Box<dyn Error + Send + Sync>> {
+        Ok(EvaluateOptions {
+            timeline: self.sources.timeline()?,
             resamples: self.resamples,
             seed: self.seed,
             cuts: self.cuts,
             allow_leaks: self.allow_leaks,
             ..EvaluateOptions::new(self.split.unwrap_or_default())
-        }
+        })
     }
 }
 
@@ -107,7 +107,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let ltr = model(&arguments.model)?;
     let bar = print::progress("queries");
     let rankings = arguments.rankings.as_deref();
-    let found = evaluate(&tables, &map, oracle.as_ref(), plain(&ltr), &arguments.options(), rankings, &bar)?;
+    let found = evaluate(&tables, &map, oracle.as_ref(), plain(&ltr), &arguments.options()?, rankings, &bar)?;
     draw(arguments.svg.as_deref(), || chart::evaluation(&found))?;
     if arguments.json {
         return Ok(print::json(&found)?);
@@ -186,7 +186,7 @@ fn run_late_binding(arguments: &Arguments) -> Outcome {
         model(&arguments.model)?.unwrap_or_else(|| Box::new(freshrank::score::Prior));
     let assumptions = late::assumptions(arguments.mailboxes.as_deref())?;
     let bar = print::progress("decisions");
-    let found = late_binding(&tables, &map, ltr.as_ref(), &arguments.options(), &assumptions, &bar)?;
+    let found = late_binding(&tables, &map, ltr.as_ref(), &arguments.options()?, &assumptions, &bar)?;
     draw(arguments.svg.as_deref(), || chart::late_binding(&found))?;
     if arguments.json {
         return Ok(print::json(&found)?);
@@ -283,7 +283,7 @@ fn run_cold_start(arguments: &Arguments) -> Outcome {
     let (tables, map, _) = arguments.sources.read()?;
     let (ratings, stated) = uci::read(&arguments.sources.tables)?;
     let ltr = model(&arguments.model)?;
-    let found = cold::cold_start(&tables, &ratings, &stated, &map, as_scorer(&ltr), &arguments.options())?;
+    let found = cold::cold_start(&tables, &ratings, &stated, &map, as_scorer(&ltr), &arguments.options()?)?;
     if arguments.json {
         return Ok(print::json(&found)?);
     }
@@ -319,7 +319,7 @@ fn run_truth(arguments: &Arguments) -> Outcome {
             let ltr = model(path)?.ok_or("--model none closes no gap: expected a model")?;
             let bar = print::progress("queries");
             let scorer = Some(ltr.as_ref() as &dyn Scorer);
-            let found = evaluate(&tables, &map, Some(&oracle), scorer, &arguments.options(), None, &bar)?;
+            let found = evaluate(&tables, &map, Some(&oracle), scorer, &arguments.options()?, None, &bar)?;
             for protocol in found.protocols {
                 let mrr = |scorer: &str| {
                     let line = protocol.figures.iter().find(|line| line.segment == "all" && line.scorer == scorer);

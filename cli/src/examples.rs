@@ -5,6 +5,8 @@ use clap::Args;
 use freshrank_offline::cuisines::CuisineMap;
 use freshrank_offline::examples::{self, ExampleOptions};
 use freshrank_offline::market::Oracle;
+use freshrank_offline::places::PlaceModel;
+use freshrank_offline::places::model::ModelError;
 use freshrank_offline::tables::{self, ReadOptions, Tables};
 use freshrank_offline::timeline::TimelineOptions;
 use std::collections::BTreeMap;
@@ -26,6 +28,9 @@ pub struct Sources {
     /// Take ratings that do not tell when they were observed, and say so
     #[arg(long)]
     pub allow_snapshot: bool,
+    /// What `places fit` wrote; the model that ships if absent
+    #[arg(long, value_name = "FILE")]
+    pub place_model: Option<PathBuf>,
 }
 
 impl Sources {
@@ -47,11 +52,14 @@ impl Sources {
     }
 
     /// What is known, and what is filtered.
-    pub fn timeline(&self) -> TimelineOptions {
+    pub fn timeline(&self) -> Result<TimelineOptions, ModelError> {
         let mut options = TimelineOptions::default();
         options.areas.market.clone_from(&self.market);
         options.areas.allow_snapshot = self.allow_snapshot;
-        options
+        if let Some(path) = &self.place_model {
+            options.profiles.places.weights = PlaceModel::read(path)?.send_time;
+        }
+        Ok(options)
     }
 }
 
@@ -85,7 +93,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Outcome {
     let (tables, map, oracle) = arguments.sources.read()?;
     let options = ExampleOptions {
-        timeline: arguments.sources.timeline(),
+        timeline: arguments.sources.timeline()?,
         candidates: arguments.candidates,
         queries: arguments.queries,
         seed: arguments.seed,

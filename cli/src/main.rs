@@ -14,6 +14,7 @@ mod inspect;
 mod market;
 mod model;
 mod preferences;
+mod places;
 mod print;
 mod rank;
 mod replay;
@@ -41,6 +42,9 @@ enum Verb {
     /// What readers like: choose the levers, measure every step, carry evidence from day to day
     #[command(subcommand)]
     Preferences(preferences::Verb),
+    /// Fit where the next order goes, or tell what that is worth
+    #[command(subcommand)]
+    Places(places::Verb),
     /// Write area bundles and profiles as of a time
     Build(build::Arguments),
     /// Make training rows by the engine's own featurizer
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Verb::Market(arguments) => market::run(&arguments),
         Verb::Cuisines(verb) => cuisines::run(&verb),
         Verb::Preferences(verb) => preferences::run(&verb),
+        Verb::Places(verb) => places::run(&verb),
         Verb::Build(arguments) => build::run(&arguments),
         Verb::Examples(arguments) => examples::run(&arguments),
         Verb::Evaluate(arguments) => evaluate::run(&arguments),

@@ -1,17 +1,32 @@
 //! Where a reader's next order will likely go: known places by part of the day, and the rate of new ones.
 //!
-//! People order to a few places, mostly in a rhythm. What was ordered at this part of the day counts, upon what was
-//! ordered at any; old orders fade. One order in eight goes where none went before: *elsewhere* is always possible.
+//! A conditional logit over the places a reader is known to have used and an explicit *never used before*; one order in
+//! eight goes there. `facts` has its columns, `model` what was fitted, `study` the queries it is fitted and tested on,
+//! `fit` how, `report` what it is worth beside the last place and the most frequent one.
+//!
+//! The last day's events are no column of what ships: `freshrank::locate` weighs them at the open, when they are
+//! fresher, and nothing is counted twice.
 
-use crate::preferences::is_evidence;
 use crate::tables::{Event, Order, Place, Tables, Timestamp};
-use freshrank::geo::Point;
+use facts::Known;
 use freshrank::profile::{LikelyPlace, MAX_PLACES};
 use freshrank::time::Local;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, HashMap};
 
 pub use crate::preferences::home_market;
+pub use facts::{COLUMNS, Facts, Hour, N_COLUMNS};
+pub use model::{PlaceModel, Weights};
+
+mod counts;
+mod facts;
+pub mod logit;
+pub mod model;
+pub mod figures;
+pub mod study;
+pub mod fit;
+pub mod evidence;
+pub mod report;
 
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
@@ -20,36 +35,22 @@ const USUAL_NEW_PLACE_RATE: f64 = 0.125;
 /// Orders that the usual rate counts as.
 const USUAL_STRENGTH: f64 = 40.0;
 
-/// The levers; a later issue sets them by held-out likelihood.
+/// What places are made with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlaceOptions {
     /// Orders this near go to the same place.
     pub same_place_km: f64,
-    /// Half-life of an order, days.
+    /// Half-life of an order in the shares by part of the day and of the week, days.
     pub half_life_days: f64,
-    /// Orders that the all-day shares count as in each part of the day.
-    pub all_day_strength: f64,
-    /// Orders that a place counts as without any.
-    pub unused: f64,
     /// Later orders that the market's rate of new places counts as.
     pub new_place_strength: f64,
-    /// Orders that an event at a known place counts as.
-    pub event: f64,
-    /// Half-life of an event, days.
-    pub event_half_life_days: f64,
+    /// The place model.
+    pub weights: Weights,
 }
 
 impl Default for PlaceOptions {
     fn default() -> Self {
-        Self {
-            same_place_km: 0.15,
-            half_life_days: 90.0,
-            all_day_strength: 2.0,
-            unused: 0.5,
-            new_place_strength: 8.0,
-            event: 0.1,
-            event_half_life_days: 14.0,
-        }
+        Self { same_place_km: 0.15, half_life_days: 90.0, new_place_strength: 8.0, weights: Weights::shipped() }
     }
 }
 
@@ -74,81 +75,6 @@ pub struct LikelyPlaces {
     pub new_place_rate: f32,
 }
 
-/// Somewhere food was brought, or may be.
-struct Spot<'a> {
-    point: Point,
-    names: Vec<&'a str>,
-    /// When, and at which part of the day.
-    orders: Vec<(Timestamp, usize)>,
-}
-
-/// What is known of a reader's places at some time.
-struct Known<'a> {
-    spots: Vec<Spot<'a>>,
-    /// Orders after the first one.
-    n_later: usize,
-    /// Those among them that went where none went before and nothing was registered.
-    n_new: usize,
-}
-
-impl<'a> Known<'a> {
-    /// Lives through the history in order of time, up to `as_of`.
-    fn of(history: &History<'a>, as_of: Timestamp, zone: &TimeZone, options: &PlaceOptions) -> Self {
-        let mut orders: Vec<&Order> =
-            history.orders.iter().copied().filter(|order| is_evidence(order, as_of)).collect();
-        orders.sort_by(|a, b| (a.ordered_at, &a.merchant_id).cmp(&(b.ordered_at, &b.merchant_id)));
-        let registered = history.places.iter().filter_map(|place| Some((place.first_seen_at?, *place)));
-        let mut registered: Vec<(Timestamp, &Place)> = registered.filter(|(seen, _)| *seen < as_of).collect();
-        registered.sort_by(|a, b| (a.0, &a.1.place_id).cmp(&(b.0, &b.1.place_id)));
-        let mut registered = registered.into_iter().peekable();
-
-        let mut known = Self { spots: Vec::new(), n_later: 0, n_new: 0 };
-        let mut n_orders = 0;
-        for order in orders {
-            while let Some((_, place)) = registered.next_if(|(seen, _)| *seen < order.ordered_at) {
-                known.visit(Some(&place.place_id), Point::new(place.latitude, place.longitude), options);
-            }
-            let n_spots = known.spots.len();
-            let named = || history.places.iter().find(|place| Some(&place.place_id) == order.place_id.as_ref());
-            let own = order.latitude.zip(order.longitude);
-            let point = own.or_else(|| named().map(|place| (place.latitude, place.longitude)));
-            let point = point.and_then(|(latitude, longitude)| Point::new(latitude, longitude));
-            if let Some(spot) = known.visit(order.place_id.as_deref(), point, options) {
-                spot.orders.push((order.ordered_at, local(order.ordered_at, zone).daypart().index()));
-                known.n_later += usize::from(n_orders > 0);
-                known.n_new += usize::from(n_orders > 0 && known.spots.len() > n_spots);
-                n_orders += 1;
-            }
-        }
-        for (_, place) in registered {
-            known.visit(Some(&place.place_id), Point::new(place.latitude, place.longitude), options);
-        }
-        known
-    }
-
-    /// The spot of that name, else the nearest one, else a new one; `None` for nowhere.
-    fn visit(&mut self, name: Option<&'a str>, point: Option<Point>, options: &PlaceOptions) -> Option<&mut Spot<'a>> {
-        let named = self.spots.iter().position(|spot| name.is_some_and(|name| spot.names.contains(&name)));
-        let at = match named.or_else(|| nearest(&self.spots, point?, options)) {
-            Some(at) => at,
-            None => {
-                self.spots.push(Spot { point: point?, names: Vec::new(), orders: Vec::new() });
-                self.spots.len() - 1
-            }
-        };
-        let spot = &mut self.spots[at];
-        spot.names.extend(name.filter(|name| !spot.names.contains(name)));
-        Some(spot)
-    }
-}
-
-/// The nearest spot that is the same place, the oldest among equals.
-fn nearest(spots: &[Spot<'_>], point: Point, options: &PlaceOptions) -> Option<usize> {
-    let near = spots.iter().enumerate().map(|(i, spot)| (i, spot.point.distance_km(point)));
-    let near = near.filter(|(_, km)| *km <= options.same_place_km);
-    near.reduce(|best, next| if next.1 < best.1 { next } else { best }).map(|(i, _)| i)
-}
-
 /// The likely places of one reader at `as_of`; nothing later is seen. `zone` is the time zone of home.
 #[must_use]
 pub fn of_reader(
@@ -158,51 +84,40 @@ pub fn of_reader(
     market_new_place_rate: f64,
     options: &PlaceOptions,
 ) -> LikelyPlaces {
-    let known = Known::of(history, as_of, zone, options);
-    if known.spots.is_empty() {
-        return LikelyPlaces { places: Vec::new(), new_place_rate: 1.0 };
-    }
+    let facts = Facts::of(history, as_of, zone, market_new_place_rate, options);
+    likely(&facts, &options.weights, Hour::of(local(as_of, zone)).weekend)
+}
 
-    let faded = |at: Timestamp, half_life_days: f64| libm::exp2(-((as_of - at) as f64) / DAY / half_life_days);
-    let count = |spot: &Spot<'_>| {
-        spot.orders.iter().fold([0.0; 4], |mut counts, (at, daypart)| {
-            counts[*daypart] += faded(*at, options.half_life_days);
-            counts
-        })
-    };
-    let mut counts: Vec<[f64; 4]> = known.spots.iter().map(count).collect();
-    let mut events: Vec<&Event> = history.events.iter().copied().filter(|event| event.at < as_of).collect();
-    events.sort_by(|a, b| (a.at, &a.kind).cmp(&(b.at, &b.kind)));
-    for event in events {
-        let point =
-            event.latitude.zip(event.longitude).and_then(|(latitude, longitude)| Point::new(latitude, longitude));
-        if let Some(at) = point.and_then(|point| nearest(&known.spots, point, options)) {
-            counts[at][local(event.at, zone).daypart().index()] +=
-                options.event * faded(event.at, options.event_half_life_days);
-        }
-    }
+/// What the profile carries of the model: the likeliest places with a probability for every part of this day.
+#[must_use]
+pub fn likely(facts: &Facts, weights: &Weights, weekend: bool) -> LikelyPlaces {
+    likeliest(facts, weights, weekend).0
+}
 
-    let weight: Vec<f64> = counts.iter().map(|count| count.iter().sum::<f64>() + options.unused).collect();
-    let total: f64 = weight.iter().sum();
+/// The same, and which of the known places they are.
+fn likeliest(facts: &Facts, weights: &Weights, weekend: bool) -> (LikelyPlaces, Vec<usize>) {
+    if facts.spots.is_empty() {
+        return (LikelyPlaces { places: Vec::new(), new_place_rate: 1.0 }, Vec::new());
+    }
+    let asked = [0, 1, 2, 3].map(|daypart| weights.probabilities(facts, Hour { daypart, weekend }));
+    // Parts of the day count as often as the reader orders then, upon once each.
+    let usual = [0, 1, 2, 3].map(|d| 1.0 + facts.spots.iter().map(|spot| spot.by_daypart[d]).sum::<f64>());
+    let all: f64 = usual.iter().sum();
+    let mean = |i: usize| asked.iter().zip(usual).map(|(p, usual)| p[i] * usual / all).sum::<f64>();
+    let weight: Vec<f64> = (0..facts.spots.len()).map(mean).collect();
+
     let mut likeliest: Vec<usize> = (0..weight.len()).collect();
-    // The last used first among equals; places were found in order of time.
+    // The last to be known first among equals.
     likeliest.sort_by(|a, b| weight[*b].total_cmp(&weight[*a]).then(b.cmp(a)));
     likeliest.truncate(MAX_PLACES);
     let kept: f64 = likeliest.iter().map(|i| weight[*i]).sum();
-
-    let in_daypart: [f64; 4] = [0, 1, 2, 3].map(|d| likeliest.iter().map(|i| counts[*i][d]).sum::<f64>());
-    let probability = |i: usize, d: usize| {
-        let all_day = weight[i] / kept;
-        ((counts[i][d] + options.all_day_strength * all_day) / (in_daypart[d] + options.all_day_strength)) as f32
+    let in_daypart = [0, 1, 2, 3].map(|d| likeliest.iter().map(|i| asked[d][*i]).sum::<f64>());
+    let place = |i: &usize| LikelyPlace {
+        point: facts.spots[*i].point,
+        probability: [0, 1, 2, 3].map(|d| (asked[d][*i] / in_daypart[d]) as f32),
     };
-    let place =
-        |i: &usize| LikelyPlace { point: known.spots[*i].point, probability: [0, 1, 2, 3].map(|d| probability(*i, d)) };
-    let new = (options.new_place_strength * market_new_place_rate + known.n_new as f64)
-        / (options.new_place_strength + known.n_later as f64);
-    LikelyPlaces {
-        places: likeliest.iter().map(place).collect(),
-        new_place_rate: (new + (1.0 - new) * (1.0 - kept / total)) as f32,
-    }
+    let places = likeliest.iter().map(place).collect();
+    (LikelyPlaces { places, new_place_rate: (1.0 - kept) as f32 }, likeliest)
 }
 
 /// Share of the orders after a reader's first that went where none went before, of all readers, upon the usual rate.
