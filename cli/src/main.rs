@@ -4,11 +4,13 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod areas;
 mod build;
 mod campaign;
 mod cuisines;
 mod evaluate;
 mod examples;
+mod first_pass;
 mod import;
 mod inspect;
 mod market;
@@ -37,12 +39,18 @@ enum Verb {
     /// Learn or show which cuisines are alike
     #[command(subcommand)]
     Cuisines(cuisines::Verb),
+    /// How far popularity in a cell is shrunken, and what it is
+    #[command(subcommand)]
+    Areas(areas::Verb),
     /// Write area bundles and profiles as of a time
     Build(build::Arguments),
     /// Make training rows by the engine's own featurizer
     Examples(examples::Arguments),
     /// Rank later orders by every scorer, under both protocols, with intervals
     Evaluate(evaluate::Arguments),
+    /// Fit the weights of the first pass, and measure what it costs
+    #[command(subcommand)]
+    FirstPass(first_pass::Verb),
     /// Answer a request (JSON on stdin or in a file), or a batch of them
     Rank(rank::Arguments),
     /// Decide logged decisions again and compare every byte
@@ -67,9 +75,11 @@ fn main() -> ExitCode {
         Verb::Import(verb) => import::run(&verb),
         Verb::Market(arguments) => market::run(&arguments),
         Verb::Cuisines(verb) => cuisines::run(&verb),
+        Verb::Areas(verb) => areas::run(&verb),
         Verb::Build(arguments) => build::run(&arguments),
         Verb::Examples(arguments) => examples::run(&arguments),
         Verb::Evaluate(arguments) => evaluate::run(&arguments),
+        Verb::FirstPass(verb) => first_pass::run(&verb),
         Verb::Rank(arguments) => rank::run(&arguments),
         Verb::Replay(arguments) => replay::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
