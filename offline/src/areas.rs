@@ -6,7 +6,7 @@
 
 use crate::cuisines::CuisineMap;
 use crate::hours::{self, HoursError};
-use crate::tables::{self, Merchant, Offer, Order, Place, Status, Tables, Timestamp};
+use crate::tables::{self, Merchant, Offer, Order, Place, Tables, Timestamp};
 use freshrank::bundle::{
     AreaDraft, Audience, Bundle, Card, Display, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule,
     ScheduleDraft, Share,

@@ -49,7 +49,11 @@ impl Level {
     }
 }
 
-/// How far shares are shrunken; `freshrank areas tune` chose the numbers on simulated orders.
+/// How far shares are shrunken.
+///
+/// `freshrank areas tune --half-lives 30 --half-distances 1` chose the strengths on the simulated orders of Helsinki and Ottawa before
+/// the test split. A merchant's standing there is drawn for each cell alone, so ring and resolution 6 bring nothing and got the
+/// largest strength that is tried; real orders want a run of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Shrinkage {
     /// By level, as [`Level::ALL`]: orders that the parent counts as.
@@ -60,7 +64,7 @@ pub struct Shrinkage {
 
 impl Default for Shrinkage {
     fn default() -> Self {
-        Self { strength: [100.0, 50.0, 20.0, 20.0], half_distance_km: 1.0 }
+        Self { strength: [16_384.0, 131_072.0, 131_072.0, 45.25], half_distance_km: 1.0 }
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::cuisines::{FitOptions, fit};
+use crate::tables::Status;
 use freshrank::bundle::Opening;
 use proptest::prelude::*;
 
