@@ -4,7 +4,7 @@
 //!
 //! | section | entry |
 //! |---|---|
-//! | header | 64 bytes: magic, version, checksum, counts, cell, as-of, UTC offset, country, cuisine map |
+//! | header | 64 bytes: magic, version, checksum, counts, cell, as-of, UTC offset, country, cuisine map, f32 evidence of the shares |
 //! | layer | UTF-8, the area's place in the campaign's geography, as `fi/helsinki` |
 //! | transitions | 10 bytes: i64 seconds, i16 minutes ahead of UTC from then on |
 //! | merchants | [`MERCHANT_BYTES`], ascending by id |
@@ -12,6 +12,7 @@
 //! | exceptions | 8 bytes: u16 day since 1970, u32 first interval, u8 intervals, u8 flags (1: public holiday) |
 //! | intervals | 4 bytes: u16 opens, u16 closes; minutes of the week (schedules) or of the day (exceptions) |
 //! | offers | 24 bytes, ascending by merchant |
+//! | shares | 4 bytes a merchant, u16 share in the cell, u16 share in the city, both -ln in steps of 1/4096; absent where the evidence is 0 |
 //!
 //! The display block (names, links, pictures) is bytes of its own, so that ranking never reads it.
 
@@ -54,6 +55,7 @@ const SCHEDULE_BYTES: usize = 10;
 const EXCEPTION_BYTES: usize = 8;
 const INTERVAL_BYTES: usize = 4;
 const OFFER_BYTES: usize = 24;
+const SHARE_BYTES: usize = 4;
 /// No clock on Earth differs more from UTC.
 const MAX_OFFSET_MINUTES: i16 = 18 * 60;
 /// No opening is longer: whether a door is open is looked for so far back.
@@ -89,6 +91,9 @@ pub struct Bundle {
     exceptions_at: usize,
     intervals_at: usize,
     offers_at: usize,
+    shares_at: usize,
+    /// 0 where there are no shares.
+    evidence: f32,
 }
 
 /// What a merchant sells.
@@ -131,6 +136,8 @@ pub struct Merchant {
     pub log_popularity_cell: f32,
     /// ln(1 + decayed orders from the whole city).
     pub log_popularity_city: f32,
+    /// Its share of the orders; `None` in a bundle that tells none.
+    pub share: Option<Share>,
     /// 1 (cheap) to 4.
     pub price_band: Option<u8>,
     /// 0 to 5, in steps of 0.02.
@@ -153,6 +160,17 @@ pub struct Merchant {
     pub schedule: Schedule,
     /// Days since 1970 when it could first be ordered from.
     pub listed_day: Option<u16>,
+}
+
+/// A merchant's share of the orders of all that deliver here, shrunken level by level to its surroundings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    /// ln p(merchant | cell).
+    pub log_cell: f32,
+    /// ln p(merchant | city).
+    pub log_city: f32,
+    /// Decayed orders that the share in the cell rests on, those its parent counts as among them; one for all of an area.
+    pub evidence: f32,
 }
 
 /// Which hours a merchant keeps.
@@ -240,6 +258,7 @@ impl Bundle {
         let offset_minutes = r.u16("the UTC offset")? as i16;
         let country = r.array("the country")?;
         let cuisine_map = r.u64("the cuisine map")?;
+        let evidence = f32::from_bits(r.u32("the evidence of the shares")?);
         r.take("the header", HEADER_BYTES - r.at)?;
 
         let n_merchants = r.limit("merchants", n_merchants, MAX_MERCHANTS)?;
@@ -260,6 +279,9 @@ impl Bundle {
         r.take("the intervals", n_intervals * INTERVAL_BYTES)?;
         let offers_at = r.at;
         r.take("the offers", n_offers * OFFER_BYTES)?;
+        let shares_at = r.at;
+        // Any bits of zero are none, so that a bundle from before there were shares is read as it is.
+        r.take("the shares", if evidence == 0.0 { 0 } else { n_merchants * SHARE_BYTES })?;
         r.end()?;
         r.at = CHECKSUM_AT;
         r.checksum()?;
@@ -289,6 +311,8 @@ impl Bundle {
             exceptions_at,
             intervals_at,
             offers_at,
+            shares_at,
+            evidence,
         };
         bundle.check_references()?;
         Ok(bundle)
@@ -302,6 +326,14 @@ impl Bundle {
             if !(-MAX_OFFSET_MINUTES..=MAX_OFFSET_MINUTES).contains(&minutes) {
                 return Err(value("UTC offset", i, i64::from(minutes), "at most 18 hours"));
             }
+        }
+        if !(self.evidence.is_finite() && self.evidence >= 0.0) {
+            return Err(value(
+                "evidence of the shares",
+                0,
+                i64::from(self.evidence.to_bits()),
+                "a finite number, at least 0",
+            ));
         }
         let mut last = None;
         for i in 0..self.n_merchants {
@@ -423,6 +455,7 @@ impl Bundle {
             clusters: [(record[26], record[27]), (record[28], record[29]), (record[30], record[31])],
             log_popularity_cell: f32::from(u16_at(32)) / build::POPULARITY_STEPS,
             log_popularity_city: f32::from(u16_at(34)) / build::POPULARITY_STEPS,
+            share: self.share(i),
             price_band: (record[36] != 0).then_some(record[36]),
             rating: known(record[37]).map(|r| f32::from(r) / build::RATING_STEPS),
             log2_rating_count: f32::from(record[38]) / build::COUNT_STEPS,
@@ -451,6 +484,16 @@ impl Bundle {
             if (self.offer(middle).merchant as usize) < i { low = middle + 1 } else { high = middle }
         }
         (low..self.n_offers).map(|o| self.offer(o)).take_while(move |offer| offer.merchant as usize == i)
+    }
+
+    fn share(&self, i: usize) -> Option<Share> {
+        if self.evidence == 0.0 {
+            return None;
+        }
+        let start = self.shares_at + i * SHARE_BYTES;
+        let (cell, city) = (self.u16(start), self.u16(start + 2));
+        let log = |steps: u16| 0.0 - f32::from(steps) / build::POPULARITY_STEPS;
+        (cell != u16::MAX).then(|| Share { log_cell: log(cell), log_city: log(city), evidence: self.evidence })
     }
 
     fn offer(&self, o: usize) -> Offer {

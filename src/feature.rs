@@ -4,7 +4,7 @@ use crate::bundle::OfferKind;
 use crate::context::Context;
 use crate::id::{Hash, hex};
 use crate::locate::Place;
-use crate::profile::{Profile, Taste};
+use crate::profile::{KnownMerchant, Profile, Taste};
 use crate::retrieve::{Candidate, days_since, worth};
 use crate::time::Local;
 use alloc::string::String;
@@ -120,8 +120,10 @@ features! {
         |f| Some(f.candidate.merchant.log_popularity_cell);
     log_popularity_city, Popularity, missing 0.0, prior 0.1, "ln(1 + decayed orders of the whole city)",
         |f| Some(f.candidate.merchant.log_popularity_city);
-    popularity_log_ratio, Popularity, missing 0.0, prior 0.0, "popularity in the cell less popularity in the city, both logarithms",
-        |f| Some(f.candidate.merchant.log_popularity_cell - f.candidate.merchant.log_popularity_city);
+    log_share_cell, Popularity, missing -6.0, prior 0.0, "ln(share of the orders to this cell), shrunken to ring, resolution 6 and city; the reader's own taken out",
+        share_cell;
+    cell_log_ratio, Popularity, missing 0.0, prior 0.0, "ln(share in the cell, as above / share in the city)",
+        |f| Some(share_cell(f)? - f.candidate.merchant.share?.log_city);
     own_log_orders, History, missing 0.0, prior 1.6, "ln(1 + the reader's decayed orders from this merchant)",
         |f| f.profile.known(f.candidate.merchant.id).map(|known| ln_1p(known.count));
     own_recency, History, missing 0.0, prior 0.6, "1 / (1 + days since the reader's last order from this merchant / 14)",
@@ -182,16 +184,42 @@ features! {
 pub const N_FEATURES: usize = FEATURES.len();
 
 /// The columns the first pass looks at: cheap, and most of what tells merchants apart.
-const FIRST_PASS: [&str; 8] = [
+pub const FIRST_PASS: [&str; 12] = [
     "distance_km",
-    "log_popularity_cell",
-    "log_popularity_city",
+    "log_share_cell",
+    "cell_log_ratio",
     "own_log_orders",
+    "own_recency",
     "chain_log_orders",
     "taste_lifelong_raw",
     "taste_lifelong",
+    "price_gap",
+    "offer_worth",
     "rating",
+    "prep_minutes",
 ];
+
+/// Where they stand in a row; a name that is no column does not compile.
+pub const FIRST_PASS_AT: [usize; FIRST_PASS.len()] = {
+    let mut at = [0; FIRST_PASS.len()];
+    let mut i = 0;
+    while i < at.len() {
+        while !is_same(FEATURES[at[i]].name, FIRST_PASS[i]) {
+            at[i] += 1;
+        }
+        i += 1;
+    }
+    at
+};
+
+const fn is_same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
+}
 
 /// Rows of the model's input, one a candidate.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -238,11 +266,10 @@ impl Feature {
     }
 }
 
-/// The linear score of the first pass: the prior's weights on the cheapest columns.
+/// What the first pass sees of a candidate.
 #[must_use]
-pub fn first_pass(facts: &Facts<'_>) -> f32 {
-    let columns = FEATURES.iter().filter(|feature| FIRST_PASS.contains(&feature.name));
-    columns.fold(0.0, |sum, feature| sum + feature.prior * feature.read(facts))
+pub fn first_pass(facts: &Facts<'_>) -> [f32; FIRST_PASS.len()] {
+    FIRST_PASS_AT.map(|at| FEATURES[at].read(facts))
 }
 
 /// The prior: what ranks when the model cannot answer.
@@ -273,6 +300,36 @@ pub fn fingerprint() -> Hash {
 #[must_use]
 pub fn fingerprint_hex() -> String {
     hex(&fingerprint().0)
+}
+
+/// ln of the share in the cell, without the orders that the reader alone is the reason for.
+///
+/// A bundle is the same for all readers, so what the profile remembers is taken out here. It counts over all places, and fades
+/// by [`OWN_FADES`] slower: of regular orders it tells the last one's age and the count, which is enough. Never below what
+/// the city thinks of the merchant, where the cell thinks more.
+fn share_cell(f: &Facts<'_>) -> Option<f32> {
+    let share = f.candidate.merchant.share?;
+    let Some(known) = f.profile.known(f.candidate.merchant.id) else {
+        return Some(share.log_cell);
+    };
+    let (cell, city) = (libm::expf(share.log_cell), libm::expf(share.log_city));
+    let others = cell - own_orders(known) / share.evidence;
+    let floor = if city < cell { city } else { cell };
+    Some(if others > floor { libm::logf(others) } else { libm::logf(floor) })
+}
+
+/// The half-life of a reader's own count over that of orders in a cell, days: 90 and 30.
+const OWN_FADES: u32 = 3;
+const OWN_HALF_LIFE_DAYS: f32 = 90.0;
+
+/// The reader's orders as the cell counts them, if they came at regular gaps: a geometric series of which the count (its sum) and
+/// the last order (its first term) are known, and every term is raised to [`OWN_FADES`]. Exact for one order.
+fn own_orders(known: &KnownMerchant) -> f32 {
+    let raised = |x: f32| (1..OWN_FADES).fold(x, |product, _| product * x);
+    let last = libm::exp2f(-f32::from(known.days) / OWN_HALF_LIFE_DAYS);
+    let ratio = 1.0 - last / known.count;
+    // A count in steps can be a little below its last order.
+    if ratio > 0.0 { raised(last) / (1.0 - raised(ratio)) } else { raised(last) }
 }
 
 fn ln_1p(value: f32) -> f32 {
@@ -311,4 +368,38 @@ fn same_map(f: &Facts<'_>) -> bool {
 
 fn day_angle(local: Local) -> f32 {
     local.minute_of_day() as f32 * (core::f32::consts::TAU / 1440.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same orders as a profile counts them and as a cell does.
+    fn counted(days: &[f32]) -> (KnownMerchant, f32) {
+        let faded = |half_life: f32| days.iter().fold(0.0, |sum, days| sum + libm::exp2f(-days / half_life));
+        let last = days.iter().fold(255.0, |last: f32, days| if *days < last { *days } else { last });
+        let known = KnownMerchant { id: 1, chain: 0, count: faded(OWN_HALF_LIFE_DAYS), days: last as u8 };
+        (known, faded(OWN_HALF_LIFE_DAYS / OWN_FADES as f32))
+    }
+
+    #[test]
+    fn own_orders_fade_as_the_cells_do() {
+        let (once, in_cell) = counted(&[40.0]);
+        assert!((own_orders(&once) - in_cell).abs() < 1e-5, "one order is exact");
+        // Gaps of a week over a year, as good as for ever.
+        let weekly: Vec<f32> = (0..52).map(|week| 3.0 + 7.0 * week as f32).collect();
+        let (regular, in_cell) = counted(&weekly);
+        assert!((own_orders(&regular) / in_cell - 1.0).abs() < 0.03, "{} for {in_cell}", own_orders(&regular));
+        let (irregular, in_cell) = counted(&[2.0, 5.0, 80.0]);
+        assert!((own_orders(&irregular) / in_cell - 1.0).abs() < 0.25, "{} for {in_cell}", own_orders(&irregular));
+        let rounded = KnownMerchant { count: 0.0, ..once };
+        assert!(own_orders(&rounded).is_finite(), "a count that was rounded to nothing");
+    }
+
+    #[test]
+    fn the_first_pass_reads_its_own_columns() {
+        for (at, name) in FIRST_PASS_AT.iter().zip(FIRST_PASS) {
+            assert_eq!(FEATURES[*at].name, name);
+        }
+    }
 }

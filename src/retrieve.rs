@@ -17,6 +17,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+pub mod first_pass;
+
+use first_pass::{Columns, Pool, WEIGHTS};
+
 /// A kitchen that tells no preparation time gets this one.
 pub const USUAL_PREP_MINUTES: u8 = 20;
 
@@ -374,7 +378,7 @@ pub fn worth(offer: &Offer) -> i32 {
     }
 }
 
-/// As many outlets of a chain as the message may show, then the first N by the linear first pass.
+/// As many outlets of a chain as the message may show, then the first N by the linear first pass: pins, then the pools in turns.
 fn best(
     kept: &mut Vec<Candidate>,
     dropped: &mut Vec<Dropped>,
@@ -386,15 +390,24 @@ fn best(
 ) {
     let pins = policy.pins.values().filter(|pin| time::holds(&pin.from, &pin.until, context.at));
     let pinned: Vec<Named> = pins.map(|pin| Named::parse(&pin.merchant)).collect();
-    let mut ranked: Vec<(bool, f32, Candidate)> = core::mem::take(kept)
-        .into_iter()
-        .map(|candidate| {
-            let facts = Facts { candidate: &candidate, profile, place, context, local };
-            let likely = feature::first_pass(&facts);
-            (pinned.iter().any(|named| named.matches(&candidate.merchant)), likely, candidate)
-        })
+    // Nothing is cut and no chain has too many outlets: every score would be thrown away.
+    if kept.len() <= usize::from(policy.first_pass) && !crowded(kept, policy.chain_cap.max(1)) {
+        dropped.sort_by_key(|dropped| dropped.id);
+        return;
+    }
+    let columns: Vec<Columns> = kept
+        .iter()
+        .map(|candidate| feature::first_pass(&Facts { candidate, profile, place, context, local }))
         .collect();
-    ranked.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.merchant.id.cmp(&b.2.merchant.id)));
+    let is_in = |pool: Pool, i: usize| pool.has(&kept[i], Some(profile));
+    let ranks = WEIGHTS.ranks(&columns, &is_in);
+    let is_pinned = |candidate: &Candidate| pinned.iter().any(|named| named.matches(&candidate.merchant));
+    let mut ranked: Vec<(bool, (u32, u32), Candidate)> = core::mem::take(kept)
+        .into_iter()
+        .zip(ranks)
+        .map(|(candidate, ranks)| (!is_pinned(&candidate), first_pass::turn(&ranks, &WEIGHTS.turns), candidate))
+        .collect();
+    ranked.sort_by_key(|(unpinned, turn, _)| (*unpinned, *turn));
 
     let mut outlets: BTreeMap<u32, (MerchantId, u8)> = BTreeMap::new();
     let mut beyond = 0;
@@ -413,6 +426,14 @@ fn best(
     }
     kept.sort_by_key(|candidate| candidate.merchant.id);
     dropped.sort_by_key(|dropped| dropped.id);
+}
+
+/// Whether some chain has more outlets than a message may show.
+fn crowded(kept: &[Candidate], cap: u8) -> bool {
+    let mut chains: Vec<u32> =
+        kept.iter().map(|candidate| candidate.merchant.chain).filter(|chain| chain.is_some()).map(|c| c.0).collect();
+    chains.sort_unstable();
+    chains.windows(usize::from(cap) + 1).any(|outlets| outlets.first() == outlets.last())
 }
 
 /// Whom an entry of `age_restricted` or `age_allow` speaks of.

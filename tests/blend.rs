@@ -88,6 +88,7 @@ fn candidate(i: usize, chain: u32, clusters: [(u8, u8); 3]) -> Candidate {
             clusters,
             log_popularity_cell: 0.0,
             log_popularity_city: 0.0,
+            share: None,
             price_band: None,
             rating: None,
             log2_rating_count: 0.0,

@@ -4,7 +4,7 @@ use freshrank::areas::{Availability, Closure};
 use freshrank::blend::Score;
 use freshrank::bundle::{
     AreaDraft, Audience, Bundle, Card, Display, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule,
-    ScheduleDraft,
+    ScheduleDraft, Share,
 };
 use freshrank::campaign::{Campaign, PlacePolicy, author};
 use freshrank::context::{Context, Fix, Grade, LastEvent};
@@ -62,6 +62,12 @@ fn merchant() -> impl Strategy<Value = MerchantDraft> {
             clusters,
             log_popularity_cell,
             log_popularity_city,
+            // Some know none.
+            share: (chain != 1).then_some(Share {
+                log_cell: -log_popularity_cell,
+                log_city: -log_popularity_city,
+                evidence: 12.5,
+            }),
             price_band,
             rating,
             rating_count,
@@ -500,6 +506,11 @@ fn what_a_bundle_is_written_from_is_read_back() {
             prop_assert!(near(read.prep_minutes.map(f32::from), written.prep_minutes, 1.0), "{read:?}");
             prop_assert!(near(read.radius_km.map(|r| r as f32), written.radius_km, 0.1), "{read:?}");
             prop_assert!(near(Some(read.log_popularity_cell), Some(written.log_popularity_cell), 1.0 / 4096.0));
+            let share = |of: &dyn Fn(Share) -> f32| (read.share.map(of), written.share.map(of));
+            for (read, written) in [share(&|s| s.log_cell), share(&|s| s.log_city)] {
+                prop_assert!(near(read, written, 1.0 / 4096.0), "{read:?}, {written:?}");
+            }
+            prop_assert_eq!(read.share.map(|s| s.evidence), written.share.map(|s| s.evidence));
             let count = (1.0 + f64::from(written.rating_count)).log2();
             prop_assert!((f64::from(read.log2_rating_count) - count).abs() < 0.05);
             n_offers += bundle.offers_of(i).filter(|offer| offer.merchant as usize == i).count();

@@ -1,6 +1,6 @@
 //! One area of N merchants that all pass, and a reader with a full profile: what the stages are timed on.
 
-use freshrank::bundle::{AreaDraft, MerchantDraft, Schedule, ScheduleDraft};
+use freshrank::bundle::{AreaDraft, MerchantDraft, Schedule, ScheduleDraft, Share};
 use freshrank::context::{Context, Fix, Grade};
 use freshrank::geo::Point;
 use freshrank::profile::{KnownMerchant, LikelyPlace, Profile, Taste};
@@ -63,6 +63,11 @@ fn merchant(i: usize, home: Point) -> Option<MerchantDraft> {
         clusters: vec![(i as u8 % 12, 180), (i as u8 % 5, 75)],
         log_popularity_cell: (i % 17) as f32 * 0.2,
         log_popularity_city: (i % 23) as f32 * 0.25,
+        share: Some(Share {
+            log_cell: -4.0 - (i % 19) as f32 * 0.2,
+            log_city: -5.0 - (i % 23) as f32 * 0.1,
+            evidence: 80.0,
+        }),
         price_band: Some(1 + (i % 4) as u8),
         rating: Some(3.0 + (i % 20) as f32 * 0.1),
         rating_count: 10 + i as u32,

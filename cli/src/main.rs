@@ -4,11 +4,13 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod areas;
 mod build;
 mod campaign;
 mod cuisines;
 mod evaluate;
 mod examples;
+mod first_pass;
 mod import;
 mod inspect;
 mod market;
@@ -45,12 +47,18 @@ enum Verb {
     /// Fit where the next order goes, or tell what that is worth
     #[command(subcommand)]
     Places(places::Verb),
+    /// How far popularity in a cell is shrunken, and what it is
+    #[command(subcommand)]
+    Areas(areas::Verb),
     /// Write area bundles and profiles as of a time
     Build(build::Arguments),
     /// Make training rows by the engine's own featurizer
     Examples(examples::Arguments),
     /// Rank later orders by every scorer, under both protocols, with intervals
     Evaluate(evaluate::Arguments),
+    /// Fit the weights of the first pass, and measure what it costs
+    #[command(subcommand)]
+    FirstPass(first_pass::Verb),
     /// Answer a request (JSON on stdin or in a file), or a batch of them
     Rank(rank::Arguments),
     /// Decide logged decisions again and compare every byte
@@ -77,9 +85,11 @@ fn main() -> ExitCode {
         Verb::Cuisines(verb) => cuisines::run(&verb),
         Verb::Preferences(verb) => preferences::run(&verb),
         Verb::Places(verb) => places::run(&verb),
+        Verb::Areas(verb) => areas::run(&verb),
         Verb::Build(arguments) => build::run(&arguments),
         Verb::Examples(arguments) => examples::run(&arguments),
         Verb::Evaluate(arguments) => evaluate::run(&arguments),
+        Verb::FirstPass(verb) => first_pass::run(&verb),
         Verb::Rank(arguments) => rank::run(&arguments),
         Verb::Replay(arguments) => replay::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),

@@ -6,10 +6,10 @@
 
 use crate::cuisines::CuisineMap;
 use crate::hours::{self, HoursError};
-use crate::tables::{self, Merchant, Offer, Order, Place, Status, Tables, Timestamp};
+use crate::tables::{self, Merchant, Offer, Order, Place, Tables, Timestamp};
 use freshrank::bundle::{
     AreaDraft, Audience, Bundle, Card, Display, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule,
-    ScheduleDraft,
+    ScheduleDraft, Share,
 };
 use freshrank::geo::{AREA_RESOLUTION, Cell, Point};
 use freshrank::time::{Local, days_from_civil};
@@ -23,14 +23,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
+mod popularity;
+pub mod tune;
+
+pub(crate) use popularity::orders_before;
+pub use popularity::{Counts, Level, N_LEVELS, Popularity, Shares, Shrinkage, nearness, shrunken};
+
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 /// Days a bundle's dated hours and offers reach beyond its time; mail sent today is opened this late.
 const LIFE_DAYS: i64 = 7;
 /// The widest radius a bundle can hold, kilometres.
 const WIDEST_KM: f64 = 25.4;
-/// Orders that the market's share of completed orders counts as.
-const RELIABILITY_STRENGTH: f64 = 20.0;
 /// Changes of the clocks that a bundle carries.
 const TRANSITIONS: usize = 4;
 
@@ -43,13 +47,21 @@ pub struct BuildOptions {
     pub radius_km: f64,
     /// Half-life of an order in popularity, days.
     pub half_life_days: f64,
+    /// How far shares of orders are shrunken.
+    pub shrinkage: Shrinkage,
     /// Take ratings without a date, which may be later than the build's time.
     pub allow_snapshot: bool,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { market: None, radius_km: 3.0, half_life_days: 60.0, allow_snapshot: false }
+        Self {
+            market: None,
+            radius_km: 3.0,
+            half_life_days: 30.0,
+            shrinkage: Shrinkage::default(),
+            allow_snapshot: false,
+        }
     }
 }
 
@@ -64,6 +76,11 @@ pub enum AreaError {
         /// What is too large.
         source: DecodeError,
     },
+    /// No order to learn from.
+    #[error(
+        "found no completed order to hold out, expected at least one to a known place, by a merchant that delivers there"
+    )]
+    NothingHeldOut,
     /// A time zone that the database lacks.
     #[error(transparent)]
     Hours(#[from] HoursError),
@@ -287,11 +304,12 @@ impl<'t> Catalog<'t> {
             schedules: Vec::new(),
             offers: Vec::new(),
         };
-        for &i in &ground.merchants {
+        let listed = self.listed(cell, as_of);
+        let shares = popularity.shares(cell, &listed, as_of);
+        let [city, .., here] = &shares.by_level;
+        let [.., evidence] = shares.evidence;
+        for ((&i, here), city) in listed.iter().zip(here).zip(city) {
             let fixed = &self.merchants[i as usize];
-            if !fixed.is_listed(as_of) {
-                continue;
-            }
             let schedule = match doors.of.get(i as usize).and_then(Option::as_ref) {
                 _ if !self.tracked => Schedule::Untracked,
                 None => Schedule::Unknown,
@@ -307,6 +325,11 @@ impl<'t> Catalog<'t> {
             draft.merchants.push(MerchantDraft {
                 log_popularity_cell: ln_1p(popularity.in_cell(cell, i, as_of)),
                 log_popularity_city: ln_1p(popularity.in_city(i, as_of)),
+                share: Some(Share {
+                    log_cell: libm::log(*here) as f32,
+                    log_city: libm::log(*city) as f32,
+                    evidence: evidence as f32,
+                }),
                 rating: fixed.row.rating.filter(|_| known),
                 rating_count: fixed.row.rating_count.filter(|_| known).unwrap_or(0),
                 quality: fixed.row.quality.filter(|_| known),
@@ -322,6 +345,13 @@ impl<'t> Catalog<'t> {
             draft.offers.extend(fixed.offers(as_of).cloned());
         }
         Ok(Some(draft))
+    }
+
+    /// The rows of the merchants that deliver to a cell and are listed at some time of its bundle's life, ascending.
+    #[must_use]
+    pub fn listed(&self, cell: Cell, as_of: Timestamp) -> Vec<u32> {
+        let rows = self.grounds.get(&cell).map_or(&[][..], |ground| ground.merchants.as_slice());
+        rows.iter().copied().filter(|i| self.merchants[*i as usize].is_listed(as_of)).collect()
     }
 
     /// The cards of a cell's merchants, in the draft's order.
@@ -372,102 +402,6 @@ impl<'t> Fixed<'t> {
     fn radius_km(&self, options: &BuildOptions) -> f64 {
         self.row.delivery_radius_km.map_or(options.radius_km, f64::from).clamp(0.0, WIDEST_KM)
     }
-}
-
-/// Decayed orders of each merchant, from each cell and in all, and how many were completed.
-///
-/// Orders are recorded in order of time; a counter fades when it is read or added to.
-#[derive(Debug, Clone)]
-pub struct Popularity {
-    half_life: f64,
-    cells: HashMap<(Cell, u32), Faded>,
-    city: HashMap<u32, Faded>,
-    completed: HashMap<u32, (u32, u32)>,
-    all: (u32, u32),
-    /// Completed orders that count.
-    pub orders: usize,
-    /// Completed orders to no known place or from no known merchant.
-    pub unplaced: usize,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Faded {
-    count: f64,
-    at: Timestamp,
-}
-
-impl Faded {
-    fn read(self, at: Timestamp, half_life: f64) -> f64 {
-        self.count * libm::exp2(-((at - self.at) as f64) / half_life)
-    }
-
-    fn add(&mut self, at: Timestamp, half_life: f64) {
-        *self = Self { count: self.read(at, half_life) + 1.0, at };
-    }
-}
-
-impl Popularity {
-    /// Nothing ordered yet.
-    #[must_use]
-    pub fn new(options: &BuildOptions) -> Self {
-        Self {
-            half_life: options.half_life_days * DAY as f64,
-            cells: HashMap::new(),
-            city: HashMap::new(),
-            completed: HashMap::new(),
-            all: (0, 0),
-            orders: 0,
-            unplaced: 0,
-        }
-    }
-
-    /// Adds an order that is not earlier than those before it.
-    pub fn record(&mut self, order: &Order, catalog: &Catalog<'_>) {
-        let row = catalog.row(&order.merchant_id);
-        let completed = order.status == Status::Completed;
-        if let Some(row) = row {
-            let (done, all) = self.completed.entry(row).or_default();
-            (*done, *all) = (*done + u32::from(completed), *all + 1);
-            self.all = (self.all.0 + u32::from(completed), self.all.1 + 1);
-        }
-        if !completed {
-            return;
-        }
-        let Some((row, point)) = row.zip(catalog.destination(order)) else {
-            self.unplaced += 1;
-            return;
-        };
-        self.orders += 1;
-        self.cells.entry((point.cell(), row)).or_default().add(order.ordered_at, self.half_life);
-        self.city.entry(row).or_default().add(order.ordered_at, self.half_life);
-    }
-
-    /// Orders of a merchant delivered to a cell, faded to a time not before the last order.
-    #[must_use]
-    pub fn in_cell(&self, cell: Cell, row: u32, at: Timestamp) -> f64 {
-        self.cells.get(&(cell, row)).map_or(0.0, |faded| faded.read(at, self.half_life))
-    }
-
-    /// Orders of a merchant delivered anywhere. A merchant delivers a few kilometres, so that is its city.
-    #[must_use]
-    pub fn in_city(&self, row: u32, at: Timestamp) -> f64 {
-        self.city.get(&row).map_or(0.0, |faded| faded.read(at, self.half_life))
-    }
-
-    /// The share of a merchant's orders that were completed, upon the share of all; unknown without orders.
-    #[must_use]
-    pub fn reliability(&self, row: u32) -> Option<f32> {
-        let (done, all) = *self.completed.get(&row)?;
-        let usual = f64::from(self.all.0) / f64::from(self.all.1.max(1));
-        Some(((f64::from(done) + RELIABILITY_STRENGTH * usual) / (f64::from(all) + RELIABILITY_STRENGTH)) as f32)
-    }
-}
-
-/// Orders before a time, in order of time whatever the table's order.
-pub(crate) fn orders_before(orders: &[Order], as_of: Timestamp) -> Vec<&Order> {
-    let mut before: Vec<&Order> = orders.iter().filter(|order| order.ordered_at < as_of).collect();
-    before.sort_by(|a, b| (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id)));
-    before
 }
 
 /// Builds every area as of a time; what comes later in the tables changes no byte.

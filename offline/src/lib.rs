@@ -17,4 +17,5 @@ pub mod profiles;
 pub mod timeline;
 pub mod examples;
 pub mod evaluate;
+pub mod first_pass;
 pub mod report;

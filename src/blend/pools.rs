@@ -1,6 +1,7 @@
 //! Who belongs to which pool, and which pool a slot asks.
 
 use super::{Demand, Ingredients, Notice};
+use crate::retrieve::first_pass::Pool;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;
@@ -57,16 +58,11 @@ impl<'a> Pools<'a> {
     }
 }
 
-/// The four pools that need no rule; a profile remembers ten merchants, and what it does not remember is new to the reader.
+/// The four pools that the first pass has, too, and those that rules fill.
 fn belongs(of: &Ingredients<'_>, i: usize, pool: &str) -> bool {
-    let candidate = &of.kept[i];
-    let known = || of.profile.is_some_and(|profile| profile.known(candidate.merchant.id).is_some());
-    match pool {
-        "relevant" => true,
-        "reorder" => known(),
-        "inspire" => !known(),
-        "offer" => candidate.offer.is_some(),
-        pool => of.marks.get(i).is_some_and(|marks| marks.pools.iter().any(|own| own == pool)),
+    match Pool::parse(pool) {
+        Some(pool) => pool.has(&of.kept[i], of.profile),
+        None => of.marks.get(i).is_some_and(|marks| marks.pools.iter().any(|own| own == pool)),
     }
 }
 

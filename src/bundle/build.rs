@@ -2,7 +2,7 @@
 
 use super::{
     Audience, CHECKSUM_AT, HEADER_BYTES, Kind, MAGIC, MAX_BYTES, MAX_EXCEPTIONS, MAX_LAYER, MAX_MERCHANTS, MAX_WEEKLY,
-    OfferKind, PART, Schedule, VERSION,
+    OfferKind, PART, Schedule, Share, VERSION,
 };
 use crate::geo::{Cell, Point};
 use crate::id::{ChainId, MerchantId};
@@ -54,6 +54,8 @@ pub struct MerchantDraft {
     pub clusters: Vec<(u8, u8)>,
     pub log_popularity_cell: f32,
     pub log_popularity_city: f32,
+    /// The evidence of the first that has a share is the area's.
+    pub share: Option<Share>,
     pub price_band: Option<u8>,
     pub rating: Option<f32>,
     pub rating_count: u32,
@@ -79,6 +81,7 @@ impl MerchantDraft {
             clusters: Vec::new(),
             log_popularity_cell: 0.0,
             log_popularity_city: 0.0,
+            share: None,
             price_band: None,
             rating: None,
             rating_count: 0,
@@ -188,6 +191,8 @@ impl AreaDraft {
         bytes.extend(self.offset_minutes.to_le_bytes());
         bytes.extend(self.country);
         bytes.extend(self.cuisine_map.to_le_bytes());
+        let evidence = merchants.iter().find_map(|m| m.share).map_or(0.0, |share| share.evidence);
+        bytes.extend(evidence.to_le_bytes());
         bytes.resize(HEADER_BYTES, 0);
 
         bytes.extend(self.layer.as_bytes());
@@ -203,6 +208,9 @@ impl AreaDraft {
             bytes.extend(closes.to_le_bytes());
         }
         offers.iter().for_each(|(merchant, offer)| offer.write(*merchant, &mut bytes));
+        if evidence != 0.0 {
+            merchants.iter().for_each(|m| m.write_share(&mut bytes));
+        }
         limit("bytes", bytes.len(), MAX_BYTES)?;
         seal(&mut bytes, CHECKSUM_AT);
         Ok(bytes)
@@ -243,6 +251,17 @@ impl MerchantDraft {
         };
         bytes.extend(schedule.to_le_bytes());
         bytes.extend(self.listed_day.unwrap_or(0).to_le_bytes());
+    }
+}
+
+impl MerchantDraft {
+    /// The largest number stands for no share.
+    fn write_share(&self, bytes: &mut Vec<u8>) {
+        let steps = |log: f32| (libm::roundf(-log * POPULARITY_STEPS) as u16).min(u16::MAX - 1);
+        let (cell, city) =
+            self.share.map_or((u16::MAX, u16::MAX), |share| (steps(share.log_cell), steps(share.log_city)));
+        bytes.extend(cell.to_le_bytes());
+        bytes.extend(city.to_le_bytes());
     }
 }
 

@@ -1,7 +1,7 @@
 //! A fixed probe: a few readers and merchants that touch every column, unknown facts among them.
 
 use super::{Rows, featurize};
-use crate::bundle::{Audience, Kind, Merchant, Offer, OfferKind, Schedule};
+use crate::bundle::{Audience, Kind, Merchant, Offer, OfferKind, Schedule, Share};
 use crate::context::Context;
 use crate::geo::Point;
 use crate::id::{ChainId, MerchantId};
@@ -71,6 +71,7 @@ fn candidate(i: u32) -> Candidate {
             clusters: [(i as u8 % 6, 200), (1, 55), (0, 0)],
             log_popularity_cell: 0.3 * x,
             log_popularity_city: 0.5 * x,
+            share: known.then_some(Share { log_cell: -0.7 * x, log_city: -6.0 + 0.3 * x, evidence: 40.0 + x }),
             price_band: known.then_some(1 + (i % 4) as u8),
             rating: known.then_some(3.0 + 0.24 * x),
             log2_rating_count: x,

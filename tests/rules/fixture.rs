@@ -62,6 +62,7 @@ impl Scene {
             clusters: [(0, 0); 3],
             log_popularity_cell: 0.0,
             log_popularity_city: 0.0,
+            share: None,
             price_band: None,
             rating: None,
             log2_rating_count: 0.0,

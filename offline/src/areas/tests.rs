@@ -1,5 +1,6 @@
 use super::*;
 use crate::cuisines::{FitOptions, fit};
+use crate::tables::Status;
 use freshrank::bundle::Opening;
 use proptest::prelude::*;
 
@@ -32,9 +33,12 @@ fn order(merchant_id: &str, days_ago: f64, to: (f64, f64)) -> Order {
 }
 
 fn home(tables: &Tables, options: &BuildOptions) -> (Bundle, BuildReport) {
+    home_of(tables, options, Point::new(HELSINKI.0, HELSINKI.1).unwrap().cell())
+}
+
+fn home_of(tables: &Tables, options: &BuildOptions, cell: Cell) -> (Bundle, BuildReport) {
     let map = fit(&tables.merchants, &FitOptions::default()).unwrap();
     let built = build(tables, NOW, &map, options).unwrap();
-    let cell = Point::new(HELSINKI.0, HELSINKI.1).unwrap().cell();
     let area = built.areas.iter().find(|area| area.cell == cell).unwrap();
     (area.decode().unwrap(), built.report)
 }
@@ -44,15 +48,51 @@ fn find(bundle: &Bundle, id: &str) -> Option<freshrank::bundle::Merchant> {
 }
 
 #[test]
-fn an_order_counts_half_after_sixty_days_and_in_its_own_cell_only() {
+fn an_order_counts_half_after_thirty_days_and_in_its_own_cell_only() {
     let far = (HELSINKI.0 + 0.03, HELSINKI.1);
-    let orders = vec![order("a", 60.0, HELSINKI), order("a", 120.0, far), order("a", -1.0, HELSINKI)];
+    let orders = vec![order("a", 30.0, HELSINKI), order("a", 60.0, far), order("a", -1.0, HELSINKI)];
     let tables = Tables { merchants: vec![merchant("a")], orders, ..Tables::default() };
     let (bundle, report) = home(&tables, &BuildOptions::default());
     let a = find(&bundle, "a").unwrap();
     assert!((a.log_popularity_cell - libm::log1pf(0.5)).abs() < 1e-3, "{}", a.log_popularity_cell);
     assert!((a.log_popularity_city - libm::log1pf(0.75)).abs() < 1e-3, "{}", a.log_popularity_city);
     assert_eq!((report.orders, report.unplaced_orders), (2, 0));
+}
+
+#[test]
+fn a_share_is_shrunken_to_its_surroundings() {
+    // Neighbouring middles are 2 km apart: the other cell is in the ring, and counts by its distance there.
+    let home = Point::new(HELSINKI.0, HELSINKI.1).unwrap().cell();
+    let middle = home.center().unwrap();
+    let east = Point::new(middle.latitude(), middle.longitude() + 0.045).unwrap();
+    assert!(
+        east.cell() != home
+            && h3o::CellIndex::try_from(home.0)
+                .unwrap()
+                .grid_disk::<Vec<_>>(1)
+                .contains(&h3o::CellIndex::try_from(east.cell().0).unwrap())
+    );
+    let to = |point: Point| (point.latitude(), point.longitude());
+    let orders = vec![order("a", 0.001, to(middle)), order("b", 0.001, to(east)), order("c", 0.001, to(east))];
+    let tables = Tables { merchants: ["a", "b", "c", "d"].map(merchant).to_vec(), orders, ..Tables::default() };
+    let shrinkage = Shrinkage { strength: [4.0, 3.0, 2.0, 1.0], half_distance_km: 1.0 };
+    let options = BuildOptions { shrinkage, ..BuildOptions::default() };
+    let (bundle, _) = home_of(&tables, &options, home);
+    let share = |id: &str| find(&bundle, id).unwrap().share.unwrap();
+
+    let city = |n: f64| (n + 4.0 * 0.25) / (3.0 + 4.0);
+    let wide_too = h3o::CellIndex::try_from(home.0).unwrap().parent(h3o::Resolution::Six)
+        == h3o::CellIndex::try_from(east.cell().0).unwrap().parent(h3o::Resolution::Six);
+    let in_wide = |n: f64| if wide_too { n } else { 0.0 };
+    let wide = |a: f64, n: f64| (a + in_wide(n) + 3.0 * city(a + n)) / (1.0 + in_wide(2.0) + 3.0);
+    let near = libm::exp2(-east.distance_km(middle));
+    let ring = |a: f64, n: f64| (a + n * near + 2.0 * wide(a, n)) / (1.0 + 2.0 * near + 2.0);
+    let cell = |a: f64, n: f64| (a + ring(a, n)) / (1.0 + 1.0);
+    for (id, a, n) in [("a", 1.0, 0.0), ("b", 0.0, 1.0), ("c", 0.0, 1.0), ("d", 0.0, 0.0)] {
+        assert!((f64::from(share(id).log_cell) - cell(a, n).ln()).abs() < 2e-4, "{id}: {:?}", share(id));
+        assert!((f64::from(share(id).log_city) - city(a + n).ln()).abs() < 2e-4, "{id}: {:?}", share(id));
+    }
+    assert!((share("a").evidence - 2.0).abs() < 1e-3);
 }
 
 #[test]
@@ -170,6 +210,41 @@ fn across_the_border_is_another_layer_and_told_of_each_merchant() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn shares_add_up_at_every_level_and_what_one_order_adds_can_be_taken_out(
+        placed in proptest::collection::vec((0_usize..4, -0.06_f64..0.06, -0.12_f64..0.12, 0.0_f64..90.0), 1..30),
+    ) {
+        let names = ["a", "b", "c", "d"];
+        let mut orders: Vec<Order> = placed
+            .iter()
+            .map(|(m, north, east, days)| order(names[*m], *days, (HELSINKI.0 + north, HELSINKI.1 + east)))
+            .collect();
+        orders.sort_by_key(|order| order.ordered_at);
+        let tables = Tables { merchants: names.map(merchant).to_vec(), orders, ..Tables::default() };
+        let map = fit(&tables.merchants, &FitOptions::default()).unwrap();
+        let options = BuildOptions::default();
+        let catalog = Catalog::new(&tables, &map, &options);
+        let mut popularity = Popularity::new(&options);
+        tables.orders.iter().for_each(|order| popularity.record(order, &catalog));
+        let cell = Point::new(HELSINKI.0, HELSINKI.1).unwrap().cell();
+        let shares = popularity.shares(cell, &[0, 1, 2, 3], NOW);
+        for of in &shares.by_level {
+            prop_assert!((of.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            prop_assert!(of.iter().all(|share| *share > 0.0));
+        }
+        let counts = popularity.counts(cell, &[0, 1, 2, 3], NOW);
+        let weights: Vec<_> = tables
+            .orders
+            .iter()
+            .map(|order| popularity.weight(cell, catalog.destination(order).unwrap(), order.ordered_at, NOW))
+            .collect();
+        for level in Level::ALL.map(|level| level as usize) {
+            let counted: f64 = counts.by_level[level].iter().sum();
+            let added: f64 = weights.iter().map(|weight| weight[level]).sum();
+            prop_assert!((counted - added).abs() < 1e-9, "level {level}: {counted} counted, {added} added");
+        }
+    }
 
     #[test]
     fn every_point_within_the_radius_lies_in_a_delivered_cell(
