@@ -124,7 +124,8 @@ impl DurableObject for Registry {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let command: Command = request.json().await?;
+        // Not `Request::json`, which would bring a second reader of JSON along.
+        let command: Command = serde_json::from_str(&request.text().await?)?;
         let versions = Versions { sql: self.state.storage().sql() };
         let kv = match self.env.kv(BINDING) {
             Ok(kv) => kv,

@@ -1,0 +1,239 @@
+//! A network over blocks of rows, a row a lane: the one place where targets differ, in how many lanes they have.
+//!
+//! A lane adds up the sums of its own row, over the inputs in order, multiply and add rounded apart. So no bit depends on how many
+//! lanes there are: the tests hold every target's against one lane.
+
+use super::{Dense, Layer};
+use alloc::vec;
+use alloc::vec::Vec;
+
+#[cfg(target_arch = "x86_64")]
+cpufeatures::new!(avx2, "avx2");
+
+/// One score a row of `values`, each row as wide as the plan's input.
+#[cfg(target_arch = "wasm32")]
+pub(super) fn scores(plan: &Dense, values: &[f32]) -> Vec<f32> {
+    blocks::<wasm::Vector, 4>(plan, values)
+}
+
+/// One score a row of `values`, each row as wide as the plan's input.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn scores(plan: &Dense, values: &[f32]) -> Vec<f32> {
+    #[cfg(target_arch = "x86_64")]
+    if avx2::get() {
+        // SAFETY: the CPU says that it has AVX2, and the system that it keeps the registers.
+        #[allow(unsafe_code)]
+        return unsafe { by_avx2(plan, values) };
+    }
+    blocks::<[f32; 4], 4>(plan, values)
+}
+
+/// The same code, compiled for registers of eight lanes. No FMA: it would round once where others round twice.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn by_avx2(plan: &Dense, values: &[f32]) -> Vec<f32> {
+    blocks::<[f32; 8], 8>(plan, values)
+}
+
+/// A register: one number of each of N rows.
+trait Lanes<const N: usize>: Copy {
+    fn load(numbers: &[f32; N]) -> Self;
+    fn splat(number: f32) -> Self;
+    fn store(self) -> [f32; N];
+    /// Adds x times a weight.
+    fn add(self, x: Self, weight: f32) -> Self;
+}
+
+/// What the compiler makes registers of, natively.
+impl<const N: usize> Lanes<N> for [f32; N] {
+    #[inline(always)]
+    fn load(numbers: &[f32; N]) -> Self {
+        *numbers
+    }
+
+    #[inline(always)]
+    fn splat(number: f32) -> Self {
+        [number; N]
+    }
+
+    #[inline(always)]
+    fn store(self) -> [f32; N] {
+        self
+    }
+
+    #[inline(always)]
+    fn add(mut self, x: Self, weight: f32) -> Self {
+        for (sum, x) in self.iter_mut().zip(x) {
+            *sum += x * weight;
+        }
+        self
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+mod wasm {
+    use core::arch::wasm32::{f32x4, f32x4_add, f32x4_extract_lane, f32x4_mul, f32x4_splat, v128};
+
+    /// simd128 by name: what the compiler makes of loops there is ten times slower.
+    #[derive(Clone, Copy)]
+    pub struct Vector(v128);
+
+    impl super::Lanes<4> for Vector {
+        #[inline(always)]
+        fn load([a, b, c, d]: &[f32; 4]) -> Self {
+            Self(f32x4(*a, *b, *c, *d))
+        }
+
+        #[inline(always)]
+        fn splat(number: f32) -> Self {
+            Self(f32x4_splat(number))
+        }
+
+        #[inline(always)]
+        fn store(self) -> [f32; 4] {
+            [
+                f32x4_extract_lane::<0>(self.0),
+                f32x4_extract_lane::<1>(self.0),
+                f32x4_extract_lane::<2>(self.0),
+                f32x4_extract_lane::<3>(self.0),
+            ]
+        }
+
+        #[inline(always)]
+        fn add(self, x: Self, weight: f32) -> Self {
+            Self(f32x4_add(self.0, f32x4_mul(x.0, f32x4_splat(weight))))
+        }
+    }
+}
+
+/// Two registers of rows: with four outputs, their sums fill half of sixteen registers.
+type Column<const N: usize> = [[f32; N]; 2];
+
+#[inline(always)]
+fn blocks<L: Lanes<N>, const N: usize>(plan: &Dense, values: &[f32]) -> Vec<f32> {
+    let width = plan.mean.len();
+    let Some(n_rows) = values.len().checked_div(width) else {
+        return Vec::new();
+    };
+    let widest = plan.layers.iter().map(|layer| layer.biases.len()).fold(width, usize::max);
+    let mut scores = Vec::with_capacity(n_rows.next_multiple_of(2 * N));
+    let (mut x, mut y) = (vec![[[0.0; N]; 2]; widest], vec![[[0.0; N]; 2]; widest]);
+    for rows in values.chunks(2 * N * width) {
+        normalize(plan, rows, &mut x[..width]);
+        let mut n_inputs = width;
+        for (l, layer) in plan.layers.iter().enumerate() {
+            let n_outputs = layer.biases.len();
+            forward::<L, N>(&x[..n_inputs], layer, l + 1 < plan.layers.len(), &mut y[..n_outputs]);
+            core::mem::swap(&mut x, &mut y);
+            n_inputs = n_outputs;
+        }
+        scores.extend(x.first().into_iter().flatten().flatten());
+    }
+    scores.truncate(n_rows);
+    scores
+}
+
+/// Row after row into columns, each number taken to the scale the network was trained on.
+#[inline(always)]
+fn normalize<const N: usize>(plan: &Dense, rows: &[f32], x: &mut [Column<N>]) {
+    for (r, row) in rows.chunks_exact(x.len()).enumerate() {
+        for (x, value) in x.iter_mut().zip(row) {
+            x.as_flattened_mut()[r] = *value;
+        }
+    }
+    let clamp = plan.clamp;
+    for ((x, mean), scale) in x.iter_mut().zip(&plan.mean).zip(&plan.scale) {
+        for value in x.as_flattened_mut() {
+            let normal = (*value - mean) * scale;
+            let normal = if normal > clamp { clamp } else { normal };
+            *value = if normal < -clamp { -clamp } else { normal };
+        }
+    }
+}
+
+/// y = x W + b, and with `relu` nothing below 0.
+#[inline(always)]
+fn forward<L: Lanes<N>, const N: usize>(x: &[Column<N>], layer: &Layer, relu: bool, y: &mut [Column<N>]) {
+    let n_outputs = y.len();
+    if n_outputs.is_multiple_of(4) {
+        let (weights, biases) = (layer.weights.as_chunks::<4>().0, layer.biases.as_chunks::<4>().0);
+        for (q, (y, biases)) in y.as_chunks_mut::<4>().0.iter_mut().zip(biases).enumerate() {
+            // Names, not an array: the compiler is sure to keep these in registers.
+            let [mut a, mut c, mut e, mut g] = biases.map(L::splat);
+            let [mut b, mut d, mut f, mut h] = [a, c, e, g];
+            let weights = weights.get(q..).unwrap_or_default().iter().step_by(n_outputs / 4);
+            for ([s, t], [i, j, k, l]) in x.iter().zip(weights) {
+                let (s, t) = (L::load(s), L::load(t));
+                (a, b) = (a.add(s, *i), b.add(t, *i));
+                (c, d) = (c.add(s, *j), d.add(t, *j));
+                (e, f) = (e.add(s, *k), f.add(t, *k));
+                (g, h) = (g.add(s, *l), h.add(t, *l));
+            }
+            *y = [[a, b], [c, d], [e, f], [g, h]].map(|sums| sums.map(L::store));
+        }
+    } else {
+        for (o, (y, bias)) in y.iter_mut().zip(&layer.biases).enumerate() {
+            let [mut a, mut b] = [L::splat(*bias); 2];
+            let weights = layer.weights.get(o..).unwrap_or_default().iter().step_by(n_outputs);
+            for ([s, t], weight) in x.iter().zip(weights) {
+                (a, b) = (a.add(L::load(s), *weight), b.add(L::load(t), *weight));
+            }
+            *y = [a.store(), b.store()];
+        }
+    }
+    if relu {
+        for value in y.as_flattened_mut().as_flattened_mut() {
+            *value = if *value > 0.0 { *value } else { 0.0 };
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "../../../tests/support/plain.rs"]
+mod plain;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bits(scores: &[f32]) -> Vec<u32> {
+        scores.iter().map(|score| score.to_bits()).collect()
+    }
+
+    fn number() -> impl Strategy<Value = f32> {
+        prop_oneof![8 => -3.0_f32..3.0, 1 => Just(0.0), 1 => Just(-0.0), 1 => -1e-38_f32..1e-38, 1 => -1e6_f32..1e6]
+    }
+
+    /// A plan with any shape, and up to 40 rows for it.
+    fn network() -> impl Strategy<Value = (Dense, Vec<f32>)> {
+        let widths = prop::collection::vec(prop_oneof![1..20_usize, Just(32), Just(64)], 2..5);
+        (widths, 0..40_usize).prop_flat_map(|(widths, n_rows)| {
+            let numbers = |n: usize| prop::collection::vec(number(), n);
+            let layers: Vec<_> = widths.windows(2).map(|w| (numbers(w[0] * w[1]), numbers(w[1]))).collect();
+            (numbers(widths[0]), numbers(widths[0]), layers, numbers(n_rows * widths[0])).prop_map(
+                |(mean, scale, layers, rows)| {
+                    let layers =
+                        layers.into_iter().map(|(weights, biases)| Layer { weights, biases }).collect();
+                    let (fingerprint, model) = Default::default();
+                    (Dense { fingerprint, model, clamp: 8.0, mean, scale, layers }, rows)
+                },
+            )
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_of_lanes_gives_the_same_bits((plan, rows) in network()) {
+            let layers: Vec<plain::Plain<'_>> =
+                plan.layers.iter().map(|layer| (&layer.weights[..], &layer.biases[..])).collect();
+            let score = |row: &[f32]| plain::score(plan.clamp, &plan.mean, &plan.scale, &layers, row);
+            let expected: Vec<f32> = rows.chunks(plan.mean.len()).map(score).collect();
+            let expected = bits(&expected);
+            prop_assert_eq!(&bits(&scores(&plan, &rows)), &expected, "as this machine does it");
+            prop_assert_eq!(&bits(&blocks::<[f32; 1], 1>(&plan, &rows)), &expected);
+            prop_assert_eq!(&bits(&blocks::<[f32; 4], 4>(&plan, &rows)), &expected);
+            prop_assert_eq!(&bits(&blocks::<[f32; 8], 8>(&plan, &rows)), &expected);
+        }
+    }
+}
