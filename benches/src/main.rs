@@ -1,7 +1,7 @@
 //! Holds the clock natively: prints `{name: microseconds}`, the median of several rounds.
 //!
 //! With a directory, it writes there what the modules are started with (`start.mjs`), and the rows of `dense/300` with
-//! their scores for `onnxruntime.py`.
+//! their scores for `onnx_peer.py`.
 #![allow(clippy::print_stdout)]
 
 use freshrank_bench::scene::{CAMPAIGN, Scene};

@@ -57,7 +57,7 @@ pub fn run(arguments: &[String]) -> Outcome {
     for _ in 0..ROUNDS {
         let mut found = measured(&mut program(&native))?;
         if let Some(python) = &onnxruntime {
-            found.extend(measured(program(python).arg("benches/onnxruntime.py").arg(&scene))?);
+            found.extend(measured(program(python).arg("benches/onnx_peer.py").arg(&scene))?);
         }
         by_target[0].push(found);
         by_target[1].push(measured(program("node").arg("benches/v8.mjs").arg(&package))?);

@@ -42,6 +42,10 @@ trait Lanes<const N: usize>: Copy {
     fn store(self) -> [f32; N];
     /// Adds x times a weight.
     fn add(self, x: Self, weight: f32) -> Self;
+    /// `(x - mean) * scale`, not beyond `clamp` either way.
+    fn normal(self, mean: f32, scale: f32, clamp: f32) -> Self;
+    /// Nothing below 0.
+    fn relu(self) -> Self;
 }
 
 /// What the compiler makes registers of, natively.
@@ -68,11 +72,27 @@ impl<const N: usize> Lanes<N> for [f32; N] {
         }
         self
     }
+
+    #[inline(always)]
+    fn normal(self, mean: f32, scale: f32, clamp: f32) -> Self {
+        self.map(|x| {
+            let x = (x - mean) * scale;
+            let x = if x > clamp { clamp } else { x };
+            if x < -clamp { -clamp } else { x }
+        })
+    }
+
+    #[inline(always)]
+    fn relu(self) -> Self {
+        self.map(|x| if x > 0.0 { x } else { 0.0 })
+    }
 }
 
 #[cfg(target_arch = "wasm32")]
 mod wasm {
-    use core::arch::wasm32::{f32x4, f32x4_add, f32x4_extract_lane, f32x4_mul, f32x4_splat, v128};
+    use core::arch::wasm32::{
+        f32x4, f32x4_add, f32x4_extract_lane, f32x4_mul, f32x4_pmax, f32x4_pmin, f32x4_splat, f32x4_sub, v128,
+    };
 
     /// simd128 by name: what the compiler makes of loops there is ten times slower.
     #[derive(Clone, Copy)]
@@ -103,6 +123,18 @@ mod wasm {
         fn add(self, x: Self, weight: f32) -> Self {
             Self(f32x4_add(self.0, f32x4_mul(x.0, f32x4_splat(weight))))
         }
+
+        // `pmin(a, b)` is `if b < a { b } else { a }`, `pmax(a, b)` is `if a < b { b } else { a }`.
+        #[inline(always)]
+        fn normal(self, mean: f32, scale: f32, clamp: f32) -> Self {
+            let x = f32x4_mul(f32x4_sub(self.0, f32x4_splat(mean)), f32x4_splat(scale));
+            Self(f32x4_pmax(f32x4_pmin(x, f32x4_splat(clamp)), f32x4_splat(-clamp)))
+        }
+
+        #[inline(always)]
+        fn relu(self) -> Self {
+            Self(f32x4_pmax(f32x4_splat(0.0), self.0))
+        }
     }
 }
 
@@ -119,7 +151,7 @@ fn blocks<L: Lanes<N>, const N: usize>(plan: &Dense, values: &[f32]) -> Vec<f32>
     let mut scores = Vec::with_capacity(n_rows.next_multiple_of(2 * N));
     let (mut x, mut y) = (vec![[[0.0; N]; 2]; widest], vec![[[0.0; N]; 2]; widest]);
     for rows in values.chunks(2 * N * width) {
-        normalize(plan, rows, &mut x[..width]);
+        normalize::<L, N>(plan, rows, &mut x[..width]);
         let mut n_inputs = width;
         for (l, layer) in plan.layers.iter().enumerate() {
             let n_outputs = layer.biases.len();
@@ -135,19 +167,14 @@ fn blocks<L: Lanes<N>, const N: usize>(plan: &Dense, values: &[f32]) -> Vec<f32>
 
 /// Row after row into columns, each number taken to the scale the network was trained on.
 #[inline(always)]
-fn normalize<const N: usize>(plan: &Dense, rows: &[f32], x: &mut [Column<N>]) {
+fn normalize<L: Lanes<N>, const N: usize>(plan: &Dense, rows: &[f32], x: &mut [Column<N>]) {
     for (r, row) in rows.chunks_exact(x.len()).enumerate() {
         for (x, value) in x.iter_mut().zip(row) {
             x.as_flattened_mut()[r] = *value;
         }
     }
-    let clamp = plan.clamp;
     for ((x, mean), scale) in x.iter_mut().zip(&plan.mean).zip(&plan.scale) {
-        for value in x.as_flattened_mut() {
-            let normal = (*value - mean) * scale;
-            let normal = if normal > clamp { clamp } else { normal };
-            *value = if normal < -clamp { -clamp } else { normal };
-        }
+        *x = (*x).map(|x| L::load(&x).normal(*mean, *scale, plan.clamp).store());
     }
 }
 
@@ -169,7 +196,8 @@ fn forward<L: Lanes<N>, const N: usize>(x: &[Column<N>], layer: &Layer, relu: bo
                 (e, f) = (e.add(s, *k), f.add(t, *k));
                 (g, h) = (g.add(s, *l), h.add(t, *l));
             }
-            *y = [[a, b], [c, d], [e, f], [g, h]].map(|sums| sums.map(L::store));
+            let done = |sum: L| if relu { sum.relu().store() } else { sum.store() };
+            *y = [[a, b], [c, d], [e, f], [g, h]].map(|sums| sums.map(done));
         }
     } else {
         for (o, (y, bias)) in y.iter_mut().zip(&layer.biases).enumerate() {
@@ -178,12 +206,7 @@ fn forward<L: Lanes<N>, const N: usize>(x: &[Column<N>], layer: &Layer, relu: bo
             for ([s, t], weight) in x.iter().zip(weights) {
                 (a, b) = (a.add(L::load(s), *weight), b.add(L::load(t), *weight));
             }
-            *y = [a.store(), b.store()];
-        }
-    }
-    if relu {
-        for value in y.as_flattened_mut().as_flattened_mut() {
-            *value = if *value > 0.0 { *value } else { 0.0 };
+            *y = [a, b].map(|sum| if relu { sum.relu().store() } else { sum.store() });
         }
     }
 }

@@ -1,4 +1,4 @@
-"""onnxruntime beside `dense`: the same network and rows, one thread; the same scores first. `onnxruntime.py SCENE`"""
+"""onnxruntime beside `dense`: the same network and rows, one thread; the same scores first. `onnx_peer.py SCENE`"""
 
 import json
 import statistics
