@@ -3,6 +3,7 @@
 //! The engine reads no clock, no random number, no file, no network and no environment: the context carries
 //! time and seed, the shells carry bytes. Same inputs give the same bytes on every target.
 #![cfg_attr(not(feature = "types"), no_std)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 #[cfg(any(test, feature = "types"))]

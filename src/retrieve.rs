@@ -14,6 +14,7 @@ use crate::time::{self, DAY_MINUTES, Local, clock};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -199,10 +200,10 @@ pub fn retrieve_by(
     policy: &Policy,
     rules: &Rules,
 ) -> (Vec<Candidate>, Vec<Dropped>, Hits) {
-    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     let (Some(area), Some(point)) = (area, place.point) else {
-        return (kept, dropped, Hits::default());
+        return (Vec::new(), Vec::new(), Hits::default());
     };
+    let (mut kept, mut dropped) = (Vec::with_capacity(area.bundle.len()), Vec::new());
     let excluded = policy.exclude.iter().map(|name| (Named::parse(name), name.as_str())).collect();
     let local = area.bundle.local(context.at);
     let ages = Ages::new(policy);
@@ -358,33 +359,52 @@ fn best(
 ) {
     let pins = policy.pins.values().filter(|pin| time::holds(&pin.from, &pin.until, context.at));
     let pinned: Vec<Named> = pins.map(|pin| Named::parse(&pin.merchant)).collect();
-    let mut ranked: Vec<(bool, f32, Candidate)> = core::mem::take(kept)
-        .into_iter()
-        .map(|candidate| {
-            let facts = Facts { candidate: &candidate, profile, place, context, local };
-            let likely = feature::first_pass(&facts);
-            (pinned.iter().any(|named| named.matches(&candidate.merchant)), likely, candidate)
-        })
-        .collect();
-    ranked.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.merchant.id.cmp(&b.2.merchant.id)));
+    // Nothing is cut and no chain has too many outlets: every score would be thrown away.
+    if kept.len() <= usize::from(policy.first_pass) && !crowded(kept, policy.chain_cap.max(1)) {
+        dropped.sort_by_key(|dropped| dropped.id);
+        return;
+    }
+    // Candidates stay where they are, ascending by id, and only their places are ranked.
+    let mut ranked: Vec<(bool, f32, usize)> = Vec::with_capacity(kept.len());
+    for (i, candidate) in kept.iter().enumerate() {
+        let facts = Facts { candidate, profile, place, context, local };
+        let is_pinned = pinned.iter().any(|named| named.matches(&candidate.merchant));
+        ranked.push((is_pinned, feature::first_pass(&facts), i));
+    }
+    ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
 
     let mut outlets: BTreeMap<u32, (MerchantId, u8)> = BTreeMap::new();
-    let mut beyond = 0;
-    for (_, _, candidate) in ranked {
-        let (id, chain) = (candidate.merchant.id, candidate.merchant.chain);
-        let (first, n) = outlets.entry(chain.0).or_insert((id, 0));
-        if chain.is_some() && *n >= policy.chain_cap.max(1) {
+    let mut is_kept = vec![false; kept.len()];
+    let (mut n_kept, mut beyond) = (0, 0);
+    for (_, _, i) in ranked {
+        let (id, chain) = (kept[i].merchant.id, kept[i].merchant.chain);
+        let mut of_chain = chain.is_some().then(|| outlets.entry(chain.0).or_insert((id, 0)));
+        if let Some((first, n)) = &of_chain
+            && *n >= policy.chain_cap.max(1)
+        {
             dropped.push(Dropped { id, reason: Reason::ChainDuplicate(*first) });
-        } else if kept.len() >= usize::from(policy.first_pass) {
-            dropped.push(Dropped { id, reason: Reason::FirstPass(kept.len() + beyond) });
+        } else if n_kept >= usize::from(policy.first_pass) {
+            dropped.push(Dropped { id, reason: Reason::FirstPass(n_kept + beyond) });
             beyond += 1;
         } else {
-            *n = n.saturating_add(1);
-            kept.push(candidate);
+            if let Some((_, n)) = &mut of_chain {
+                *n = n.saturating_add(1);
+            }
+            is_kept[i] = true;
+            n_kept += 1;
         }
     }
-    kept.sort_by_key(|candidate| candidate.merchant.id);
+    let mut places = is_kept.into_iter();
+    kept.retain(|_| places.next().unwrap_or(false));
     dropped.sort_by_key(|dropped| dropped.id);
+}
+
+/// Whether some chain has more outlets than a message may show.
+fn crowded(kept: &[Candidate], cap: u8) -> bool {
+    let mut chains: Vec<u32> =
+        kept.iter().map(|candidate| candidate.merchant.chain).filter(|chain| chain.is_some()).map(|c| c.0).collect();
+    chains.sort_unstable();
+    chains.windows(usize::from(cap) + 1).any(|outlets| outlets.first() == outlets.last())
 }
 
 /// Whom an entry of `age_restricted` or `age_allow` speaks of.

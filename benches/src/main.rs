@@ -1,7 +1,7 @@
 //! Holds the clock natively: prints `{name: microseconds}`, the median of several rounds.
 //!
 //! With a directory, it writes there what the modules are started with (`start.mjs`), and the rows of `dense/300` with
-//! their scores for `onnx_peer.py`.
+//! their scores for `onnx_peer.py`. With a question and a number, it asks that often, for a profiler.
 #![allow(clippy::print_stdout)]
 
 use freshrank_bench::scene::{CAMPAIGN, Scene};
@@ -17,8 +17,14 @@ const ROUNDS: usize = 9;
 const ROUND_MICROSECONDS: f64 = 20_000.0;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    if let Some(directory) = std::env::args().nth(1) {
-        return start(Path::new(&directory));
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match &arguments[..] {
+        [] => {}
+        [directory] => return start(Path::new(directory)),
+        [question, times, ..] => {
+            Bench::new(question)?.run(times.parse()?);
+            return Ok(());
+        }
     }
     let benches =
         questions().into_iter().map(|(name, _)| Ok((Bench::new(&name)?, name))).collect::<Result<Vec<_>, String>>()?;

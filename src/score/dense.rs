@@ -6,7 +6,7 @@
 //! ```
 //!
 //! f32, each output summed over its inputs in order from its bias on, multiply and add rounded apart: no target may reorder or fuse
-//! them. Targets differ in how many rows they take at a time (`kernel`).
+//! them. Targets differ in how many rows they take at a time (`freshrank-kernel`).
 //!
 //! Plan: magic and version, checksum, fingerprint (16), the ONNX file's hash (16), clamp (f32), number of layers (u16), widths
 //! (u16 each, the input's first), means, scales, then per layer the form of its weights, its weights (input by input) and its biases.
@@ -18,8 +18,9 @@ use crate::feature::{N_FEATURES, Rows};
 use crate::id::{Hash, hex};
 use crate::wire::{DecodeError, Reader, seal};
 use alloc::vec::Vec;
+use freshrank_kernel::Network;
 
-mod kernel;
+pub use freshrank_kernel::Layer;
 
 const MAGIC: [u8; 4] = *b"FRLP";
 const VERSION: u16 = 2;
@@ -49,15 +50,6 @@ pub struct Dense {
     pub layers: Vec<Layer>,
 }
 
-/// One layer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
-    /// `[inputs x outputs]`, input by input.
-    pub weights: Vec<f32>,
-    /// One an output.
-    pub biases: Vec<f32>,
-}
-
 impl Dense {
     /// The bytes [`Dense::decode`] reads.
     #[must_use]
@@ -80,7 +72,7 @@ impl Dense {
         numbers(&mut bytes, &self.mean);
         numbers(&mut bytes, &self.scale);
         for layer in &self.layers {
-            match layer.quantized() {
+            match quantized(layer) {
                 Some((scales, weights)) => {
                     bytes.push(BYTES);
                     numbers(&mut bytes, &scales);
@@ -147,7 +139,13 @@ impl Dense {
                 }
                 found => {
                     let (what, expected) = ("form of the weights", "0 or 1");
-                    return Err(DecodeError::Value { part: PART, what, at: layers.len(), found: found.into(), expected });
+                    return Err(DecodeError::Value {
+                        part: PART,
+                        what,
+                        at: layers.len(),
+                        found: found.into(),
+                        expected,
+                    });
                 }
             };
             layers.push(Layer { weights, biases: finite(&mut r, "the biases", width[1])? });
@@ -175,20 +173,19 @@ impl Dense {
     /// One score a row of `values`, row after row, each as wide as the plan's input.
     #[must_use]
     pub fn run(&self, values: &[f32]) -> Vec<f32> {
-        kernel::scores(self, values)
+        let Self { clamp, mean, scale, layers, .. } = self;
+        freshrank_kernel::scores(&Network { clamp: *clamp, mean, scale, layers }, values)
     }
 }
 
-impl Layer {
-    /// Scales by output and whole numbers that give exactly these weights, if there are such.
-    fn quantized(&self) -> Option<(Vec<f32>, Vec<i8>)> {
-        let n_outputs = self.biases.len();
-        let column = |o: usize| self.weights.iter().skip(o).step_by(n_outputs.max(1)).copied();
-        let scales = (0..n_outputs).map(|o| scale_of(column(o))).collect::<Option<Vec<f32>>>()?;
-        let whole = |(weight, scale): (&f32, &f32)| libm::roundf(weight / scale) as i8;
-        let weights = self.weights.iter().zip(scales.iter().cycle()).map(whole).collect();
-        Some((scales, weights))
-    }
+/// Scales by output and whole numbers that give exactly the weights of a layer, if there are such.
+fn quantized(layer: &Layer) -> Option<(Vec<f32>, Vec<i8>)> {
+    let n_outputs = layer.biases.len();
+    let column = |o: usize| layer.weights.iter().skip(o).step_by(n_outputs.max(1)).copied();
+    let scales = (0..n_outputs).map(|o| scale_of(column(o))).collect::<Option<Vec<f32>>>()?;
+    let whole = |(weight, scale): (&f32, &f32)| libm::roundf(weight / scale) as i8;
+    let weights = layer.weights.iter().zip(scales.iter().cycle()).map(whole).collect();
+    Some((scales, weights))
 }
 
 /// What all these numbers are whole multiples of, from -127 to 127 times, exactly.
@@ -289,7 +286,8 @@ mod tests {
         let plan = Dense { layers: vec![first, last], ..plan() };
         let bytes = plan.encode();
         let decoded = Dense::load(&bytes).unwrap();
-        let bits = |plan: &Dense| plan.layers.iter().flat_map(|l| l.weights.iter().map(|w| w.to_bits())).collect::<Vec<_>>();
+        let bits =
+            |plan: &Dense| plan.layers.iter().flat_map(|l| l.weights.iter().map(|w| w.to_bits())).collect::<Vec<_>>();
         assert_eq!(bits(&decoded), bits(&plan));
         assert!(bytes.len() < 2 * 4 * N_FEATURES + 17 * N_FEATURES + 300, "{} bytes", bytes.len());
     }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::report::{Row, publish};
+use crate::setup;
 use crate::sh::{self, Outcome, program, quietly, said, target};
 use crate::wasm::{self, Weight};
-use crate::setup;
 
 /// The denominator, and how many rows it scores.
 const KERNEL: (&str, f64) = ("kernel/300", 300.0);
@@ -31,6 +31,20 @@ const SIZES: [u32; 3] = [50, 200, 1000];
 /// What a campaign costs: ten rules over 200 candidates, linking them, and merging a city's layers anew or from a shell's cache.
 const CAMPAIGN: [(&str, f64); 4] =
     [("rules/200", 200.0), ("link/200", 200.0), ("merge cold/300", 300.0), ("merge warm/300", 300.0)];
+
+/// What is counted in instructions, the kernel first.
+const COUNTED: [&str; 9] = [
+    KERNEL.0,
+    "dense/300",
+    "decode/200",
+    "retrieve/200",
+    "featurize/200",
+    "score/200",
+    "blend/200",
+    "whole/200",
+    "answer/200",
+];
+const COUNTED_TIMES: u32 = 20;
 
 /// How often all programs are run, one after the other; medians count.
 const ROUNDS: usize = 3;
@@ -66,6 +80,11 @@ pub fn run(arguments: &[String]) -> Outcome {
     for (target, rounds) in ["native", "v8"].into_iter().zip(&by_target) {
         rows.extend(table(target, &medians(rounds))?);
     }
+    if sh::exists("valgrind") {
+        rows.extend(instructions(&native)?);
+    } else {
+        println!("no valgrind here: instructions are not counted");
+    }
     if !only_stages {
         rows.extend(starts(&scene)?);
     }
@@ -77,6 +96,33 @@ pub fn run(arguments: &[String]) -> Outcome {
         KERNEL.0, KERNEL.1,
     );
     Ok(())
+}
+
+/// What a question costs whatever else the machine does: instructions of one run, by callgrind.
+fn instructions(native: &Path) -> Outcome<Vec<Row>> {
+    let collected = |question: &str, times: u32| -> Outcome<f64> {
+        let mut valgrind = program("valgrind");
+        valgrind
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(native)
+            .args([question, &times.to_string()]);
+        let words = sh::logged("callgrind", &mut valgrind)?;
+        let total = words.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
+        total.ok_or_else(|| format!("callgrind does not say what it collected for {question}"))
+    };
+    let names = COUNTED.iter().map(|question| {
+        // What comes before the first run is in both.
+        let one = (collected(question, 1 + COUNTED_TIMES)? - collected(question, 1)?) / f64::from(COUNTED_TIMES);
+        Ok((*question, one.round()))
+    });
+    let counts = names.collect::<Outcome<Vec<_>>>()?;
+    let kernel = counts.first().map_or(f64::NAN, |(_, count)| *count);
+    let row = |(name, value): (&str, f64)| {
+        let rows = name.split_once('/').and_then(|(_, n)| n.parse::<f64>().ok()).unwrap_or(KERNEL.1);
+        let against = Some(("reference kernel", value / (kernel * rows / KERNEL.1)));
+        Row { name: name.to_owned(), target: "native", value, unit: "instructions", against }
+    };
+    Ok(counts.into_iter().map(row).collect())
 }
 
 /// How long the modules take to their first decision, and what memory is left after many.

@@ -1,38 +1,72 @@
 //! A network over blocks of rows, a row a lane: the one place where targets differ, in how many lanes they have.
 //!
 //! A lane adds up the sums of its own row, over the inputs in order, multiply and add rounded apart. So no bit depends on how many
-//! lanes there are: the tests hold every target's against one lane.
+//! lanes there are: the tests hold every target's against one lane. A crate of its own, since it is optimized for speed where
+//! everything else in a module is optimized for size.
+#![no_std]
 
-use super::{Dense, Layer};
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
 use alloc::vec;
 use alloc::vec::Vec;
 
 #[cfg(target_arch = "x86_64")]
 cpufeatures::new!(avx2, "avx2");
 
-/// One score a row of `values`, each row as wide as the plan's input.
-#[cfg(target_arch = "wasm32")]
-pub(super) fn scores(plan: &Dense, values: &[f32]) -> Vec<f32> {
-    blocks::<wasm::Vector, 4>(plan, values)
+/// A plain feed-forward network with one output.
+///
+/// ```text
+/// x = clamp((row - mean) * scale)
+/// x = relu(x W + b)   for every layer but the last, which has no relu
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Network<'a> {
+    /// Normalized inputs are clamped to this, both ways.
+    pub clamp: f32,
+    /// Subtracted from each input.
+    pub mean: &'a [f32],
+    /// Then multiplied.
+    pub scale: &'a [f32],
+    /// First to last.
+    pub layers: &'a [Layer],
 }
 
-/// One score a row of `values`, each row as wide as the plan's input.
+/// One layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// `[inputs x outputs]`, input by input.
+    pub weights: Vec<f32>,
+    /// One an output.
+    pub biases: Vec<f32>,
+}
+
+/// One score a row of `values`, each row as wide as the network's input.
+#[must_use]
+#[cfg(target_arch = "wasm32")]
+pub fn scores(network: &Network<'_>, values: &[f32]) -> Vec<f32> {
+    blocks::<wasm::Vector, 4>(network, values)
+}
+
+/// One score a row of `values`, each row as wide as the network's input.
+#[must_use]
 #[cfg(not(target_arch = "wasm32"))]
-pub(super) fn scores(plan: &Dense, values: &[f32]) -> Vec<f32> {
+pub fn scores(network: &Network<'_>, values: &[f32]) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
     if avx2::get() {
         // SAFETY: the CPU says that it has AVX2, and the system that it keeps the registers.
         #[allow(unsafe_code)]
-        return unsafe { by_avx2(plan, values) };
+        return unsafe { by_avx2(network, values) };
     }
-    blocks::<[f32; 4], 4>(plan, values)
+    blocks::<[f32; 4], 4>(network, values)
 }
 
 /// The same code, compiled for registers of eight lanes. No FMA: it would round once where others round twice.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn by_avx2(plan: &Dense, values: &[f32]) -> Vec<f32> {
-    blocks::<[f32; 8], 8>(plan, values)
+fn by_avx2(network: &Network<'_>, values: &[f32]) -> Vec<f32> {
+    blocks::<[f32; 8], 8>(network, values)
 }
 
 /// A register: one number of each of N rows.
@@ -142,20 +176,20 @@ mod wasm {
 type Column<const N: usize> = [[f32; N]; 2];
 
 #[inline(always)]
-fn blocks<L: Lanes<N>, const N: usize>(plan: &Dense, values: &[f32]) -> Vec<f32> {
-    let width = plan.mean.len();
+fn blocks<L: Lanes<N>, const N: usize>(network: &Network<'_>, values: &[f32]) -> Vec<f32> {
+    let width = network.mean.len();
     let Some(n_rows) = values.len().checked_div(width) else {
         return Vec::new();
     };
-    let widest = plan.layers.iter().map(|layer| layer.biases.len()).fold(width, usize::max);
+    let widest = network.layers.iter().map(|layer| layer.biases.len()).fold(width, usize::max);
     let mut scores = Vec::with_capacity(n_rows.next_multiple_of(2 * N));
     let (mut x, mut y) = (vec![[[0.0; N]; 2]; widest], vec![[[0.0; N]; 2]; widest]);
     for rows in values.chunks(2 * N * width) {
-        normalize::<L, N>(plan, rows, &mut x[..width]);
+        normalize::<L, N>(network, rows, &mut x[..width]);
         let mut n_inputs = width;
-        for (l, layer) in plan.layers.iter().enumerate() {
+        for (l, layer) in network.layers.iter().enumerate() {
             let n_outputs = layer.biases.len();
-            forward::<L, N>(&x[..n_inputs], layer, l + 1 < plan.layers.len(), &mut y[..n_outputs]);
+            forward::<L, N>(&x[..n_inputs], layer, l + 1 < network.layers.len(), &mut y[..n_outputs]);
             core::mem::swap(&mut x, &mut y);
             n_inputs = n_outputs;
         }
@@ -167,14 +201,14 @@ fn blocks<L: Lanes<N>, const N: usize>(plan: &Dense, values: &[f32]) -> Vec<f32>
 
 /// Row after row into columns, each number taken to the scale the network was trained on.
 #[inline(always)]
-fn normalize<L: Lanes<N>, const N: usize>(plan: &Dense, rows: &[f32], x: &mut [Column<N>]) {
+fn normalize<L: Lanes<N>, const N: usize>(network: &Network<'_>, rows: &[f32], x: &mut [Column<N>]) {
     for (r, row) in rows.chunks_exact(x.len()).enumerate() {
         for (x, value) in x.iter_mut().zip(row) {
             x.as_flattened_mut()[r] = *value;
         }
     }
-    for ((x, mean), scale) in x.iter_mut().zip(&plan.mean).zip(&plan.scale) {
-        *x = (*x).map(|x| L::load(&x).normal(*mean, *scale, plan.clamp).store());
+    for ((x, mean), scale) in x.iter_mut().zip(network.mean).zip(network.scale) {
+        *x = (*x).map(|x| L::load(&x).normal(*mean, *scale, network.clamp).store());
     }
 }
 
@@ -212,7 +246,7 @@ fn forward<L: Lanes<N>, const N: usize>(x: &[Column<N>], layer: &Layer, relu: bo
 }
 
 #[cfg(test)]
-#[path = "../../../tests/support/plain.rs"]
+#[path = "../../tests/support/plain.rs"]
 mod plain;
 
 #[cfg(test)]
@@ -228,35 +262,34 @@ mod tests {
         prop_oneof![8 => -3.0_f32..3.0, 1 => Just(0.0), 1 => Just(-0.0), 1 => -1e-38_f32..1e-38, 1 => -1e6_f32..1e6]
     }
 
-    /// A plan with any shape, and up to 40 rows for it.
-    fn network() -> impl Strategy<Value = (Dense, Vec<f32>)> {
+    type Numbers = Vec<f32>;
+
+    /// A network of any shape, and up to 40 rows for it.
+    fn network() -> impl Strategy<Value = ((Numbers, Numbers), Vec<Layer>, Numbers)> {
         let widths = prop::collection::vec(prop_oneof![1..20_usize, Just(32), Just(64)], 2..5);
         (widths, 0..40_usize).prop_flat_map(|(widths, n_rows)| {
             let numbers = |n: usize| prop::collection::vec(number(), n);
-            let layers: Vec<_> = widths.windows(2).map(|w| (numbers(w[0] * w[1]), numbers(w[1]))).collect();
-            (numbers(widths[0]), numbers(widths[0]), layers, numbers(n_rows * widths[0])).prop_map(
-                |(mean, scale, layers, rows)| {
-                    let layers =
-                        layers.into_iter().map(|(weights, biases)| Layer { weights, biases }).collect();
-                    let (fingerprint, model) = Default::default();
-                    (Dense { fingerprint, model, clamp: 8.0, mean, scale, layers }, rows)
-                },
-            )
+            let layer = |w: &[usize]| {
+                (numbers(w[0] * w[1]), numbers(w[1])).prop_map(|(weights, biases)| Layer { weights, biases })
+            };
+            let layers: Vec<_> = widths.windows(2).map(layer).collect();
+            ((numbers(widths[0]), numbers(widths[0])), layers, numbers(n_rows * widths[0]))
         })
     }
 
     proptest! {
         #[test]
-        fn any_number_of_lanes_gives_the_same_bits((plan, rows) in network()) {
+        fn any_number_of_lanes_gives_the_same_bits(((mean, scale), layers, rows) in network()) {
+            let network = Network { clamp: 8.0, mean: &mean, scale: &scale, layers: &layers };
             let layers: Vec<plain::Plain<'_>> =
-                plan.layers.iter().map(|layer| (&layer.weights[..], &layer.biases[..])).collect();
-            let score = |row: &[f32]| plain::score(plan.clamp, &plan.mean, &plan.scale, &layers, row);
-            let expected: Vec<f32> = rows.chunks(plan.mean.len()).map(score).collect();
+                network.layers.iter().map(|layer| (&layer.weights[..], &layer.biases[..])).collect();
+            let score = |row: &[f32]| plain::score(network.clamp, network.mean, network.scale, &layers, row);
+            let expected: Vec<f32> = rows.chunks(mean.len()).map(score).collect();
             let expected = bits(&expected);
-            prop_assert_eq!(&bits(&scores(&plan, &rows)), &expected, "as this machine does it");
-            prop_assert_eq!(&bits(&blocks::<[f32; 1], 1>(&plan, &rows)), &expected);
-            prop_assert_eq!(&bits(&blocks::<[f32; 4], 4>(&plan, &rows)), &expected);
-            prop_assert_eq!(&bits(&blocks::<[f32; 8], 8>(&plan, &rows)), &expected);
+            prop_assert_eq!(&bits(&scores(&network, &rows)), &expected, "as this machine does it");
+            prop_assert_eq!(&bits(&blocks::<[f32; 1], 1>(&network, &rows)), &expected);
+            prop_assert_eq!(&bits(&blocks::<[f32; 4], 4>(&network, &rows)), &expected);
+            prop_assert_eq!(&bits(&blocks::<[f32; 8], 8>(&network, &rows)), &expected);
         }
     }
 }
