@@ -8,6 +8,7 @@ use crate::profile::{KnownMerchant, Profile, Taste};
 use crate::retrieve::{Candidate, days_since, worth};
 use crate::time::Local;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
@@ -105,6 +106,16 @@ macro_rules! features {
             prior: $prior,
             value: $value,
         },)*];
+
+        #[allow(non_camel_case_types)]
+        enum Column {
+            $($name,)*
+        }
+
+        /// Column by column: each is a loop of its own over the candidates, without a call in it.
+        fn fill(values: &mut [f32], kept: &[Candidate], facts: Facts<'_>) {
+            $(fill_column(values, Column::$name as usize, kept, facts, $missing, $value);)*
+        }
     };
 }
 
@@ -212,6 +223,36 @@ pub const FIRST_PASS_AT: [usize; FIRST_PASS.len()] = {
     at
 };
 
+/// The columns that are the same for all candidates of one decision: read once.
+const OF_THE_OPEN: [&str; 9] = [
+    "place_certainty",
+    "daypart_share",
+    "reader_log_orders",
+    "reader_last_order_days",
+    "hour_sin",
+    "hour_cos",
+    "weekend",
+    "open_rate",
+    "click_rate",
+];
+
+/// [`OF_THE_OPEN`] by column.
+const IS_OF_THE_OPEN: [bool; N_FEATURES] = named(&OF_THE_OPEN);
+
+/// Which columns have one of these names; a name that no column has does not compile.
+const fn named(names: &[&str]) -> [bool; N_FEATURES] {
+    let (mut is_named, mut n) = ([false; N_FEATURES], 0);
+    while n < names.len() {
+        let mut column = 0;
+        while !is_same(FEATURES[column].name, names[n]) {
+            column += 1;
+        }
+        is_named[column] = true;
+        n += 1;
+    }
+    is_named
+}
+
 const fn is_same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let mut i = 0;
@@ -250,19 +291,45 @@ impl Rows {
 /// Makes the rows of all candidates.
 #[must_use]
 pub fn featurize(kept: &[Candidate], profile: &Profile, place: &Place, context: &Context, local: Local) -> Rows {
-    let mut values = Vec::with_capacity(kept.len() * N_FEATURES);
-    for candidate in kept {
-        let facts = Facts { candidate, profile, place, context, local };
-        values.extend(FEATURES.iter().map(|feature| feature.read(&facts)));
+    let mut values = vec![0.0; kept.len() * N_FEATURES];
+    if let Some(candidate) = kept.first() {
+        fill(&mut values, kept, Facts { candidate, profile, place, context, local });
     }
     Rows { values }
+}
+
+/// One column of all rows; of `facts`, the candidate is the first one.
+#[inline(always)]
+fn fill_column(
+    values: &mut [f32],
+    column: usize,
+    kept: &[Candidate],
+    facts: Facts<'_>,
+    missing: f32,
+    value: impl Fn(&Facts<'_>) -> Option<f32>,
+) {
+    let cells = values.iter_mut().skip(column).step_by(N_FEATURES);
+    if IS_OF_THE_OPEN[column] {
+        let value = known(value(&facts), missing);
+        cells.for_each(|cell| *cell = value);
+    } else {
+        cells.zip(kept).for_each(|(cell, candidate)| *cell = known(value(&Facts { candidate, ..facts }), missing));
+    }
 }
 
 impl Feature {
     /// The column's value; what is unknown or not finite reads as missing.
     #[must_use]
     pub fn read(&self, facts: &Facts<'_>) -> f32 {
-        (self.value)(facts).filter(|value| value.is_finite()).unwrap_or(self.missing)
+        known((self.value)(facts), self.missing)
+    }
+}
+
+#[inline(always)]
+fn known(value: Option<f32>, missing: f32) -> f32 {
+    match value {
+        Some(value) if value.is_finite() => value,
+        _ => missing,
     }
 }
 
@@ -400,6 +467,20 @@ mod tests {
     fn the_first_pass_reads_its_own_columns() {
         for (at, name) in FIRST_PASS_AT.iter().zip(FIRST_PASS) {
             assert_eq!(FEATURES[*at].name, name);
+        }
+    }
+
+    #[test]
+    fn a_column_of_the_open_is_the_same_for_all_candidates_and_the_others_are_not() {
+        // The probe has eight candidates an open.
+        let opens: Vec<Vec<f32>> = probe::rows().values.chunks(8 * N_FEATURES).map(<[f32]>::to_vec).collect();
+        for (column, feature) in FEATURES.iter().enumerate() {
+            let differs = |open: &Vec<f32>| {
+                let mut values = open.iter().skip(column).step_by(N_FEATURES);
+                let first = values.next();
+                values.any(|value| Some(value) != first)
+            };
+            assert_eq!(opens.iter().any(differs), !IS_OF_THE_OPEN[column], "{}", feature.name);
         }
     }
 }

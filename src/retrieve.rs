@@ -14,6 +14,7 @@ use crate::time::{self, DAY_MINUTES, Local, clock};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -203,10 +204,10 @@ pub fn retrieve_by(
     policy: &Policy,
     rules: &Rules,
 ) -> (Vec<Candidate>, Vec<Dropped>, Hits) {
-    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     let (Some(area), Some(point)) = (area, place.point) else {
-        return (kept, dropped, Hits::default());
+        return (Vec::new(), Vec::new(), Hits::default());
     };
+    let (mut kept, mut dropped) = (Vec::with_capacity(area.bundle.len()), Vec::new());
     let mut gate = Gate::new(area, point, context, profile, policy);
     let local = gate.local;
     for index in 0..area.bundle.len() {
@@ -402,29 +403,36 @@ fn best(
     let is_in = |pool: Pool, i: usize| pool.has(&kept[i], Some(profile));
     let ranks = WEIGHTS.ranks(&columns, &is_in);
     let is_pinned = |candidate: &Candidate| pinned.iter().any(|named| named.matches(&candidate.merchant));
-    let mut ranked: Vec<(bool, (u32, u32), Candidate)> = core::mem::take(kept)
-        .into_iter()
-        .zip(ranks)
-        .map(|(candidate, ranks)| (!is_pinned(&candidate), first_pass::turn(&ranks, &WEIGHTS.turns), candidate))
-        .collect();
-    ranked.sort_by_key(|(unpinned, turn, _)| (*unpinned, *turn));
+    // Candidates stay where they are, ascending by id, and only their places are ranked.
+    let mut ranked: Vec<(bool, (u32, u32), usize)> = Vec::with_capacity(kept.len());
+    for (i, ranks) in ranks.into_iter().enumerate() {
+        ranked.push((!is_pinned(&kept[i]), first_pass::turn(&ranks, &WEIGHTS.turns), i));
+    }
+    ranked.sort_unstable();
 
     let mut outlets: BTreeMap<u32, (MerchantId, u8)> = BTreeMap::new();
-    let mut beyond = 0;
-    for (_, _, candidate) in ranked {
-        let (id, chain) = (candidate.merchant.id, candidate.merchant.chain);
-        let (first, n) = outlets.entry(chain.0).or_insert((id, 0));
-        if chain.is_some() && *n >= policy.chain_cap.max(1) {
+    let mut is_kept = vec![false; kept.len()];
+    let (mut n_kept, mut beyond) = (0, 0);
+    for (_, _, i) in ranked {
+        let (id, chain) = (kept[i].merchant.id, kept[i].merchant.chain);
+        let mut of_chain = chain.is_some().then(|| outlets.entry(chain.0).or_insert((id, 0)));
+        if let Some((first, n)) = &of_chain
+            && *n >= policy.chain_cap.max(1)
+        {
             dropped.push(Dropped { id, reason: Reason::ChainDuplicate(*first) });
-        } else if kept.len() >= usize::from(policy.first_pass) {
-            dropped.push(Dropped { id, reason: Reason::FirstPass(kept.len() + beyond) });
+        } else if n_kept >= usize::from(policy.first_pass) {
+            dropped.push(Dropped { id, reason: Reason::FirstPass(n_kept + beyond) });
             beyond += 1;
         } else {
-            *n = n.saturating_add(1);
-            kept.push(candidate);
+            if let Some((_, n)) = &mut of_chain {
+                *n = n.saturating_add(1);
+            }
+            is_kept[i] = true;
+            n_kept += 1;
         }
     }
-    kept.sort_by_key(|candidate| candidate.merchant.id);
+    let mut places = is_kept.into_iter();
+    kept.retain(|_| places.next().unwrap_or(false));
     dropped.sort_by_key(|dropped| dropped.id);
 }
 

@@ -90,6 +90,21 @@ mod vector {
 
 use vector::{Splat, V, first, splat};
 
+/// Made up: weight `i` of a layer, input by input, is `weight(i + SEEDS[layer])`.
+#[must_use]
+pub fn weight(i: usize) -> f32 {
+    ((i * 7919 % 257) as f32 / 257.0 - 0.5) * 0.25
+}
+
+/// So that layers differ.
+pub const SEEDS: [usize; 3] = [0, 5, 9];
+
+/// Made-up rows for it.
+#[must_use]
+pub fn rows(n: usize) -> Vec<[f32; WIDTHS[0]]> {
+    (0..n).map(|i| std::array::from_fn(|j| ((i * 31 + j * 17) % 101) as f32 / 50.0 - 1.0)).collect()
+}
+
 /// A layer's weights: for eight outputs after eight, input by input.
 type Panels<const N: usize> = Box<[[[f32; OUTPUTS]; N]]>;
 
@@ -109,13 +124,12 @@ impl Kernel {
     #[must_use]
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        let weight = |i: usize| ((i * 7919 % 257) as f32 / 257.0 - 0.5) * 0.25;
         let panel = |m: usize, seed: usize, first: usize| {
             std::array::from_fn(|i| std::array::from_fn(|o| weight(i * m + first + o + seed)))
         };
         Self {
-            first: (0..64).step_by(OUTPUTS).map(|o| panel(64, 0, o)).collect(),
-            second: (0..32).step_by(OUTPUTS).map(|o| panel(32, 5, o)).collect(),
+            first: (0..64).step_by(OUTPUTS).map(|o| panel(64, SEEDS[0], o)).collect(),
+            second: (0..32).step_by(OUTPUTS).map(|o| panel(32, SEEDS[1], o)).collect(),
             last: std::array::from_fn(|i| weight(i + 9)),
         }
     }
@@ -173,9 +187,7 @@ mod tests {
     #[test]
     fn the_kernel_computes_the_network_it_claims_to() {
         let kernel = Kernel::new();
-        let rows: Vec<[f32; 64]> =
-            (0..7).map(|i| std::array::from_fn(|j| ((i * 31 + j * 17) % 101) as f32 / 50.0 - 1.0)).collect();
-        let weight = |i: usize| ((i * 7919 % 257) as f32 / 257.0 - 0.5) * 0.25;
+        let rows = rows(7);
         let relu = |x: &[f32], m: usize, seed: usize| -> Vec<f32> {
             let sum = |o: usize| x.iter().enumerate().fold(0.0, |sum, (i, x)| sum + x * weight(i * m + o + seed));
             (0..m).map(|o| f32::max(sum(o), 0.0)).collect()

@@ -8,9 +8,11 @@ pub mod scene;
 use freshrank::campaign::Policy;
 use freshrank::feature::{N_FEATURES, Rows, featurize};
 use freshrank::policies::{Kept, Merged};
+use freshrank::request::Question;
 use freshrank::rule::{Moment, Rules};
-use freshrank::score::{Scorer, dense::Dense, tract::Tract};
-use freshrank::{Areas, Bundle, Campaign, blend, locate, rerank, retrieve};
+use freshrank::score::dense::{Dense, Layer};
+use freshrank::score::{Scorer, tract::Tract};
+use freshrank::{Areas, Bundle, Campaign, Hash, blend, locate, rerank, retrieve};
 use kernel::Kernel;
 use scene::Scene;
 use std::error::Error;
@@ -28,8 +30,9 @@ pub const ROWS: usize = 300;
 /// What is timed, each with the rows the reference kernel is scaled to.
 #[must_use]
 pub fn questions() -> Vec<(String, usize)> {
-    let stages = ["decode", "retrieve", "featurize", "blend", "whole"];
-    let mut questions = vec![("kernel/300".to_string(), ROWS), ("dense/300".into(), ROWS), ("tract/300".into(), ROWS)];
+    let stages = ["decode", "retrieve", "featurize", "score", "blend", "whole", "answer"];
+    let mut questions = vec![("kernel/300".to_string(), ROWS), ("same network/300".into(), ROWS)];
+    questions.extend([("dense/300".to_string(), ROWS), ("tract/300".into(), ROWS)]);
     questions.extend([("area bundle/1000".to_string(), 1000), ("wincode/1000".into(), 1000), ("locate".into(), ROWS)]);
     questions.extend([("rules/200".to_string(), 200), ("link/200".into(), 200)]);
     questions.extend([("merge cold/300".to_string(), ROWS), ("merge warm/300".into(), ROWS)]);
@@ -77,6 +80,7 @@ fn prepare(question: &str) -> Result<Run, Box<dyn Error>> {
     let n: usize = n.parse()?;
     match stage {
         "kernel" => Ok(reference(n)),
+        "same network" => Ok(same_network(n)),
         "dense" => scorer(Box::new(Dense::load(PLAN)?), n),
         "tract" => scorer(Box::new(Tract::load(ONNX)?), n),
         "wincode" => wire(n),
@@ -84,14 +88,14 @@ fn prepare(question: &str) -> Result<Run, Box<dyn Error>> {
         "link" => rules(n, true),
         "merge cold" => merge(n, false),
         "merge warm" => merge(n, true),
+        "answer" => answer(n),
         _ => stages(stage, n),
     }
 }
 
 fn reference(n: usize) -> Run {
     let kernel = Kernel::new();
-    let rows: Vec<[f32; 64]> =
-        (0..n).map(|i| std::array::from_fn(|j| ((i * 31 + j * 17) % 101) as f32 / 50.0 - 1.0)).collect();
+    let rows = kernel::rows(n);
     let mut expected = vec![0.0; n];
     kernel.run(&rows, &mut expected);
     let scores = std::cell::RefCell::new(vec![0.0; n]);
@@ -102,8 +106,44 @@ fn reference(n: usize) -> Run {
     })
 }
 
+/// The reference kernel's own network and rows in the engine's hands: the same bits, and the distance from the limit.
+fn same_network(n: usize) -> Run {
+    let widths = kernel::WIDTHS.windows(2).zip(kernel::SEEDS);
+    let layer = |(widths, seed): (&[usize], usize)| Layer {
+        weights: (0..widths[0] * widths[1]).map(|i| kernel::weight(i + seed)).collect(),
+        biases: vec![0.0; widths[1]],
+    };
+    let plan = Dense {
+        fingerprint: Hash::default(),
+        model: Hash::default(),
+        clamp: f32::MAX,
+        mean: vec![0.0; kernel::WIDTHS[0]],
+        scale: vec![1.0; kernel::WIDTHS[0]],
+        layers: widths.map(layer).collect(),
+    };
+    let rows = kernel::rows(n);
+    let mut expected = vec![0.0; n];
+    Kernel::new().run(&rows, &mut expected);
+    Box::new(move || assert!(plan.run(black_box(rows.as_flattened())) == expected))
+}
+
+/// The rows that scorers are compared on.
+fn rows(n: usize) -> Rows {
+    Rows { values: (0..n * N_FEATURES).map(|i| ((i * 7919) % 1009) as f32 / 252.0 - 2.0).collect() }
+}
+
+/// The rows that scorers are compared on, and what `dense` makes of them.
+///
+/// # Errors
+/// A plan that cannot be read.
+pub fn rows_and_scores(n: usize) -> Result<(Vec<f32>, Vec<f32>), Box<dyn Error>> {
+    let rows = rows(n);
+    let scores = Dense::load(PLAN)?.score(&rows)?;
+    Ok((rows.values, scores))
+}
+
 fn scorer(scorer: Box<dyn Scorer>, n: usize) -> Result<Run, Box<dyn Error>> {
-    let rows = Rows { values: (0..n * N_FEATURES).map(|i| ((i * 7919) % 1009) as f32 / 252.0 - 2.0).collect() };
+    let rows = rows(n);
     let expected = scorer.score(&rows)?;
     Ok(Box::new(move || assert!(scorer.score(black_box(&rows)).as_ref() == Ok(&expected))))
 }
@@ -210,6 +250,23 @@ fn merge(n: usize, warm: bool) -> Result<Run, Box<dyn Error>> {
     }))
 }
 
+/// From bytes to bytes: request, profile and area are decoded, and the reply is written.
+fn answer(n: usize) -> Result<Run, Box<dyn Error>> {
+    let scene = Scene::new(n)?;
+    let model = Dense::load(PLAN)?;
+    let request = scene.request()?;
+    let ask = move || -> Result<String, Box<dyn Error>> {
+        let question = Question::parse(black_box(request.as_bytes()), 0)?;
+        let bundle = Bundle::decode(black_box(&scene.bytes).clone())?;
+        Ok(question.answer(Some(&bundle), None, &scene.campaign, &model).to_json())
+    };
+    let expected = ask()?;
+    if !expected.contains(&format!("\"kept\":{n},")) || !expected.contains("\"scorer\":\"dense\"") {
+        return Err(format!("not the answer that is asked for: {expected}").into());
+    }
+    Ok(Box::new(move || assert!(ask().is_ok_and(|answer| answer == expected))))
+}
+
 fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
     let scene = Scene::new(n)?;
     let model = Dense::load(PLAN)?;
@@ -242,6 +299,10 @@ fn stages(stage: &str, n: usize) -> Result<Run, Box<dyn Error>> {
         "featurize" => Ok(Box::new(move || {
             let rows = featurize(black_box(&expected.kept), &scene.profile, &place, &scene.context, local);
             assert!(rows == expected.rows);
+        })),
+        "score" => Ok(Box::new(move || {
+            let scores = freshrank::score::score(&model, black_box(&expected.rows));
+            assert!(scores.is_ok_and(|scores| scores.len() == n && scores[0] == expected.scores[0].model));
         })),
         "blend" => {
             let judged: Vec<i32> = expected.scores.iter().map(|score| score.model).collect();

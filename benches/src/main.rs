@@ -1,8 +1,14 @@
 //! Holds the clock natively: prints `{name: microseconds}`, the median of several rounds.
+//!
+//! With a directory, it writes there what the modules are started with (`start.mjs`), and the rows of `dense/300` with
+//! their scores for `onnx_peer.py`. With a question and a number, it asks that often, for a profiler.
 #![allow(clippy::print_stdout)]
 
-use freshrank_bench::{Bench, questions};
+use freshrank_bench::scene::{CAMPAIGN, Scene};
+use freshrank_bench::{Bench, ROWS, questions, rows_and_scores};
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 /// Rounds of which the median counts.
@@ -11,6 +17,15 @@ const ROUNDS: usize = 9;
 const ROUND_MICROSECONDS: f64 = 20_000.0;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match &arguments[..] {
+        [] => {}
+        [directory] => return start(Path::new(directory)),
+        [question, times, ..] => {
+            Bench::new(question)?.run(times.parse()?);
+            return Ok(());
+        }
+    }
     let benches =
         questions().into_iter().map(|(name, _)| Ok((Bench::new(&name)?, name))).collect::<Result<Vec<_>, String>>()?;
     let times: Vec<u32> =
@@ -30,6 +45,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .collect();
     println!("{}", serde_json::to_string(&medians)?);
+    Ok(())
+}
+
+/// What a module is started with, 200 candidates; and what onnxruntime scores.
+fn start(directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let scene = Scene::new(200)?;
+    fs::create_dir_all(directory)?;
+    fs::write(directory.join("area.frab"), &scene.bytes)?;
+    fs::write(directory.join("campaign.json"), CAMPAIGN)?;
+    fs::write(directory.join("request.json"), scene.request()?)?;
+    let (rows, scores) = rows_and_scores(ROWS)?;
+    for (name, numbers) in [("rows.f32", rows), ("scores.f32", scores)] {
+        fs::write(directory.join(name), numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>())?;
+    }
     Ok(())
 }
 

@@ -4,10 +4,14 @@ use freshrank::bundle::{AreaDraft, MerchantDraft, Schedule, ScheduleDraft, Share
 use freshrank::context::{Context, Fix, Grade};
 use freshrank::geo::Point;
 use freshrank::profile::{KnownMerchant, LikelyPlace, Profile, Taste};
+use freshrank::request::base64url;
 use freshrank::{Bundle, Campaign, ChainId, MerchantId};
 
 /// Friday 2026-11-20, noon in Helsinki.
 pub const AT: i64 = 1_795_168_800;
+
+/// Lets all of them through the first pass.
+pub const CAMPAIGN: &str = r#"{"id": "bench", "layers": {"global": {"first_pass": 2000}}}"#;
 
 /// Everything a decision needs.
 pub struct Scene {
@@ -43,14 +47,31 @@ impl Scene {
             offers: vec![],
         };
         let bytes = draft.encode()?;
-        let layer = r#"{"id": "bench", "layers": {"global": {"first_pass": 2000}}}"#;
         Ok(Self {
             bundle: Bundle::decode(bytes.clone())?,
             bytes,
             profile: profile(home),
             context: Context { at: AT, request: Some(Fix { point: home, grade: Grade::Exact }), ..Context::default() },
-            campaign: Campaign::parse(layer.as_bytes())?,
+            campaign: Campaign::parse(CAMPAIGN.as_bytes())?,
         })
+    }
+}
+
+impl Scene {
+    /// The open as a shell is asked for it.
+    pub fn request(&self) -> Result<String, Box<dyn std::error::Error>> {
+        let fix = self.context.request.ok_or("the scene has a place")?;
+        let request = serde_json::json!({
+            "campaign": self.campaign.id,
+            "profile": base64url(&self.profile.encode()?),
+            "context": {
+                "at": freshrank::time::format(self.context.at),
+                "latitude": fix.point.latitude(),
+                "longitude": fix.point.longitude(),
+                "grade": "exact",
+            },
+        });
+        Ok(request.to_string())
     }
 }
 

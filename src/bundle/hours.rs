@@ -60,12 +60,27 @@ impl<'b> Hours<'b> {
 
     /// The latest end of the openings that hold `at`; an opening may have begun up to two days before.
     fn closing_of(self, at: i64) -> Option<i64> {
-        let today = at.div_euclid(DAY_MINUTES);
-        (today - 2..=today)
-            .flat_map(|day| self.on(day))
-            .filter(|(opens, closes)| *opens <= at && at < *closes)
-            .map(|(_, closes)| closes)
-            .max()
+        let (bundle, today) = (self.bundle, at.div_euclid(DAY_MINUTES));
+        let start = bundle.schedules_at + self.schedule * SCHEDULE_BYTES;
+        let exceptions = [0, 1, 2].map(|back| self.exception(start, today - back));
+        // The week is gone through once for all three days: every decision does this for every schedule.
+        let (first, n) = (bundle.u32(start) as usize, usize::from(bundle.u16(start + 4)));
+        let weekly = (first..first + n).filter_map(|i| {
+            let (opens, closes) = bundle.interval(i);
+            let day = i64::from(opens) / DAY_MINUTES;
+            let back = (weekday(today) - day).rem_euclid(7);
+            let holds = day < 7 && matches!(exceptions.get(back as usize), Some(None));
+            let monday = (today - back - day) * DAY_MINUTES;
+            holds.then_some((monday + i64::from(opens), monday + i64::from(closes)))
+        });
+        let dated = exceptions.iter().zip(0..).filter_map(|(exception, back)| Some(((*exception)?, today - back)));
+        let dated = dated.flat_map(|((first, n), day)| {
+            (first..first + n).map(|i| bundle.interval(i)).filter(|(opens, _)| i64::from(*opens) < WEEK_MINUTES).map(
+                move |(opens, closes)| (day * DAY_MINUTES + i64::from(opens), day * DAY_MINUTES + i64::from(closes)),
+            )
+        });
+        let holding = weekly.chain(dated).filter(|(opens, closes)| *opens <= at && at < *closes);
+        holding.map(|(_, closes)| closes).max()
     }
 
     fn closed(self, now: Local) -> Opening {

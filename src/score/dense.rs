@@ -5,24 +5,33 @@
 //! x = relu(x W + b)   for every layer but the last, which has no relu
 //! ```
 //!
-//! f32, each output summed over its inputs in order, multiply and add rounded apart: no target may reorder or fuse them.
+//! f32, each output summed over its inputs in order from its bias on, multiply and add rounded apart: no target may reorder or fuse
+//! them. Targets differ in how many rows they take at a time (`freshrank-kernel`).
 //!
 //! Plan: magic and version, checksum, fingerprint (16), the ONNX file's hash (16), clamp (f32), number of layers (u16), widths
-//! (u16 each, the input's first), means, scales, then per layer its weights (input by input) and its biases, all f32.
+//! (u16 each, the input's first), means, scales, then per layer the form of its weights, its weights (input by input) and its biases.
+//! Numbers are f32; weights in form 1 are a scale an output and then bytes, as they stand in the ONNX file: weight = byte x scale.
+//! Version 1 has no forms, and all weights in f32.
 
 use super::{ModelError, Scorer, check_fingerprint};
 use crate::feature::{N_FEATURES, Rows};
 use crate::id::{Hash, hex};
 use crate::wire::{DecodeError, Reader, seal};
-use alloc::vec;
 use alloc::vec::Vec;
+use freshrank_kernel::Network;
+
+pub use freshrank_kernel::Layer;
 
 const MAGIC: [u8; 4] = *b"FRLP";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const PART: &str = "model plan";
 const CHECKSUM_AT: usize = 6;
 const MAX_LAYERS: usize = 8;
 const MAX_WIDTH: usize = 1024;
+/// Weights as they are.
+const PLAIN: u8 = 0;
+/// Weights as bytes, with a scale an output.
+const BYTES: u8 = 1;
 
 /// A compiled ranker.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,15 +50,6 @@ pub struct Dense {
     pub layers: Vec<Layer>,
 }
 
-/// One layer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
-    /// `[inputs x outputs]`, input by input.
-    pub weights: Vec<f32>,
-    /// One an output.
-    pub biases: Vec<f32>,
-}
-
 impl Dense {
     /// The bytes [`Dense::decode`] reads.
     #[must_use]
@@ -66,9 +66,24 @@ impl Dense {
         for layer in &self.layers {
             bytes.extend((layer.biases.len() as u16).to_le_bytes());
         }
-        let layers = self.layers.iter().flat_map(|layer| [&layer.weights, &layer.biases]);
-        for values in [&self.mean, &self.scale].into_iter().chain(layers) {
+        let numbers = |bytes: &mut Vec<u8>, values: &[f32]| {
             bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        };
+        numbers(&mut bytes, &self.mean);
+        numbers(&mut bytes, &self.scale);
+        for layer in &self.layers {
+            match quantized(layer) {
+                Some((scales, weights)) => {
+                    bytes.push(BYTES);
+                    numbers(&mut bytes, &scales);
+                    bytes.extend(weights.into_iter().map(|weight| weight as u8));
+                }
+                None => {
+                    bytes.push(PLAIN);
+                    numbers(&mut bytes, &layer.weights);
+                }
+            }
+            numbers(&mut bytes, &layer.biases);
         }
         seal(&mut bytes, CHECKSUM_AT);
         bytes
@@ -80,7 +95,14 @@ impl Dense {
     /// Names the part that is cut off, over a limit, damaged or not finite.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(PART, bytes);
-        r.magic(MAGIC, VERSION)?;
+        let found = r.array("the magic")?;
+        if found != MAGIC {
+            return Err(DecodeError::Magic { part: PART, found, expected: MAGIC });
+        }
+        let version = r.u16("the version")?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(DecodeError::Version { part: PART, found: version, expected: VERSION });
+        }
         r.take("the checksum", 4)?;
         let fingerprint = Hash(r.array("the fingerprint")?);
         let model = Hash(r.array("the model's hash")?);
@@ -101,20 +123,32 @@ impl Dense {
             let width = usize::from(r.u16("the widths")?);
             widths.push(r.limit("columns in a layer", width, MAX_WIDTH)?);
         }
-        let mut values = |what, n: usize| -> Result<Vec<f32>, DecodeError> {
-            let bytes = r.take(what, 4 * n)?;
-            let values: Vec<f32> =
-                bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            match values.iter().position(|value| !value.is_finite()) {
-                Some(at) => Err(DecodeError::Value { part: PART, what, at, found: 0, expected: "finite numbers" }),
-                None => Ok(values),
-            }
-        };
-        let (mean, scale) = (values("the means", widths[0])?, values("the scales", widths[0])?);
         let mut layers = Vec::with_capacity(n_layers);
+        let mean = finite(&mut r, "the means", widths[0])?;
+        let scale = finite(&mut r, "the scales", widths[0])?;
         for width in widths.windows(2) {
-            let weights = values("the weights", width[0] * width[1])?;
-            layers.push(Layer { weights, biases: values("the biases", width[1])? });
+            let form = if version == 1 { PLAIN } else { r.u8("the form of the weights")? };
+            let n_weights = width[0] * width[1];
+            let weights = match form {
+                PLAIN => finite(&mut r, "the weights", n_weights)?,
+                BYTES => {
+                    let scales = finite(&mut r, "the weights' scales", width[1])?;
+                    let bytes = r.take("the weights", n_weights)?;
+                    let scales = scales.iter().cycle();
+                    bytes.iter().zip(scales).map(|(byte, scale)| f32::from(*byte as i8) * scale).collect()
+                }
+                found => {
+                    let (what, expected) = ("form of the weights", "0 or 1");
+                    return Err(DecodeError::Value {
+                        part: PART,
+                        what,
+                        at: layers.len(),
+                        found: found.into(),
+                        expected,
+                    });
+                }
+            };
+            layers.push(Layer { weights, biases: finite(&mut r, "the biases", width[1])? });
         }
         r.end()?;
         r.at = CHECKSUM_AT;
@@ -131,36 +165,60 @@ impl Dense {
         check_fingerprint(&hex(&plan.fingerprint.0))?;
         let (inputs, outputs) = (plan.mean.len(), plan.layers.last().map_or(0, |layer| layer.biases.len()));
         if (inputs, outputs) != (N_FEATURES, 1) {
-            let found = alloc::format!("{inputs} columns in, {outputs} out");
-            return Err(ModelError::Graph { what: "shape", found, expected: "the columns of this release in, 1 out" });
+            return Err(of_shape(inputs, outputs));
         }
         Ok(plan)
     }
 
-    /// The score of one row; `x` and `y` are scratch space.
-    fn row(&self, row: &[f32], x: &mut Vec<f32>, y: &mut Vec<f32>) -> f32 {
-        x.clear();
-        x.extend(row.iter().zip(&self.mean).zip(&self.scale).map(|((value, mean), scale)| {
-            let value = (value - mean) * scale;
-            let value = if value > self.clamp { self.clamp } else { value };
-            if value < -self.clamp { -self.clamp } else { value }
-        }));
-        let last = self.layers.len().saturating_sub(1);
-        for (l, layer) in self.layers.iter().enumerate() {
-            y.clear();
-            y.extend(&layer.biases);
-            for (value, weights) in x.iter().zip(layer.weights.chunks_exact(layer.biases.len().max(1))) {
-                for (sum, weight) in y.iter_mut().zip(weights) {
-                    *sum += value * weight;
-                }
-            }
-            if l != last {
-                y.iter_mut().for_each(|value| *value = if *value > 0.0 { *value } else { 0.0 });
-            }
-            core::mem::swap(x, y);
-        }
-        x.first().copied().unwrap_or(0.0)
+    /// One score a row of `values`, row after row, each as wide as the plan's input.
+    #[must_use]
+    pub fn run(&self, values: &[f32]) -> Vec<f32> {
+        let Self { clamp, mean, scale, layers, .. } = self;
+        freshrank_kernel::scores(&Network { clamp: *clamp, mean, scale, layers }, values)
     }
+}
+
+/// Scales by output and whole numbers that give exactly the weights of a layer, if there are such.
+fn quantized(layer: &Layer) -> Option<(Vec<f32>, Vec<i8>)> {
+    let n_outputs = layer.biases.len();
+    let column = |o: usize| layer.weights.iter().skip(o).step_by(n_outputs.max(1)).copied();
+    let scales = (0..n_outputs).map(|o| scale_of(column(o))).collect::<Option<Vec<f32>>>()?;
+    let whole = |(weight, scale): (&f32, &f32)| libm::roundf(weight / scale) as i8;
+    let weights = layer.weights.iter().zip(scales.iter().cycle()).map(whole).collect();
+    Some((scales, weights))
+}
+
+/// What all these numbers are whole multiples of, from -127 to 127 times, exactly.
+fn scale_of(weights: impl Iterator<Item = f32> + Clone) -> Option<f32> {
+    let largest = weights.clone().map(f32::abs).fold(0.0, |a, b| if b > a { b } else { a });
+    if largest == 0.0 {
+        return Some(1.0);
+    }
+    // Training takes the largest to 127; dividing it again may miss the scale by its last bits.
+    let guesses = (64..=127_u8).rev().flat_map(|times| {
+        let scale = (largest / f32::from(times)).to_bits();
+        (0..=4).flat_map(move |off| [scale - off, scale + off]).map(f32::from_bits)
+    });
+    let fits = |scale: f32, weight: f32| {
+        let times = libm::roundf(weight / scale);
+        (-127.0..=127.0).contains(&times) && (f32::from(times as i8) * scale).to_bits() == weight.to_bits()
+    };
+    guesses.into_iter().find(|scale| scale.is_normal() && weights.clone().all(|weight| fits(*scale, weight)))
+}
+
+/// So many numbers, each of them one.
+fn finite(r: &mut Reader<'_>, what: &'static str, n: usize) -> Result<Vec<f32>, DecodeError> {
+    let bytes = r.take(what, 4 * n)?;
+    let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(at) => Err(DecodeError::Value { part: PART, what, at, found: 0, expected: "finite numbers" }),
+        None => Ok(values),
+    }
+}
+
+fn of_shape(inputs: usize, outputs: usize) -> ModelError {
+    let found = alloc::format!("{inputs} columns in, {outputs} out");
+    ModelError::Graph { what: "shape", found, expected: "the columns of this release in, 1 out" }
 }
 
 impl Scorer for Dense {
@@ -177,14 +235,15 @@ impl Scorer for Dense {
     }
 
     fn score(&self, rows: &Rows) -> Result<Vec<f32>, ModelError> {
-        let (mut x, mut y) = (vec![], vec![]);
-        Ok(rows.iter().map(|row| self.row(row, &mut x, &mut y)).collect())
+        let found = self.mean.len();
+        if found == N_FEATURES { Ok(self.run(&rows.values)) } else { Err(of_shape(found, 1)) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     fn plan() -> Dense {
         let layer = |n: usize, m: usize| Layer {
@@ -213,6 +272,38 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(Dense::decode(&bytes).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn weights_of_few_levels_are_bytes_and_come_back_to_the_bit() {
+        let scales: Vec<f32> = (0..16).map(|o| 0.0117 / (1.0 + o as f32)).collect();
+        // Every output has a weight of 127 steps, as training leaves it; output 3 has none but 0.
+        let weight = |i: usize| if i % 16 == 3 { 0 } else { (i / 16 * 37 % 255) as i8 as i16 - i16::from(i < 16) };
+        let step = |i: usize| if i < 16 && i != 3 { 127 } else { weight(i).clamp(-127, 127) };
+        let weights: Vec<f32> = (0..N_FEATURES * 16).map(|i| f32::from(step(i)) * scales[i % 16]).collect();
+        let first = Layer { weights, biases: vec![0.25; 16] };
+        let last = Layer { weights: (0..16).map(|i| 1.0 / (i as f32 + 3.0)).collect(), biases: vec![0.5] };
+        let plan = Dense { layers: vec![first, last], ..plan() };
+        let bytes = plan.encode();
+        let decoded = Dense::load(&bytes).unwrap();
+        let bits =
+            |plan: &Dense| plan.layers.iter().flat_map(|l| l.weights.iter().map(|w| w.to_bits())).collect::<Vec<_>>();
+        assert_eq!(bits(&decoded), bits(&plan));
+        assert!(bytes.len() < 2 * 4 * N_FEATURES + 17 * N_FEATURES + 300, "{} bytes", bytes.len());
+    }
+
+    #[test]
+    fn a_plan_of_the_first_version_is_still_read() {
+        // What version 1 wrote of `plan()`: the same without the byte that tells a layer's form.
+        let mut bytes = plan().encode();
+        let first = bytes.len() - 1 - 4 * (4 + 1) - 1 - 4 * (N_FEATURES * 4 + 4);
+        let last = bytes.len() - 1 - 4 * (4 + 1);
+        assert_eq!((bytes[first], bytes[last]), (PLAIN, PLAIN), "weights that are no multiples of one");
+        bytes.remove(last);
+        bytes.remove(first);
+        bytes[4] = 1;
+        seal(&mut bytes, CHECKSUM_AT);
+        assert_eq!(Dense::load(&bytes), Ok(plan()));
     }
 
     #[test]

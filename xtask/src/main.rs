@@ -70,8 +70,8 @@ const TASKS: &[Task] = &[
     Task { name: "size", arguments: "", about: "full and lite modules, raw and gzip, by crate", run: size::run },
     Task {
         name: "bench",
-        arguments: "",
-        about: "each stage and the whole, natively and in V8, as ratios to the reference kernel",
+        arguments: "[--stages]",
+        about: "each stage and the whole, natively and in V8, as ratios to the reference kernel; modules from bytes to first decision",
         run: bench::run,
     },
 ];

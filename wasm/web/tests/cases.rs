@@ -4,9 +4,12 @@
 
 #[path = "../../../tests/support/mod.rs"]
 mod support;
+#[path = "../../../tests/support/plain.rs"]
+mod plain;
 
+use freshrank::Hash;
 use freshrank::score::NoModel;
-use freshrank::score::dense::Dense;
+use freshrank::score::dense::{Dense, Layer};
 use serde_json::Value;
 use support::{Answer, Library};
 use wasm_bindgen::prelude::*;
@@ -66,5 +69,32 @@ fn every_case_has_the_native_bits() {
                 assert_eq!(case.differences(&asked, &decision), None, "{name}");
             }
         }
+    }
+}
+
+#[wasm_bindgen_test]
+fn dense_has_the_bits_of_one_row_and_one_sum_at_a_time() {
+    let mut state = 1_u32;
+    let mut next = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // Some are 0, some so small that products are denormal.
+        match state >> 28 {
+            0 => 0.0,
+            1 => (state >> 8) as f32 * 1e-42,
+            _ => (state >> 8) as f32 / 8_388_608.0 - 1.0,
+        }
+    };
+    let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| next()).collect() };
+    for widths in [&[33, 64, 64, 32, 1][..], &[7, 5, 1], &[1, 1], &[9, 12, 3, 4], &[33, 1]] {
+        let layer = |w: &[usize]| Layer { weights: numbers(w[0] * w[1]), biases: numbers(w[1]) };
+        let layers: Vec<Layer> = widths.windows(2).map(layer).collect();
+        let (mean, scale, rows) = (numbers(widths[0]), numbers(widths[0]), numbers(21 * widths[0]));
+        let (fingerprint, model) = (Hash::default(), Hash::default());
+        let plan = Dense { fingerprint, model, clamp: 0.9, mean, scale, layers };
+        let layers: Vec<plain::Plain<'_>> = plan.layers.iter().map(|l| (&l.weights[..], &l.biases[..])).collect();
+        let score = |row: &[f32]| plain::score(plan.clamp, &plan.mean, &plan.scale, &layers, row).to_bits();
+        let expected: Vec<u32> = rows.chunks(widths[0]).map(score).collect();
+        let found: Vec<u32> = plan.run(&rows).into_iter().map(f32::to_bits).collect();
+        assert_eq!(found, expected, "{widths:?}");
     }
 }

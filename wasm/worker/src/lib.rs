@@ -214,8 +214,10 @@ async fn layer(request: &mut Request, env: &Env, id: &str, path: &str) -> Result
     allow(request, &["GET", "PUT", "DELETE"], "GET, PUT, DELETE")?;
     let scope = key::layer(request, env, id, path)?;
     let if_match = request.headers().get("If-Match").ok().flatten();
-    let query: Vec<(String, String)> =
-        request.url().map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default();
+    // Not `Request::url`, which would bring the tables of international domain names along.
+    let url = request.inner().url();
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let query: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let asked = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let method = request.inner().method();
     let what = match method.as_str() {
@@ -230,9 +232,12 @@ async fn layer(request: &mut Request, env: &Env, id: &str, path: &str) -> Result
         }
         _ => {
             let share = match asked("share") {
-                Some(text) => text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0).ok_or_else(|| {
-                    Problem::bad_request(format!("found share {text:?}, expected a number above 0 and at most 1"))
-                })?,
+                // JSON's reader of numbers is there already, std's is not.
+                Some(text) => {
+                    serde_json::from_str(text).ok().filter(|share| *share > 0.0 && *share <= 1.0).ok_or_else(|| {
+                        Problem::bad_request(format!("found share {text:?}, expected a number above 0 and at most 1"))
+                    })?
+                }
                 None => 1.0,
             };
             let bytes = body::read(request, MAX_LAYER).await?;

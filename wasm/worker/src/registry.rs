@@ -132,7 +132,8 @@ impl DurableObject for Registry {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let command: Command = request.json().await?;
+        // Not `Request::json`, which would bring a second reader of JSON along.
+        let command: Command = serde_json::from_str(&request.text().await?)?;
         let (storage, env) = (self.state.storage(), self.env.clone());
         // Nobody else's command runs between reading what holds and writing what shall, nor overtakes it on the way to KV.
         let answered =
