@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 mod build;
 mod campaign;
+mod crowd;
 mod cuisines;
 mod evaluate;
 mod examples;
@@ -34,6 +35,8 @@ enum Verb {
     Import(import::Verb),
     /// Simulate demand over real merchants
     Market(market::Arguments),
+    /// Make up tables of any size, only to measure speed and memory
+    Crowd(crowd::Arguments),
     /// Learn or show which cuisines are alike
     #[command(subcommand)]
     Cuisines(cuisines::Verb),
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Import(verb) => import::run(&verb),
         Verb::Market(arguments) => market::run(&arguments),
+        Verb::Crowd(arguments) => crowd::run(&arguments),
         Verb::Cuisines(verb) => cuisines::run(&verb),
         Verb::Build(arguments) => build::run(&arguments),
         Verb::Examples(arguments) => examples::run(&arguments),

@@ -4,6 +4,7 @@
 //! listed, which ratings were known, offers) goes in as of a moment. Live builds and training rows use the same
 //! catalog, so that a row sees exactly what a bundle of its own time would have held.
 
+use crate::counter::Faded;
 use crate::cuisines::CuisineMap;
 use crate::hours::{self, HoursError};
 use crate::tables::{self, Merchant, Offer, Order, Place, Status, Tables, Timestamp};
@@ -376,7 +377,7 @@ impl<'t> Fixed<'t> {
 
 /// Decayed orders of each merchant, from each cell and in all, and how many were completed.
 ///
-/// Orders are recorded in order of time; a counter fades when it is read or added to.
+/// Orders may be recorded in any order, and in parts that are merged: no bit of a count depends on it.
 #[derive(Debug, Clone)]
 pub struct Popularity {
     half_life: f64,
@@ -388,22 +389,6 @@ pub struct Popularity {
     pub orders: usize,
     /// Completed orders to no known place or from no known merchant.
     pub unplaced: usize,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Faded {
-    count: f64,
-    at: Timestamp,
-}
-
-impl Faded {
-    fn read(self, at: Timestamp, half_life: f64) -> f64 {
-        self.count * libm::exp2(-((at - self.at) as f64) / half_life)
-    }
-
-    fn add(&mut self, at: Timestamp, half_life: f64) {
-        *self = Self { count: self.read(at, half_life) + 1.0, at };
-    }
 }
 
 impl Popularity {
@@ -421,7 +406,7 @@ impl Popularity {
         }
     }
 
-    /// Adds an order that is not earlier than those before it.
+    /// Adds an order.
     pub fn record(&mut self, order: &Order, catalog: &Catalog<'_>) {
         let row = catalog.row(&order.merchant_id);
         let completed = order.status == Status::Completed;
@@ -438,8 +423,25 @@ impl Popularity {
             return;
         };
         self.orders += 1;
-        self.cells.entry((point.cell(), row)).or_default().add(order.ordered_at, self.half_life);
-        self.city.entry(row).or_default().add(order.ordered_at, self.half_life);
+        self.cells.entry((point.cell(), row)).or_default().add(order.ordered_at, self.half_life, 1.0);
+        self.city.entry(row).or_default().add(order.ordered_at, self.half_life, 1.0);
+    }
+
+    /// Adds all orders that another partition recorded.
+    pub fn merge(&mut self, other: &Self) {
+        for (key, faded) in &other.cells {
+            self.cells.entry(*key).or_default().merge(faded);
+        }
+        for (row, faded) in &other.city {
+            self.city.entry(*row).or_default().merge(faded);
+        }
+        for (row, (done, all)) in &other.completed {
+            let sum = self.completed.entry(*row).or_default();
+            *sum = (sum.0 + done, sum.1 + all);
+        }
+        self.all = (self.all.0 + other.all.0, self.all.1 + other.all.1);
+        self.orders += other.orders;
+        self.unplaced += other.unplaced;
     }
 
     /// Orders of a merchant delivered to a cell, faded to a time not before the last order.
@@ -478,12 +480,25 @@ pub fn build(tables: &Tables, as_of: Timestamp, map: &CuisineMap, options: &Buil
     let catalog = Catalog::new(tables, map, options);
     let mut popularity = Popularity::new(options);
     orders_before(&tables.orders, as_of).into_iter().for_each(|order| popularity.record(order, &catalog));
+    build_from(&catalog, &popularity, as_of, tables.simulated.clone())
+}
+
+/// Builds every area from orders that were counted already, perhaps in many partitions; all of them are before `as_of`.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_from(
+    catalog: &Catalog<'_>,
+    popularity: &Popularity,
+    as_of: Timestamp,
+    simulated: Option<String>,
+) -> Result<Built, AreaError> {
     let today = as_of.div_euclid(DAY);
     let doors = catalog.doors(today, today);
 
     let cells: Vec<Cell> = catalog.cells().collect();
     let area = |cell: &Cell| {
-        let Some(draft) = catalog.draft(*cell, as_of, &popularity, &doors)? else {
+        let Some(draft) = catalog.draft(*cell, as_of, popularity, &doors)? else {
             return Ok(None);
         };
         if draft.merchants.is_empty() {
@@ -496,12 +511,12 @@ pub fn build(tables: &Tables, as_of: Timestamp, map: &CuisineMap, options: &Buil
     };
     let areas = cells.par_iter().map(area).collect::<Result<Vec<Option<Area>>, AreaError>>()?;
     let areas: Vec<Area> = areas.into_iter().flatten().collect();
-    let report = report(tables, as_of, &catalog, &popularity, &areas);
+    let report = report(simulated, as_of, catalog, popularity, &areas);
     Ok(Built { areas, report })
 }
 
 fn report(
-    tables: &Tables,
+    simulated: Option<String>,
     as_of: Timestamp,
     catalog: &Catalog<'_>,
     popularity: &Popularity,
@@ -514,13 +529,13 @@ fn report(
         rated().filter(|m| m.row.observed_at.is_some() == dated && !m.judged(as_of, allow)).count()
     };
     BuildReport {
-        simulated: tables.simulated.clone(),
+        simulated,
         as_of,
         areas: areas.len(),
         merchants: catalog.merchants.len(),
         listed: listed().count(),
         with_hours: catalog.schedules.iter().flatten().count(),
-        without_hours: tables.merchants.iter().filter(|merchant| merchant.opening_hours.is_none()).count(),
+        without_hours: catalog.merchants.iter().filter(|merchant| merchant.row.opening_hours.is_none()).count(),
         unreadable_hours: catalog.unreadable.clone(),
         undated_ratings: left_out(false),
         later_ratings: left_out(true),

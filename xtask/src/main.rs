@@ -15,6 +15,7 @@ mod dependencies;
 mod documents;
 mod test;
 mod train;
+mod soak;
 mod demo;
 
 use std::process::ExitCode;
@@ -66,6 +67,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         about: "each stage and the whole, natively and in V8, as ratios to the reference kernel",
         run: bench::run,
+    },
+    Task {
+        name: "soak",
+        arguments: "scale [--full]",
+        about: "build 100,000 simulated readers (--full: 1,000,000, 20 M orders): rows/s, memory, killed and resumed",
+        run: soak::run,
     },
 ];
 
