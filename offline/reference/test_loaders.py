@@ -31,6 +31,15 @@ def freshrank(*arguments):
     return json.loads(run.stdout)
 
 
+def lines(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return file.read().splitlines()
+
+
+def records(path, delimiter=","):
+    return list(csv.DictReader(lines(path), delimiter=delimiter))
+
+
 def rows(folder, table):
     return pq.read_table(Path(folder) / f"{table}.parquet").to_pylist()
 
@@ -103,9 +112,9 @@ class Loaders(unittest.TestCase):
         # Day 0 is a Friday (weekday 4 of most orders less their day), the first from that Monday on.
         day_0 = datetime.date(2024, 3, 1)
         seen, expected = set(), []
-        vendors = {row["vendor_id"] for row in csv.DictReader(open(SAMPLES / "dhrd/vendors_sg.txt")) if row["geohash"] != "wailo"}
+        vendors = {row["vendor_id"] for row in records(SAMPLES / "dhrd/vendors_sg.txt") if row["geohash"] != "wailo"}
         for name in ("orders_sg_train.txt", "orders_sg_test.txt"):
-            for row in csv.DictReader(open(SAMPLES / "dhrd" / name)):
+            for row in records(SAMPLES / "dhrd" / name):
                 try:
                     day = datetime.timedelta(days=int(row["order_day"].split()[0]))
                     time = datetime.time.fromisoformat(row["order_time"])
@@ -126,19 +135,19 @@ class Loaders(unittest.TestCase):
             self.skipTest("no ../shared/data/entree")
         report = freshrank("import", "entree", folder, "--out", self.out)
         merchants = rows(self.out, "merchants")
-        features = dict(line.rstrip("\n").split("\t") for line in open(folder / "features.txt"))
+        features = dict(line.split("\t") for line in lines(folder / "features.txt"))
         price = {"below $15": 1, "$15-$30": 2, "$30-$50": 3, "over $50": 4}
         expected = {}
         for path in sorted(folder.glob("*.txt")):
             if path.name == "features.txt":
                 continue
-            for line in open(path, encoding="utf-8"):
-                number, _, codes = line.rstrip("\n").split("\t")
+            for line in lines(path):
+                number, _, codes = line.split("\t")
                 bands = [price[features[code]] for code in codes.split() if features[code] in price]
                 expected[f"{path.stem}:{int(number)}"] = bands[-1] if bands else None
         self.assertEqual({row["merchant_id"]: row["price_band"] for row in merchants}, expected)
         seen = clicks = 0
-        for row in csv.DictReader(open(folder / "sessions.tsv"), delimiter="\t"):
+        for row in records(folder / "sessions.tsv", delimiter="\t"):
             seen += sum(f"chicago:{int(move[:-1])}" in expected for move in row["moves"].split())
             clicks += f"chicago:{int(row['end'])}" in expected
         events = rows(self.out, "events")
