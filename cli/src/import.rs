@@ -3,7 +3,9 @@
 use crate::{Outcome, print};
 use clap::{Args, Subcommand};
 use freshrank_offline::cuisines::Vocabulary;
-use freshrank_offline::import::{self, DhrdOptions, ImportError, ImportReport, LoadReport, OsmOptions, dhrd, entree, overture};
+use freshrank_offline::import::{
+    self, DhrdOptions, ImportError, ImportReport, LoadReport, OsmOptions, dhrd, entree, overture,
+};
 use freshrank_offline::tables::read::Affine;
 use freshrank_offline::tables::{self, Merchant, ReadOptions, Report, Tables};
 use jiff::civil::Date;

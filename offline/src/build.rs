@@ -292,7 +292,8 @@ fn count(
     let built = areas::build_from(catalog, &popularity, job.as_of, split.shared.simulated.clone())?;
     areas::write(&built.areas, work)?;
     let merchants = |area: &areas::Area| Bundle::decode(area.bundle.clone()).map_or(0, |bundle| bundle.len() as u64);
-    let to_value = |path: &Path, value: Result<Value, serde_json::Error>| value.map_err(|err| io_error(path, err.into()));
+    let to_value =
+        |path: &Path, value: Result<Value, serde_json::Error>| value.map_err(|err| io_error(path, err.into()));
     Ok(Some(Counted {
         market,
         cells: built.areas.iter().map(|area| area.cell.to_string()).collect(),

@@ -55,9 +55,30 @@ const CITIES: [(&str, &str, f64, f64); 12] = [
 ];
 
 const CUISINES: [&str; 24] = [
-    "pizza", "burger", "kebab", "sushi", "chinese", "thai", "indian", "mexican", "italian", "vietnamese", "japanese",
-    "coffee_shop", "sandwich", "salad", "ramen", "american", "korean", "greek", "bakery", "ice_cream", "chicken",
-    "noodle", "regional", "seafood",
+    "pizza",
+    "burger",
+    "kebab",
+    "sushi",
+    "chinese",
+    "thai",
+    "indian",
+    "mexican",
+    "italian",
+    "vietnamese",
+    "japanese",
+    "coffee_shop",
+    "sandwich",
+    "salad",
+    "ramen",
+    "american",
+    "korean",
+    "greek",
+    "bakery",
+    "ice_cream",
+    "chicken",
+    "noodle",
+    "regional",
+    "seafood",
 ];
 
 const HOURS: [&str; 4] =
@@ -92,18 +113,16 @@ pub struct CrowdReport {
 /// What [`crate::tables::Tables::simulated`] says of a crowd.
 #[must_use]
 pub fn label(seed: u64) -> String {
-    format!("simulated by `freshrank crowd`, seed {seed}: merchants, readers and orders are made up, to measure speed only")
+    format!(
+        "simulated by `freshrank crowd`, seed {seed}: merchants, readers and orders are made up, to measure speed only"
+    )
 }
 
 /// Writes merchants, readers, places and orders as Parquet; `progress` is told the readers done, and of how many.
 ///
 /// # Errors
 /// A directory that cannot be written.
-pub fn crowd(
-    options: &CrowdOptions,
-    out: &Path,
-    progress: &dyn Fn(usize, usize),
-) -> Result<CrowdReport, TableError> {
+pub fn crowd(options: &CrowdOptions, out: &Path, progress: &dyn Fn(usize, usize)) -> Result<CrowdReport, TableError> {
     std::fs::create_dir_all(out).map_err(|source| TableError::Io { file: out.to_owned(), source })?;
     let label = label(options.seed);
     let simulated = Some(label.as_str());
@@ -114,8 +133,11 @@ pub fn crowd(
     sheet.put(&merchants)?;
     sheet.close()?;
 
-    let (mut readers, mut places, mut orders) =
-        (Sheet::<Reader>::new(out, simulated)?, Sheet::<Place>::new(out, simulated)?, Sheet::<Order>::new(out, simulated)?);
+    let (mut readers, mut places, mut orders) = (
+        Sheet::<Reader>::new(out, simulated)?,
+        Sheet::<Place>::new(out, simulated)?,
+        Sheet::<Order>::new(out, simulated)?,
+    );
     for from in (0..options.readers).step_by(BLOCK) {
         let to = (from + BLOCK).min(options.readers);
         let lives: Vec<Life> = (from..to).into_par_iter().map(|n| life(n, &merchants, &near, options)).collect();
@@ -316,7 +338,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let options = CrowdOptions { merchants: 300, readers: 2000, orders_per_reader: 20.0, seed: 7 };
         let report = crowd(&options, folder.path(), &|_, _| {}).unwrap();
-        let (tables, read) = read(folder.path(), &ReadOptions { max_bad_share: 0.0, ..ReadOptions::default() }).unwrap();
+        let (tables, read) =
+            read(folder.path(), &ReadOptions { max_bad_share: 0.0, ..ReadOptions::default() }).unwrap();
         assert_eq!(tables.simulated, Some(label(7)));
         assert!(read.faults.is_empty(), "{read}");
         let rows = [tables.merchants.len(), tables.readers.len(), tables.places.len(), tables.orders.len()];

@@ -29,7 +29,13 @@ fn dishes_become_orders_with_a_date_on_their_own_weekday() {
         .map(|row| {
             let chain = row.chain_id.as_deref().unwrap_or("-");
             let country = row.country.as_deref().unwrap_or("-");
-            format!("{} {chain} {:.3},{:.3} {country} {}", row.merchant_id, row.latitude, row.longitude, row.cuisines.join(";"))
+            format!(
+                "{} {chain} {:.3},{:.3} {country} {}",
+                row.merchant_id,
+                row.latitude,
+                row.longitude,
+                row.cuisines.join(";")
+            )
         })
         .collect();
     assert_eq!(
@@ -42,8 +48,11 @@ fn dishes_become_orders_with_a_date_on_their_own_weekday() {
         ]
     );
     // Day 0 is a Friday (4), the first from Monday 2 January 2023 on; 12:30:05 in Singapore is 04:30:05 UTC.
-    let orders: Vec<String> =
-        tables.orders.iter().map(|row| format!("{} {} {}", time(row.ordered_at), row.user_id, row.merchant_id)).collect();
+    let orders: Vec<String> = tables
+        .orders
+        .iter()
+        .map(|row| format!("{} {} {}", time(row.ordered_at), row.user_id, row.merchant_id))
+        .collect();
     assert_eq!(
         orders,
         [
@@ -81,7 +90,10 @@ fn a_folder_without_a_city_says_what_it_lacks() {
     fs::write(folder.path().join("vendors_se.txt"), "vendor_id,chain_id,geohash\n").unwrap();
     fs::write(folder.path().join("orders_se_train.txt"), "").unwrap();
     let text = error(&DhrdOptions::default());
-    assert!(text.contains("vendors_se.txt: found no column primary_cuisine but vendor_id, chain_id, geohash"), "{text}");
+    assert!(
+        text.contains("vendors_se.txt: found no column primary_cuisine but vendor_id, chain_id, geohash"),
+        "{text}"
+    );
     let text = error(&DhrdOptions { city: Some("tw".into()), ..DhrdOptions::default() });
     assert!(text.contains("found no vendors_tw.txt"), "{text}");
 }
@@ -107,10 +119,7 @@ fn overtures_places_that_sell_food_are_merchants() {
         ]
     );
     let reasons: Vec<String> = report.left_out.iter().map(|(why, it)| format!("{why} {}", it.count)).collect();
-    assert_eq!(
-        reasons,
-        ["closed 1", "no point on Earth 1", "not sure enough to exist 1", "the id of another place 1"]
-    );
+    assert_eq!(reasons, ["closed 1", "no point on Earth 1", "not sure enough to exist 1", "the id of another place 1"]);
     assert_eq!(report.elements["place"], 8);
     assert_eq!(report.food.values().sum::<usize>(), merchants.len() + 4, "taken and left out are all");
     // A feature a line, as `geojsonseq` has it.
@@ -162,7 +171,8 @@ fn read_csv(rows: &str, affine: &str) -> (Tables, Report) {
     let merchants = "merchant_id,name,longitude,latitude,cuisines\na,A,0,0,pizza\nb,B,1000,-2000,sushi\n";
     fs::write(folder.path().join("merchants.csv"), merchants).unwrap();
     fs::write(folder.path().join("orders.csv"), rows).unwrap();
-    let options = ReadOptions { affine: Some(Affine::parse(affine).unwrap()), max_bad_share: 0.9, ..ReadOptions::default() };
+    let options =
+        ReadOptions { affine: Some(Affine::parse(affine).unwrap()), max_bad_share: 0.9, ..ReadOptions::default() };
     import::csv(folder.path(), &options).unwrap()
 }
 

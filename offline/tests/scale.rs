@@ -166,7 +166,7 @@ fn other_options_begin_anew_and_an_older_build_stays_until_the_new_one_is_whole(
     whole(&job(&WORLD, &out, 3));
     let before = bytes(&out);
     let earlier = Job { as_of: AS_OF - 30 * 86_400, ..job(&WORLD, &out, 3) };
-    let until_profiles = |stage, _, _| stage < Stage::Profiles;
+    let until_profiles = |stage: Stage, _, _| stage < Stage::Profiles;
     assert!(build(&earlier, &until_profiles).unwrap().is_none());
     let mut meanwhile = bytes(&out);
     meanwhile.retain(|name, _| !name.starts_with(".unfinished/"));

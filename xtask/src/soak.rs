@@ -41,7 +41,9 @@ fn scale(readers: u32) -> Outcome {
     let mut row = |name: String, value: f64, unit: &'static str, against: Option<(&'static str, f64)>| {
         rows.push(Row { name, target: "native", value, unit, against });
     };
-    println!("simulated: merchants, readers and orders are made up by `freshrank crowd`, to measure speed and memory only");
+    println!(
+        "simulated: merchants, readers and orders are made up by `freshrank crowd`, to measure speed and memory only"
+    );
     let mut smallest: Option<Build> = None;
     for part in SIZES {
         let n = readers / part;
@@ -55,6 +57,14 @@ fn scale(readers: u32) -> Outcome {
             None => (1.0, 1),
         };
         let name = |what: &str| format!("{n} readers: {what}");
+        println!(
+            "{n} readers: {:.0} rows in {:.0} s, {:.0} rows/s, {:.0} MB at most, {:.0} partitions",
+            said("rows_per_second")? * said("seconds")?,
+            said("seconds")?,
+            said("rows_per_second")?,
+            peak / 1e6,
+            said("partitions")?
+        );
         row(name("orders"), number(&made, "orders")?, "rows", None);
         row(name("made up in"), number(&made, "seconds")?, "s", None);
         row(name("built in"), said("seconds")?, "s", None);
@@ -90,7 +100,12 @@ fn scale(readers: u32) -> Outcome {
             let (left, seconds) = build.killed(said("partitions")? as usize)?;
             same(&build.out("whole"), &build.out("killed"))?;
             println!("{n} readers: killed with {left} partitions done, and built again to the same bytes");
-            row(name("built again after being killed half way in"), seconds, "s", Some(("a whole build", seconds / said("seconds")?)));
+            row(
+                name("built again after being killed half way in"),
+                seconds,
+                "s",
+                Some(("a whole build", seconds / said("seconds")?)),
+            );
         }
     }
     publish("scale", &rows)

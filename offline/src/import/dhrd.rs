@@ -28,8 +28,7 @@ pub const PAGE: &str = "https://github.com/deliveryhero/dh-reco-dataset";
 
 const EXPECTED: &str = "orders_CITY_train.txt, orders_CITY_test.txt and vendors_CITY.txt of one city, from \
     https://github.com/deliveryhero/dh-reco-dataset";
-const ORDERS: [&str; 7] =
-    ["customer_id", "geohash", "order_id", "vendor_id", "day_of_week", "order_time", "order_day"];
+const ORDERS: [&str; 7] = ["customer_id", "geohash", "order_id", "vendor_id", "day_of_week", "order_time", "order_day"];
 const VENDORS: [&str; 4] = ["vendor_id", "chain_id", "geohash", "primary_cuisine"];
 
 /// How to read it.
@@ -53,7 +52,8 @@ impl Default for DhrdOptions {
 /// The folder has no city, or several; a file is not readable or lacks a column; no order is left.
 pub fn dhrd(folder: &Path, options: &DhrdOptions) -> Result<(Tables, LoadReport), ImportError> {
     let files = text_files(folder)?;
-    let cities: Vec<String> = files.keys().filter_map(|name| name.strip_prefix("vendors_").map(str::to_owned)).collect();
+    let cities: Vec<String> =
+        files.keys().filter_map(|name| name.strip_prefix("vendors_").map(str::to_owned)).collect();
     let city = match (&options.city, cities.as_slice()) {
         (Some(city), _) => city.clone(),
         (None, [city]) => city.clone(),
@@ -98,7 +98,9 @@ fn read_vendors(file: &Path, report: &mut LoadReport) -> Result<Vec<Merchant>, I
             return;
         };
         if id.is_empty() || known.insert(id.to_owned(), ()).is_some() {
-            report.leave_out("vendors: id missing or again", || format!("{line}: vendor_id: found {id:?}, expected each once"));
+            report.leave_out("vendors: id missing or again", || {
+                format!("{line}: vendor_id: found {id:?}, expected each once")
+            });
             return;
         }
         report.count("vendors of a chain", !chain.is_empty());
@@ -163,7 +165,8 @@ fn read_orders(
             report.leave_out("dishes: no geohash", || wrong("geohash", place, "letters of a geohash"));
             return;
         };
-        let Some(day) = day.split(' ').next().and_then(|day| day.parse::<i32>().ok()).filter(|day| (0..36_500).contains(day))
+        let Some(day) =
+            day.split(' ').next().and_then(|day| day.parse::<i32>().ok()).filter(|day| (0..36_500).contains(day))
         else {
             report.leave_out("dishes: no day", || wrong("order_day", day, "a number of days, as \"61 days\""));
             return;
@@ -254,7 +257,8 @@ pub(super) fn each<const N: usize>(
     let header = reader.headers().map_err(|err| format(err.to_string(), "CSV with a header"))?.clone();
     let mut at = [0; N];
     for (at, column) in at.iter_mut().zip(columns) {
-        let found = || format(format!("no column {column} but {}", header.iter().collect::<Vec<_>>().join(", ")), EXPECTED);
+        let found =
+            || format(format!("no column {column} but {}", header.iter().collect::<Vec<_>>().join(", ")), EXPECTED);
         *at = header.iter().position(|name| name == column).ok_or_else(found)?;
     }
     let name = file.file_name().unwrap_or_default().to_string_lossy();

@@ -22,8 +22,7 @@ use crate::tables::{Event, Merchant, Tables};
 /// Where it is published.
 pub const PAGE: &str = "http://kdd.ics.uci.edu/databases/entree/entree.html";
 
-const EXPECTED: &str =
-    "features.txt and CITY.txt of http://kdd.ics.uci.edu/databases/entree/entree.html";
+const EXPECTED: &str = "features.txt and CITY.txt of http://kdd.ics.uci.edu/databases/entree/entree.html";
 
 /// The middle of each city, degrees north and east, and its layer path.
 const CITIES: [(&str, f64, f64, &str); 8] = [
@@ -109,7 +108,11 @@ fn read_features(path: &Path) -> Result<BTreeMap<u32, String>, ImportError> {
 
 fn wrong(path: &Path, number: usize, line: &str, expected: &'static str) -> ImportError {
     let shown: String = line.chars().take(60).collect();
-    ImportError::Format { file: PathBuf::from(format!("{}:{}", path.display(), number + 1)), found: format!("{shown:?}"), expected }
+    ImportError::Format {
+        file: PathBuf::from(format!("{}:{}", path.display(), number + 1)),
+        found: format!("{shown:?}"),
+        expected,
+    }
 }
 
 fn read_city(
@@ -200,7 +203,9 @@ fn read_sessions(path: &Path, merchants: &[Merchant], report: &mut LoadReport) -
             let id = step.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
             match event("seen", id, Some(slot)) {
                 Some(seen) => events.push(seen),
-                None => report.leave_out("moves to no restaurant", || format!("{}:{}: {step}", path.display(), number + 1)),
+                None => {
+                    report.leave_out("moves to no restaurant", || format!("{}:{}: {step}", path.display(), number + 1))
+                }
             }
         }
         match event("click", end.trim(), None) {

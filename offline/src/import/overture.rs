@@ -25,7 +25,15 @@ const EXPECTED: &str = "Overture places as GeoParquet or GeoJSON, see https://do
 
 /// The columns that are read.
 const COLUMNS: [&str; 10] = [
-    "id", "geometry", "names", "categories", "taxonomy", "confidence", "websites", "brand", "addresses",
+    "id",
+    "geometry",
+    "names",
+    "categories",
+    "taxonomy",
+    "confidence",
+    "websites",
+    "brand",
+    "addresses",
     "operating_status",
 ];
 
@@ -90,7 +98,8 @@ const SAY_NOTHING: [&str; 5] = ["fast_food", "theme", "pop_up", "eat_and_drink",
 
 /// What a category sells: the kind, and the cuisine that it tells; `None` where it sells no food.
 fn sells(category: &str) -> Option<(Kind, &str)> {
-    let find = |table: &'static [(&str, &str)]| table.iter().find(|(name, _)| *name == category).map(|(_, label)| *label);
+    let find =
+        |table: &'static [(&str, &str)]| table.iter().find(|(name, _)| *name == category).map(|(_, label)| *label);
     if let Some(label) = find(&MEALS) {
         return Some((Kind::Restaurant, label));
     }
@@ -152,7 +161,8 @@ fn geojson(path: &Path, report: &mut ImportReport, take: Take<'_>) -> Result<(),
             _ => return Err(format("no features".to_owned())),
         },
         Err(whole) => {
-            let lines = text.lines().map(|line| line.trim_start_matches('\u{1e}').trim()).filter(|line| !line.is_empty());
+            let lines =
+                text.lines().map(|line| line.trim_start_matches('\u{1e}').trim()).filter(|line| !line.is_empty());
             let features: Result<Vec<Value>, _> = lines.map(serde_json::from_str).collect();
             features.map_err(|_| format(whole.to_string()))?
         }
@@ -224,7 +234,8 @@ fn value(array: &ArrayRef, row: usize) -> Value {
     match array.data_type() {
         DataType::Struct(fields) => {
             let of = array.as_struct();
-            let pairs = fields.iter().zip(of.columns()).map(|(field, column)| (field.name().clone(), value(column, row)));
+            let pairs =
+                fields.iter().zip(of.columns()).map(|(field, column)| (field.name().clone(), value(column, row)));
             Value::Object(pairs.collect())
         }
         DataType::List(_) => list(&array.as_list::<i32>().value(row)),
@@ -273,12 +284,7 @@ fn wkb_point(bytes: &[u8]) -> Option<(f64, f64)> {
     Some((f64_at(x), f64_at(rest.first_chunk::<8>()?)))
 }
 
-fn merchant(
-    place: &Value,
-    options: &OsmOptions,
-    least_confidence: f64,
-    report: &mut ImportReport,
-) -> Option<Merchant> {
+fn merchant(place: &Value, options: &OsmOptions, least_confidence: f64, report: &mut ImportReport) -> Option<Merchant> {
     let text = |value: &Value| value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let texts = |value: &Value| -> Vec<String> { value.as_array().into_iter().flatten().filter_map(text).collect() };
     let either = |old: &Value, new: &Value| text(old).or_else(|| text(new));
@@ -340,7 +346,8 @@ mod tests {
 
     #[test]
     fn a_category_tells_what_it_sells() {
-        let found = ["restaurant", "pizza_restaurant", "fast_food_restaurant", "coffee_shop", "bakery", "bank"].map(sells);
+        let found =
+            ["restaurant", "pizza_restaurant", "fast_food_restaurant", "coffee_shop", "bakery", "bank"].map(sells);
         assert_eq!(
             found,
             [

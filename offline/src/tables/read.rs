@@ -184,9 +184,8 @@ pub(super) struct Spots<'p>(HashMap<(&'p str, &'p str), (f64, f64)>);
 
 impl<'p> Spots<'p> {
     pub(super) fn of(places: &'p [(u64, Place)]) -> Self {
-        let spot = |(_, row): &'p (u64, Place)| {
-            ((row.user_id.as_str(), row.place_id.as_str()), (row.latitude, row.longitude))
-        };
+        let spot =
+            |(_, row): &'p (u64, Place)| ((row.user_id.as_str(), row.place_id.as_str()), (row.latitude, row.longitude));
         Self(places.iter().map(spot).collect())
     }
 
@@ -727,7 +726,8 @@ impl<'o> Source<'o> {
 
 /// The rows of a Parquet file, by its own word.
 pub(super) fn parquet_rows(file: &Path, opened: File) -> Result<u64, TableError> {
-    let wrong = |err: parquet::errors::ParquetError| TableError::Parquet { file: file.to_owned(), what: err.to_string() };
+    let wrong =
+        |err: parquet::errors::ParquetError| TableError::Parquet { file: file.to_owned(), what: err.to_string() };
     let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(wrong)?;
     Ok(u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0))
 }

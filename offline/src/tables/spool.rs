@@ -284,9 +284,9 @@ fn part_name(table: &str, part: usize) -> String {
 
 /// FNV-1a, mixed once more: its low bits alone follow the last letter.
 fn part_of(reader: &str, n_parts: usize) -> usize {
-    let hash = reader.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = reader
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     ((hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93) >> 32) as usize % n_parts
 }
 
@@ -409,9 +409,7 @@ impl Sealing {
     fn flush(&mut self) -> Result<(), TableError> {
         self.crc.update(&self.waiting);
         self.bytes += self.waiting.len() as u64;
-        self.file
-            .write_all(&self.waiting)
-            .map_err(|source| TableError::Io { file: self.path.clone(), source })?;
+        self.file.write_all(&self.waiting).map_err(|source| TableError::Io { file: self.path.clone(), source })?;
         self.waiting.clear();
         Ok(())
     }

@@ -156,7 +156,8 @@ impl<R: Row> Sheet<R> {
         let (draft, file) = (dir.join(format!(".{}.parquet", R::TABLE)), dir.join(format!("{}.parquet", R::TABLE)));
         let to = File::create(&draft).map_err(|source| TableError::Io { file: file.clone(), source })?;
         let opened = writer::<R>(simulated, to);
-        let (schema, writer) = opened.map_err(|err| TableError::Parquet { file: file.clone(), what: err.to_string() })?;
+        let (schema, writer) =
+            opened.map_err(|err| TableError::Parquet { file: file.clone(), what: err.to_string() })?;
         Ok(Self { schema, writer, draft, file, rows: PhantomData })
     }
 
