@@ -423,8 +423,8 @@ impl Popularity {
             return;
         };
         self.orders += 1;
-        self.cells.entry((point.cell(), row)).or_default().add(order.ordered_at, self.half_life, 1.0);
-        self.city.entry(row).or_default().add(order.ordered_at, self.half_life, 1.0);
+        self.cells.entry((point.cell(), row)).or_default().add(1.0, order.ordered_at, self.half_life);
+        self.city.entry(row).or_default().add(1.0, order.ordered_at, self.half_life);
     }
 
     /// Adds all orders that another partition recorded.

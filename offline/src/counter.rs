@@ -20,7 +20,7 @@ pub struct Faded {
 
 impl Faded {
     /// Adds something that counts `weight`, 0 to 1, at its own time; `half_life` is in seconds.
-    pub fn add(&mut self, at: Timestamp, half_life: f64, weight: f64) {
+    pub fn add(&mut self, weight: f64, at: Timestamp, half_life: f64) {
         let age = at as f64 / half_life;
         let block = libm::floor(age);
         // Below 2^33: a block holds two thousand million orders.
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn an_order_counts_half_after_its_half_life() {
         let mut faded = Faded::default();
-        faded.add(NOW, HALF_LIFE, 1.0);
+        faded.add(1.0, NOW, HALF_LIFE);
         for (days, left) in [(0, 1.0), (60, 0.5), (120, 0.25), (6000, libm::exp2(-100.0))] {
             let found = faded.read(NOW + days * 86_400, HALF_LIFE);
             assert!((found / left - 1.0).abs() < 1e-9, "{days} days: {found}");
@@ -82,11 +82,11 @@ mod tests {
             let mut parts = vec![Faded::default(); 4];
             let mut plain = 0.0;
             for (days, percent, _) in &ages {
-                whole.add(NOW - days * 86_400, HALF_LIFE, weight(*percent));
+                whole.add(weight(*percent), NOW - days * 86_400, HALF_LIFE);
                 plain += weight(*percent) * libm::exp2(-(*days as f64) / 60.0);
             }
             for (days, percent, part) in ages.iter().rev() {
-                parts[*part].add(NOW - days * 86_400, HALF_LIFE, weight(*percent));
+                parts[*part].add(weight(*percent), NOW - days * 86_400, HALF_LIFE);
             }
             let mut merged = Faded::default();
             parts.iter().rev().for_each(|part| merged.merge(part));
