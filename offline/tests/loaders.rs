@@ -145,7 +145,8 @@ fn entrees_files_are_read_as_they_are() {
     assert_eq!((tables.merchants.len(), report.rows["sessions"]), (4160, 50_672), "{report}");
     assert!(tables.orders.is_empty(), "nobody ordered");
     let moti = tables.merchants.iter().find(|row| row.merchant_id == "chicago:0").unwrap();
-    assert_eq!((moti.name.as_str(), moti.cuisines.join(";").as_str()), ("Moti Mahal", "indian"));
+    assert_eq!(moti.name, "Moti Mahal");
+    assert!(moti.cuisines.iter().any(|label| label == "indian"), "{:?}", moti.cuisines);
     assert_eq!((moti.price_band, moti.quality), (Some(1), Some(0.6)));
     // The file's first session: 560L 110L, which ended with 110, at 12:17:05 in Chicago's summer.
     let first: Vec<String> = tables.events[..3]
