@@ -31,12 +31,12 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let merchant = |n: usize| Merchant {
         merchant_id: format!("m{n}"),
         name: format!("Merchant {n}"),
-        chain_id: (n % 6 == 0).then(|| format!("chain{}", n % 4)),
+        chain_id: n.is_multiple_of(6).then(|| format!("chain{}", n % 4)),
         latitude: 60.16 + (n % 11) as f64 / 300.0,
         longitude: 24.90 + (n % 13) as f64 / 150.0,
         country: Some("FI".into()),
         cuisines: cuisines[n % cuisines.len()].split(';').map(Into::into).collect(),
-        opening_hours: (n % 5 > 0).then(|| "Mo-Su 10:00-23:00".into()),
+        opening_hours: (!n.is_multiple_of(5)).then(|| "Mo-Su 10:00-23:00".into()),
         ..Merchant::default()
     };
     let merchants: Vec<Merchant> = (0..90).map(merchant).collect();
