@@ -3,18 +3,22 @@
 use crate::{Outcome, print};
 use clap::Args;
 use freshrank::time;
-use freshrank_offline::areas::{self, BuildOptions, Catalog};
+use freshrank_offline::areas::BuildOptions;
+use freshrank_offline::build::{self, BuildError, Built, Job, Stage};
 use freshrank_offline::cuisines::CuisineMap;
 use freshrank_offline::places::PlaceModel;
-use freshrank_offline::profiles::{self, DEVELOPMENT_SECRET, ProfileOptions};
-use freshrank_offline::tables::{self, ReadOptions};
-use serde_json::json;
+use freshrank_offline::profiles::ProfileOptions;
+use freshrank_offline::tables::{ReadOptions, Report};
+use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Readers are HMAC(secret, user_id); every minter must compute them alike.
 pub const SECRET: &str = "FRESHRANK_READER_SECRET";
 /// What to build.
 #[derive(Debug, Args)]
+#[command(after_help = "A build that was interrupted is gone on with when the same command is given again: its \
+    finished steps are in OUT/.unfinished, and the result has the same bytes.")]
 pub struct Arguments {
     /// A tables directory
     #[arg(long, value_name = "DIR")]
@@ -40,6 +44,9 @@ pub struct Arguments {
     /// The share of rows, 0 to 1, that may be wrong
     #[arg(long, default_value_t = ReadOptions::default().max_bad_share)]
     max_bad_share: f64,
+    /// Into how many parts readers are split on disk; as many as their rows need if absent. No byte depends on it
+    #[arg(long, value_name = "N")]
+    partitions: Option<usize>,
     /// Where areas/, profiles.ndjson and manifest.json go
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -49,75 +56,125 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
-    let options = ReadOptions { max_bad_share: arguments.max_bad_share, ..ReadOptions::default() };
-    let (tables, read) = tables::read(&arguments.tables, &options)?;
+    let started = Instant::now();
     let map = CuisineMap::read(&arguments.cuisine_map)?;
-    let secret = match std::env::var(SECRET) {
-        Ok(secret) => secret.into_bytes(),
-        Err(_) if tables.simulated.is_some() || tables.readers.is_empty() => DEVELOPMENT_SECRET.to_vec(),
-        Err(_) => {
-            return Err(format!("{SECRET} is not set: readers are known by HMAC(secret, user_id) only").into());
-        }
-    };
-    let options = BuildOptions {
-        market: arguments.market.clone(),
-        radius_km: arguments.radius_km,
-        allow_snapshot: arguments.allow_snapshot,
-        ..BuildOptions::default()
-    };
-    let built = areas::build(&tables, arguments.as_of, &map, &options)?;
-    areas::write(&built.areas, &arguments.out)?;
-    let catalog = Catalog::new(&tables, &map, &options);
-    let mut options = ProfileOptions::default();
+    let mut profiles = ProfileOptions::default();
     if let Some(path) = &arguments.place_model {
-        options.places.weights = PlaceModel::read(path)?.send_time;
+        profiles.places.weights = PlaceModel::read(path)?.send_time;
     }
-    let made = profiles::build(&tables, arguments.as_of, &map, &catalog, &secret, &options)?;
-    profiles::write(&made, &arguments.out.join("profiles.ndjson"))?;
-
-    let report = &built.report;
-    let longest = made.iter().map(|profile| profile.bytes.len()).max().unwrap_or(0);
-    let manifest = json!({
-        "as_of": time::format(arguments.as_of),
-        "simulated": tables.simulated,
-        "areas": built.areas.len(),
-        "profiles": made.len(),
-        "longest_profile_bytes": longest,
-        "cuisine_map": format!("{:016x}", map.fingerprint()),
-        "report": report,
-        "tables": read,
-    });
-    let path = arguments.out.join("manifest.json");
-    std::fs::write(&path, serde_json::to_vec_pretty(&manifest)?).map_err(|e| format!("{}: {e}", path.display()))?;
+    let job = Job {
+        tables: &arguments.tables,
+        read: ReadOptions { max_bad_share: arguments.max_bad_share, ..ReadOptions::default() },
+        as_of: arguments.as_of,
+        map: &map,
+        areas: BuildOptions {
+            market: arguments.market.clone(),
+            radius_km: arguments.radius_km,
+            allow_snapshot: arguments.allow_snapshot,
+            ..BuildOptions::default()
+        },
+        profiles,
+        secret: std::env::var(SECRET).ok().map(String::into_bytes),
+        partitions: arguments.partitions,
+        out: &arguments.out,
+    };
+    let bars = [print::progress("rows"), print::progress("counting"), print::progress("profiles")];
+    let told = |stage: Stage, done: u64, total: u64| {
+        bars[stage as usize](done as usize, total.max(done) as usize);
+        true
+    };
+    let built = build::build(&job, &told).map_err(|error| match error {
+        BuildError::NoSecret => format!("{SECRET} is not set: readers are known by HMAC(secret, user_id) only").into(),
+        error => Box::<dyn std::error::Error + Send + Sync>::from(error),
+    })?;
+    let Some(built) = built else {
+        return Err("stopped".into());
+    };
+    let took = started.elapsed();
     if arguments.json {
-        return Ok(print::json(&manifest)?);
+        let mut value = serde_json::to_value(&built.manifest)?;
+        value["run"] = run_figures(&built, took);
+        return Ok(print::json(&value)?);
     }
-    if let Some(simulated) = &tables.simulated {
+    say(&built, took)
+}
+
+/// What is true of this run alone, and so not in the manifest.
+fn run_figures(built: &Built, took: Duration) -> Value {
+    json!({
+        "rows": built.rows,
+        "seconds": took.as_secs_f64(),
+        "rows_per_second": built.rows as f64 / took.as_secs_f64(),
+        "cpu_seconds": cpu_seconds(),
+        "peak_bytes": peak_bytes(),
+        "partitions": built.partitions,
+        "threads": rayon::current_num_threads(),
+        "steps_resumed": built.resumed,
+    })
+}
+
+fn say(built: &Built, took: Duration) -> Outcome {
+    let manifest = &built.manifest;
+    if let Some(simulated) = &manifest.simulated {
         println!("{simulated}");
     }
-    let row = |name: &str, n: usize| vec![name.to_string(), n.to_string()];
+    let row = |name: &str, n: String| vec![name.to_string(), n];
+    let of_report = |key: &str| {
+        let value = &manifest.report[key];
+        value.as_object().map_or_else(|| value.to_string(), |entries| entries.len().to_string())
+    };
+    let each = |bytes: u64, n: u64| if n == 0 { String::new() } else { format!("{:.1}", bytes as f64 / n as f64) };
+    let bundle_bytes = manifest.report["bundle_bytes"].as_u64().unwrap_or(0);
+    let peak = peak_bytes().map_or(String::new(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
     print::table(
         &["built", ""],
         [
-            row("areas", report.areas),
-            row("merchants", report.merchants),
-            row("listed", report.listed),
-            row("with hours", report.with_hours),
-            row("without hours", report.without_hours),
-            row("whose hours could not be read", report.unreadable_hours.len()),
-            row("ratings left out, undated", report.undated_ratings),
-            row("ratings left out, later", report.later_ratings),
-            row("orders that count", report.orders),
-            row("orders to no known place", report.unplaced_orders),
-            row("offers", report.offers),
-            row("bytes of all bundles", report.bundle_bytes),
-            row("profiles", made.len()),
-            row("bytes of the longest profile", longest),
+            row("areas", of_report("areas")),
+            row("merchants", of_report("merchants")),
+            row("listed", of_report("listed")),
+            row("with hours", of_report("with_hours")),
+            row("without hours", of_report("without_hours")),
+            row("whose hours could not be read", of_report("unreadable_hours")),
+            row("ratings left out, undated", of_report("undated_ratings")),
+            row("ratings left out, later", of_report("later_ratings")),
+            row("orders that count", of_report("orders")),
+            row("orders to no known place", of_report("unplaced_orders")),
+            row("offers", of_report("offers")),
+            row("bytes of all bundles", bundle_bytes.to_string()),
+            row("bytes of a merchant in a bundle", each(bundle_bytes, manifest.merchant_rows)),
+            row("bytes of a merchant in a display block", each(manifest.display_bytes, manifest.merchant_rows)),
+            row("profiles", manifest.profiles.to_string()),
+            row("bytes of a profile", each(manifest.profile_bytes, manifest.profiles)),
+            row("bytes of the longest profile", manifest.longest_profile_bytes.to_string()),
+            row("rows", built.rows.to_string()),
+            row("partitions", built.partitions.to_string()),
+            row("steps of an interrupted build", built.resumed.to_string()),
+            row("seconds", format!("{:.1}", took.as_secs_f64())),
+            row("rows a second", format!("{:.0}", built.rows as f64 / took.as_secs_f64())),
+            row("peak memory, MB", peak),
         ],
     );
-    let faults = read.faults.values().map(|fault| fault.count).sum::<usize>();
-    if faults > 0 {
+    let read: Report = serde_json::from_value(manifest.tables.clone())?;
+    if read.faults.values().any(|fault| fault.count > 0) {
         print!("{read}");
     }
     Ok(())
+}
+
+/// Seconds of all cores that this process worked, as Linux counts them; elsewhere nobody tells.
+fn cpu_seconds() -> Option<f64> {
+    /// Of the clock that /proc counts in, on every architecture that Rust runs on.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the program's name, which may hold anything; user and system time are the 14th and 15th.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some((user + system) / TICKS_PER_SECOND)
+}
+
+/// The most memory this process ever had resident, as Linux counts it; elsewhere nobody tells.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

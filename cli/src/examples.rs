@@ -48,6 +48,7 @@ impl Sources {
             cuisine_map: self.cuisine_map.clone(),
             market: self.market.clone(),
             allow_snapshot: self.allow_snapshot,
+            place_model: self.place_model.clone(),
         }
     }
 

@@ -2,7 +2,11 @@
 
 use crate::{Outcome, print};
 use clap::{Args, Subcommand};
-use freshrank_offline::import::{self, ImportError, ImportReport, OsmOptions};
+use freshrank_offline::cuisines::Vocabulary;
+use freshrank_offline::import::{
+    self, DhrdOptions, ImportError, ImportReport, LoadReport, OsmOptions, dhrd, entree, overture,
+};
+use freshrank_offline::tables::read::Affine;
 use freshrank_offline::tables::{self, Merchant, ReadOptions, Report, Tables};
 use jiff::civil::Date;
 use std::path::{Path, PathBuf};
@@ -18,6 +22,47 @@ pub enum Verb {
     Csv(Rows),
     /// The folder of UCI's Restaurant & consumer data, which has no times: for `evaluate --cold-start`
     Uci(Folder),
+    /// Places of Overture Maps that sell food, .parquet or .geojson
+    #[command(after_help = format!("Download: {}", overture::PAGE))]
+    Overture(Places),
+    /// A city of Delivery Hero's recommendation dataset: real orders, places to about 5 km, days without a date
+    #[command(after_help = format!("Download: {}", dhrd::PAGE))]
+    Dhrd(Dhrd),
+    /// Entree's restaurants of eight cities and sessions over Chicago's: no coordinates, no orders
+    #[command(after_help = format!("Download: {}", entree::PAGE))]
+    Entree(Entree),
+    /// The name-suggestion-index: chains and what they cook, for fitting the cuisine map
+    #[command(after_help = format!("Download: {}", import::nsi::PAGE))]
+    Nsi(Nsi),
+}
+
+/// Places of Overture.
+#[derive(Debug, Args)]
+pub struct Places {
+    #[command(flatten)]
+    merchants: Merchants,
+    /// How sure Overture must be that a place exists, 0 to 1
+    #[arg(long, default_value_t = 0.5)]
+    least_confidence: f64,
+}
+
+/// A city of DHRD.
+#[derive(Debug, Args)]
+pub struct Dhrd {
+    /// The folder with orders_CITY_train.txt, orders_CITY_test.txt and vendors_CITY.txt
+    folder: PathBuf,
+    /// Which city, where there are several
+    #[arg(long, value_name = "se|sg|tw")]
+    city: Option<String>,
+    /// The numbered days are counted from the first fitting weekday from here on
+    #[arg(long, value_name = "DATE", default_value_t = DhrdOptions::default().start)]
+    start: Date,
+    /// Where the tables go
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// For a program
+    #[arg(long)]
+    json: bool,
 }
 
 /// A published data set.
@@ -28,6 +73,32 @@ pub struct Folder {
     /// Where the tables go
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// For a program
+    #[arg(long)]
+    json: bool,
+}
+
+/// Entree.
+#[derive(Debug, Args)]
+pub struct Entree {
+    /// The folder with features.txt, CITY.txt and sessions.tsv
+    folder: PathBuf,
+    /// One city, as `chicago`; else all
+    #[arg(long)]
+    city: Option<String>,
+    /// Where the tables go
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// For a program
+    #[arg(long)]
+    json: bool,
+}
+
+/// The name-suggestion-index.
+#[derive(Debug, Args)]
+pub struct Nsi {
+    /// dist/json/nsi.json of the package
+    file: PathBuf,
     /// For a program
     #[arg(long)]
     json: bool,
@@ -60,6 +131,10 @@ pub struct Rows {
     /// A foreign column, as `merchant_id=OSM_TYPE+OSM_ID` or `name=NAME`; may be given often
     #[arg(long = "map", value_name = "COLUMN=THEIRS", value_delimiter = ',')]
     map: Vec<String>,
+    /// Masked or local coordinates: `a,b,c,d,e,f` for latitude = a x + b y + c and longitude = d x + e y + f of the file's
+    /// longitude x and latitude y, or `m@NORTH,EAST` for metres east and north of there
+    #[arg(long, value_name = "MAP", allow_hyphen_values = true, value_parser = Affine::parse)]
+    affine: Option<Affine>,
     /// The share of rows, 0 to 1, that may be wrong before the import fails
     #[arg(long, default_value_t = ReadOptions::default().max_bad_share)]
     max_bad_share: f64,
@@ -77,6 +152,17 @@ pub fn run(verb: &Verb) -> Outcome {
         Verb::Geojson(arguments) => merchants(arguments, import::geojson),
         Verb::Csv(arguments) => csv(arguments),
         Verb::Uci(arguments) => uci(arguments),
+        Verb::Overture(Places { merchants: arguments, least_confidence }) => {
+            merchants(arguments, |path, options| import::overture(path, options, *least_confidence))
+        }
+        Verb::Dhrd(Dhrd { folder, city, start, out, json }) => {
+            let options = DhrdOptions { city: city.clone(), start: *start };
+            loaded(import::dhrd(folder, &options)?, out, *json)
+        }
+        Verb::Entree(Entree { folder, city, out, json }) => {
+            loaded(import::entree(folder, city.as_deref(), &Vocabulary::reviewed()?)?, out, *json)
+        }
+        Verb::Nsi(Nsi { file, json }) => nsi(file, *json),
     }
 }
 
@@ -92,9 +178,31 @@ fn uci(arguments: &Folder) -> Outcome {
     Ok(())
 }
 
-type Importer = fn(&Path, &OsmOptions) -> Result<(Vec<Merchant>, ImportReport), ImportError>;
+type Imported = Result<(Vec<Merchant>, ImportReport), ImportError>;
 
-fn merchants(arguments: &Merchants, import: Importer) -> Outcome {
+fn loaded((tables, report): (Tables, LoadReport), out: &Path, json: bool) -> Outcome {
+    tables::write(&tables, out)?;
+    if json {
+        return Ok(print::json(&report)?);
+    }
+    print!("{report}");
+    Ok(())
+}
+
+/// Chains have no place, and so make no table: what they would bring to `cuisines fit --chains` is told.
+fn nsi(file: &Path, json: bool) -> Outcome {
+    let (chains, report) = import::nsi(file, &Vocabulary::reviewed()?)?;
+    if json {
+        let row = |chain: &Merchant| serde_json::json!({ "id": chain.merchant_id, "name": chain.name, "chain_id": chain.chain_id, "cuisines": chain.cuisines });
+        let chains: Vec<serde_json::Value> = chains.iter().map(row).collect();
+        return Ok(print::json(&serde_json::json!({ "report": report, "chains": chains }))?);
+    }
+    print!("{report}");
+    println!("they have no place: give the file to `freshrank cuisines fit --chains`");
+    Ok(())
+}
+
+fn merchants(arguments: &Merchants, import: impl Fn(&Path, &OsmOptions) -> Imported) -> Outcome {
     let as_of = arguments.as_of.unwrap_or_else(|| jiff::Zoned::now().date());
     let options = OsmOptions { country: arguments.country.clone(), as_of: Some(as_of) };
     let (merchants, report) = import(&arguments.file, &options)?;
@@ -108,7 +216,7 @@ fn merchants(arguments: &Merchants, import: Importer) -> Outcome {
 
 fn csv(arguments: &Rows) -> Outcome {
     let (tables, report): (Tables, Report) =
-        import::csv(&arguments.path, &read_options(&arguments.map, arguments.max_bad_share)?)?;
+        import::csv(&arguments.path, &read_options(&arguments.map, arguments.max_bad_share, arguments.affine)?)?;
     tables::write(&tables, &arguments.out)?;
     if arguments.json {
         return Ok(print::json(&report)?);
@@ -117,10 +225,10 @@ fn csv(arguments: &Rows) -> Outcome {
     Ok(())
 }
 
-fn read_options(map: &[String], max_bad_share: f64) -> Result<ReadOptions, String> {
+fn read_options(map: &[String], max_bad_share: f64, affine: Option<Affine>) -> Result<ReadOptions, String> {
     let pair = |text: &String| {
         let (ours, theirs) = text.split_once('=').ok_or(format!("--map: found {text:?}, expected COLUMN=THEIRS"))?;
         Ok((ours.to_string(), theirs.to_string()))
     };
-    Ok(ReadOptions { max_bad_share, map: map.iter().map(pair).collect::<Result<_, String>>()? })
+    Ok(ReadOptions { max_bad_share, map: map.iter().map(pair).collect::<Result<_, String>>()?, affine })
 }

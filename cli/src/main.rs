@@ -7,6 +7,7 @@ use std::process::ExitCode;
 mod areas;
 mod build;
 mod campaign;
+mod crowd;
 mod cuisines;
 mod evaluate;
 mod examples;
@@ -38,6 +39,8 @@ enum Verb {
     Import(import::Verb),
     /// Simulate demand over real merchants
     Market(market::Arguments),
+    /// Make up tables of any size, only to measure speed and memory
+    Crowd(crowd::Arguments),
     /// Learn or show which cuisines are alike
     #[command(subcommand)]
     Cuisines(cuisines::Verb),
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Import(verb) => import::run(&verb),
         Verb::Market(arguments) => market::run(&arguments),
+        Verb::Crowd(arguments) => crowd::run(&arguments),
         Verb::Cuisines(verb) => cuisines::run(&verb),
         Verb::Preferences(verb) => preferences::run(&verb),
         Verb::Places(verb) => places::run(&verb),

@@ -412,12 +412,25 @@ pub fn build(tables: &Tables, as_of: Timestamp, map: &CuisineMap, options: &Buil
     let catalog = Catalog::new(tables, map, options);
     let mut popularity = Popularity::new(options);
     orders_before(&tables.orders, as_of).into_iter().for_each(|order| popularity.record(order, &catalog));
+    build_from(&catalog, &popularity, as_of, tables.simulated.clone())
+}
+
+/// Builds every area from orders that were counted already, perhaps in many partitions; all of them are before `as_of`.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_from(
+    catalog: &Catalog<'_>,
+    popularity: &Popularity,
+    as_of: Timestamp,
+    simulated: Option<String>,
+) -> Result<Built, AreaError> {
     let today = as_of.div_euclid(DAY);
     let doors = catalog.doors(today, today);
 
     let cells: Vec<Cell> = catalog.cells().collect();
     let area = |cell: &Cell| {
-        let Some(draft) = catalog.draft(*cell, as_of, &popularity, &doors)? else {
+        let Some(draft) = catalog.draft(*cell, as_of, popularity, &doors)? else {
             return Ok(None);
         };
         if draft.merchants.is_empty() {
@@ -430,12 +443,12 @@ pub fn build(tables: &Tables, as_of: Timestamp, map: &CuisineMap, options: &Buil
     };
     let areas = cells.par_iter().map(area).collect::<Result<Vec<Option<Area>>, AreaError>>()?;
     let areas: Vec<Area> = areas.into_iter().flatten().collect();
-    let report = report(tables, as_of, &catalog, &popularity, &areas);
+    let report = report(simulated, as_of, catalog, popularity, &areas);
     Ok(Built { areas, report })
 }
 
 fn report(
-    tables: &Tables,
+    simulated: Option<String>,
     as_of: Timestamp,
     catalog: &Catalog<'_>,
     popularity: &Popularity,
@@ -448,13 +461,13 @@ fn report(
         rated().filter(|m| m.row.observed_at.is_some() == dated && !m.judged(as_of, allow)).count()
     };
     BuildReport {
-        simulated: tables.simulated.clone(),
+        simulated,
         as_of,
         areas: areas.len(),
         merchants: catalog.merchants.len(),
         listed: listed().count(),
         with_hours: catalog.schedules.iter().flatten().count(),
-        without_hours: tables.merchants.iter().filter(|merchant| merchant.opening_hours.is_none()).count(),
+        without_hours: catalog.merchants.iter().filter(|merchant| merchant.row.opening_hours.is_none()).count(),
         unreadable_hours: catalog.unreadable.clone(),
         undated_ratings: left_out(false),
         later_ratings: left_out(true),

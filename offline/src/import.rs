@@ -1,11 +1,16 @@
-//! Merchants from elsewhere: OpenStreetMap extracts, GeoJSON, and anybody's CSV or Parquet.
+//! Merchants and orders from elsewhere: OpenStreetMap extracts, Overture's places, published research data, and anybody's
+//! CSV or Parquet.
 //!
 //! Every importer ends in the same [`Merchant`] rows and the same [`ImportReport`]: what was seen, what was taken,
 //! and why the rest was not.
 
+pub mod dhrd;
+pub mod entree;
+pub mod geohash;
 pub mod geojson;
 pub mod nsi;
 pub mod osm;
+pub mod overture;
 pub mod tags;
 pub mod uci;
 
@@ -16,9 +21,12 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use serde::Serialize;
 
+pub use dhrd::{DhrdOptions, dhrd};
+pub use entree::entree;
 pub use geojson::geojson;
 pub use nsi::nsi;
 pub use osm::osm;
+pub use overture::overture;
 
 use crate::hours::{self, Site};
 use crate::tables::{self, Merchant, ReadOptions, Report, TableError, Tables};
@@ -201,6 +209,82 @@ impl fmt::Display for ImportReport {
         )?;
         unreadable.first.iter().try_for_each(|example| writeln!(f, "  {example}"))
     }
+}
+
+/// What was read of a published dataset, what was taken, and why the rest was not.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct LoadReport {
+    /// The folder.
+    pub source: String,
+    /// Rows read, by sort (`dishes`, `vendors`, `sessions`).
+    pub rows: BTreeMap<&'static str, usize>,
+    /// Rows of the tables that came of them.
+    pub taken: BTreeMap<&'static str, usize>,
+    /// Facts worth knowing, counted.
+    pub facts: BTreeMap<&'static str, usize>,
+    /// Rows left out, by reason, with the first of each.
+    pub left_out: BTreeMap<&'static str, Examples>,
+    /// What stands in for something the dataset does not tell.
+    pub notes: Vec<String>,
+}
+
+impl LoadReport {
+    fn row(&mut self, sort: &'static str) {
+        *self.rows.entry(sort).or_default() += 1;
+    }
+
+    fn n_rows(&self) -> usize {
+        self.rows.values().sum()
+    }
+
+    fn count(&mut self, fact: &'static str, holds: bool) {
+        self.count_n(fact, usize::from(holds));
+    }
+
+    fn count_n(&mut self, fact: &'static str, n: usize) {
+        *self.facts.entry(fact).or_default() += n;
+    }
+
+    fn leave_out(&mut self, reason: &'static str, example: impl FnOnce() -> String) {
+        self.left_out.entry(reason).or_default().add(example);
+    }
+
+    fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = |map: &BTreeMap<&'static str, usize>| {
+            map.iter().map(|(what, n)| format!("{what} {n}")).collect::<Vec<_>>().join(", ")
+        };
+        writeln!(f, "{}", self.source)?;
+        writeln!(f, "read: {}", counts(&self.rows))?;
+        writeln!(f, "taken: {}", counts(&self.taken))?;
+        for (fact, n) in &self.facts {
+            writeln!(f, "{fact}: {n}")?;
+        }
+        for (reason, examples) in &self.left_out {
+            writeln!(f, "left out, {reason}: {}", examples.count)?;
+            examples.first.iter().try_for_each(|example| writeln!(f, "  {example}"))?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
+    }
+}
+
+/// The .txt and .csv files of a folder by their names without ending.
+fn text_files(folder: &Path) -> Result<BTreeMap<String, PathBuf>, ImportError> {
+    let io = |source| ImportError::Io { file: folder.to_owned(), source };
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let is_text = path.extension().is_some_and(|ending| ending == "txt" || ending == "csv");
+        if let Some(stem) = path.file_stem().filter(|_| is_text).and_then(|stem| stem.to_str()) {
+            files.insert(stem.to_owned(), path.clone());
+        }
+    }
+    Ok(files)
 }
 
 /// Reads a directory of tables or a file of merchants, and fills each merchant's country from where it stands.

@@ -4,16 +4,19 @@
 
 // In the order data flows.
 pub mod tables;
+pub mod counter;
 pub mod hours;
 pub mod import;
 pub mod campaigns;
 pub mod market;
 pub mod entree;
+pub mod crowd;
 pub mod cuisines;
 pub mod preferences;
 pub mod places;
 pub mod areas;
 pub mod profiles;
+pub mod build;
 pub mod timeline;
 pub mod examples;
 pub mod evaluate;

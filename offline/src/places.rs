@@ -12,6 +12,7 @@ use facts::Known;
 use freshrank::profile::{LikelyPlace, MAX_PLACES};
 use freshrank::time::Local;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 pub use crate::preferences::home_market;
@@ -120,6 +121,38 @@ fn likeliest(facts: &Facts, weights: &Weights, weekend: bool) -> (LikelyPlaces, 
     (LikelyPlaces { places, new_place_rate: (1.0 - kept) as f32 }, likeliest)
 }
 
+/// Orders after the first ones of some readers, and how many of them went where none went before; readers may be
+/// counted in any partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPlaces {
+    /// To a place never used before.
+    pub n_new: u64,
+    /// All of them.
+    pub n_later: u64,
+}
+
+impl NewPlaces {
+    /// Counts one reader's orders before `as_of`.
+    pub fn add_reader(&mut self, orders: &[&Order], places: &[&Place], as_of: Timestamp, options: &PlaceOptions) {
+        // No part of the day is asked for, so that no time zone matters.
+        let known = Known::of(&History { orders, places, events: &[] }, as_of, &TimeZone::UTC, options);
+        self.n_new += known.n_new as u64;
+        self.n_later += known.n_later as u64;
+    }
+
+    /// Adds the readers of another partition.
+    pub fn merge(&mut self, other: &Self) {
+        self.n_new += other.n_new;
+        self.n_later += other.n_later;
+    }
+
+    /// The share of new places, upon the usual one.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        (USUAL_NEW_PLACE_RATE * USUAL_STRENGTH + self.n_new as f64) / (USUAL_STRENGTH + self.n_later as f64)
+    }
+}
+
 /// Share of the orders after a reader's first that went where none went before, of all readers, upon the usual rate.
 #[must_use]
 pub fn market_new_place_rate(tables: &Tables, as_of: Timestamp, options: &PlaceOptions) -> f64 {
@@ -127,15 +160,12 @@ pub fn market_new_place_rate(tables: &Tables, as_of: Timestamp, options: &PlaceO
     tables.orders.iter().for_each(|order| orders.entry(&order.user_id).or_default().push(order));
     let mut places: HashMap<&str, Vec<&Place>> = HashMap::new();
     tables.places.iter().for_each(|place| places.entry(&place.user_id).or_default().push(place));
-    let (mut n_new, mut n_later) = (USUAL_NEW_PLACE_RATE * USUAL_STRENGTH, USUAL_STRENGTH);
+    let mut found = NewPlaces::default();
     for (user, orders) in &orders {
         let places = places.get(user).map_or(&[][..], Vec::as_slice);
-        // No part of the day is asked for, so that no time zone matters.
-        let known = Known::of(&History { orders, places, events: &[] }, as_of, &TimeZone::UTC, options);
-        n_new += known.n_new as f64;
-        n_later += known.n_later as f64;
+        found.add_reader(orders, places, as_of, options);
     }
-    n_new / n_later
+    found.rate()
 }
 
 /// The clock on the wall.

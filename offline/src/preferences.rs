@@ -22,6 +22,8 @@ use std::collections::{BTreeMap, HashMap};
 const DAY: f64 = 86_400.0;
 /// Orders that a wider mix counts as, where a narrower one is built upon it.
 const WIDER_MIX_ORDERS: f64 = 20.0;
+/// An order in parts that up to 16 labels share without rest: the least common multiple of 1 to 16.
+const ORDER_PARTS: u64 = 720_720;
 /// Less evidence than this is no taste of one's own: what would be told is the market's.
 const LEAST_EVIDENCE: f64 = 0.05;
 
@@ -130,43 +132,79 @@ impl Mix {
         Self::new(vec![0.0; menus.n_labels], listed.map(|merchant| menus.of(&merchant.merchant_id)))
     }
 
-    /// What was ordered before `as_of`, upon a wider mix that counts as a few orders.
-    #[must_use]
-    pub fn of_orders<'a>(
-        orders: impl IntoIterator<Item = &'a Order>,
-        wider: &Self,
-        menus: &Menus,
-        as_of: Timestamp,
-    ) -> Self {
-        let known = orders.into_iter().filter(|order| is_evidence(order, as_of));
-        let base = wider.share.iter().map(|share| share * WIDER_MIX_ORDERS).collect();
-        Self::new(base, known.map(|order| menus.of(&order.merchant_id)))
+    /// What was ordered, upon a wider mix that counts as a few orders; `parts` are sums of [`Ordered`].
+    fn of_orders(parts: &[u64], wider: &Self) -> Self {
+        let part = |(share, parts): (&f64, &u64)| share * WIDER_MIX_ORDERS + *parts as f64 / ORDER_PARTS as f64;
+        Self::normal(wider.share.iter().zip(parts).map(part).collect())
     }
 
     /// The mix of every home market, each upon the mix of all.
     #[must_use]
     pub fn by_market(tables: &Tables, menus: &Menus, as_of: Timestamp) -> BTreeMap<String, Self> {
-        let offered = Self::of_merchants(&tables.merchants, menus, as_of);
-        let all = Self::of_orders(&tables.orders, &offered, menus, as_of);
+        let mut ordered = Ordered::default();
         let market: HashMap<&str, &str> = tables.readers.iter().map(|r| (r.user_id.as_str(), home_market(r))).collect();
-        let mut orders: BTreeMap<&str, Vec<&Order>> = market.values().map(|market| (*market, Vec::new())).collect();
-        for order in &tables.orders {
-            let market = market.get(order.user_id.as_str()).copied().unwrap_or_default();
-            orders.entry(market).or_default().push(order);
+        market.values().for_each(|market| ordered.add_market(market, menus));
+        for order in tables.orders.iter().filter(|order| is_evidence(order, as_of)) {
+            ordered.add(market.get(order.user_id.as_str()).copied().unwrap_or_default(), order, menus);
         }
-        let mix = |orders: Vec<&Order>| Self::of_orders(orders, &all, menus, as_of);
-        orders.into_iter().map(|(market, orders)| (market.to_owned(), mix(orders))).collect()
+        ordered.mixes(&Self::of_merchants(&tables.merchants, menus, as_of))
     }
 
     fn new<'a>(mut share: Vec<f64>, menus: impl Iterator<Item = &'a [u16]>) -> Self {
         for menu in menus {
             menu.iter().for_each(|id| share[usize::from(*id)] += 1.0 / menu.len() as f64);
         }
+        Self::normal(share)
+    }
+
+    fn normal(mut share: Vec<f64>) -> Self {
         let total: f64 = share.iter().sum();
         if total > 0.0 {
             share.iter_mut().for_each(|share| *share /= total);
         }
         Self { share }
+    }
+}
+
+/// Orders by home market and label, as whole numbers: readers may be counted in any partition and any order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ordered {
+    /// By market, then by label of the cuisine map, in parts of an order.
+    of: BTreeMap<String, Vec<u64>>,
+}
+
+impl Ordered {
+    /// A market has a mix even where nobody ordered.
+    pub fn add_market(&mut self, market: &str, menus: &Menus) {
+        if !self.of.contains_key(market) {
+            self.of.insert(market.to_owned(), vec![0; menus.n_labels]);
+        }
+    }
+
+    /// Adds an order that is evidence; its labels share it.
+    pub fn add(&mut self, market: &str, order: &Order, menus: &Menus) {
+        self.add_market(market, menus);
+        let menu = menus.of(&order.merchant_id);
+        if let Some(parts) = self.of.get_mut(market) {
+            menu.iter().for_each(|id| parts[usize::from(*id)] += ORDER_PARTS / menu.len() as u64);
+        }
+    }
+
+    /// Adds the orders of another partition.
+    pub fn merge(&mut self, other: &Self) {
+        for (market, parts) in &other.of {
+            let sum = self.of.entry(market.clone()).or_insert_with(|| vec![0; parts.len()]);
+            sum.iter_mut().zip(parts).for_each(|(sum, parts)| *sum += parts);
+        }
+    }
+
+    /// The mix of every market upon the mix of all, and that upon what is on offer.
+    #[must_use]
+    pub fn mixes(&self, offered: &Mix) -> BTreeMap<String, Mix> {
+        let mut all = vec![0; offered.share.len()];
+        self.of.values().for_each(|parts| all.iter_mut().zip(parts).for_each(|(sum, parts)| *sum += parts));
+        let all = Mix::of_orders(&all, offered);
+        self.of.iter().map(|(market, parts)| (market.clone(), Mix::of_orders(parts, &all))).collect()
     }
 }
 

@@ -6,8 +6,8 @@
 use crate::areas::{Catalog, orders_before};
 use crate::cuisines::CuisineMap;
 use crate::hours;
-use crate::places::{self, History, PlaceOptions};
-use crate::preferences::{Menus, Mix, PreferenceOptions, Preferences, home_market, is_evidence};
+use crate::places::{self, History, NewPlaces, PlaceOptions};
+use crate::preferences::{Menus, Mix, Ordered, PreferenceOptions, Preferences, home_market, is_evidence};
 use crate::tables::{Event, Order, Place, Reader, Tables, Timestamp};
 use freshrank::geo::{Cell, Point};
 use freshrank::profile::{KnownMerchant, MAX_MERCHANTS, Profile};
@@ -18,7 +18,7 @@ use freshrank::{ChainId, MerchantId};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -114,6 +114,21 @@ pub struct MarketFacts {
     new_place_rate: f64,
 }
 
+/// What the readers of one partition add to the market's facts; parts add up alike in any order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketPart {
+    ordered: Ordered,
+    new_places: NewPlaces,
+}
+
+impl MarketPart {
+    /// Adds another partition's.
+    pub fn merge(&mut self, other: &Self) {
+        self.ordered.merge(&other.ordered);
+        self.new_places.merge(&other.new_places);
+    }
+}
+
 /// Makes profiles: what they have in common at any time.
 pub struct Press<'t> {
     tables: &'t Tables,
@@ -140,6 +155,34 @@ impl<'t> Press<'t> {
             mixes: Mix::by_market(self.tables, &self.menus, as_of),
             new_place_rate: places::market_new_place_rate(self.tables, as_of, &self.options.places),
         }
+    }
+
+    /// What some readers add to the market's facts.
+    #[must_use]
+    pub fn market_part<'r>(
+        &self,
+        readers: impl IntoIterator<Item = &'r ReaderRows<'r>>,
+        as_of: Timestamp,
+    ) -> MarketPart {
+        let mut part = MarketPart::default();
+        for rows in readers {
+            let market = rows.reader.map(home_market).unwrap_or_default();
+            if rows.reader.is_some() || !rows.orders.is_empty() {
+                part.ordered.add_market(market, &self.menus);
+            }
+            for order in rows.orders.iter().filter(|order| is_evidence(order, as_of)) {
+                part.ordered.add(market, order, &self.menus);
+            }
+            part.new_places.add_reader(&rows.orders, &rows.places, as_of, &self.options.places);
+        }
+        part
+    }
+
+    /// The market's facts from what all partitions added: the same as [`Press::market`] of all their tables.
+    #[must_use]
+    pub fn market_of(&self, parts: &MarketPart, as_of: Timestamp) -> MarketFacts {
+        let offered = Mix::of_merchants(&self.tables.merchants, &self.menus, as_of);
+        MarketFacts { mixes: parts.ordered.mixes(&offered), new_place_rate: parts.new_places.rate() }
     }
 
     /// The wall clock where a reader was last known to be before a time.
@@ -196,6 +239,25 @@ impl<'t> Press<'t> {
             daypart_share: daypart_share(&orders, &zone),
             last_order_days: orders.last().map(|order| days(order.ordered_at).min(254) as u8),
         }
+    }
+
+    /// The profiles of all readers of some tables, which may be one partition, ascending by `user_id`.
+    ///
+    /// # Errors
+    /// [`DecodeError::Limit`] for a market whose path is longer than the format holds.
+    pub fn make(
+        &self,
+        readers: &Tables,
+        as_of: Timestamp,
+        secret: &[u8],
+        market: &MarketFacts,
+    ) -> Result<Vec<Made>, DecodeError> {
+        let readers: Vec<(&str, ReaderRows<'_>)> = by_reader(readers).into_iter().collect();
+        let make = |(user_id, rows): &(&str, ReaderRows<'_>)| {
+            let profile = self.profile(reader_id(secret, user_id), rows, as_of, market);
+            Ok(Made { user_id: (*user_id).to_owned(), bytes: profile.encode()? })
+        };
+        readers.par_iter().map(make).collect()
     }
 
     /// The merchants ordered from most, by decayed count; equal ones by the last order, then by id.
@@ -256,13 +318,7 @@ pub fn build(
     options: &ProfileOptions,
 ) -> Result<Vec<Made>, DecodeError> {
     let press = Press::new(tables, map, catalog, options);
-    let market = press.market(as_of);
-    let readers: Vec<(&str, ReaderRows<'_>)> = by_reader(tables).into_iter().collect();
-    let make = |(user_id, rows): &(&str, ReaderRows<'_>)| {
-        let profile = press.profile(reader_id(secret, user_id), rows, as_of, &market);
-        Ok(Made { user_id: (*user_id).to_owned(), bytes: profile.encode()? })
-    };
-    readers.par_iter().map(make).collect()
+    press.make(tables, as_of, secret, &press.market(as_of))
 }
 
 /// Writes `profiles.ndjson`: a `user_id` and a `profile` in base64url a line.
@@ -270,17 +326,20 @@ pub fn build(
 /// # Errors
 /// The file cannot be written.
 pub fn write(profiles: &[Made], path: &Path) -> std::io::Result<()> {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    profiles.iter().try_for_each(|made| write_line(&made.user_id, &made.bytes, &mut file))?;
+    file.flush()
+}
+
+/// One line of `profiles.ndjson`.
+pub(crate) fn write_line(user_id: &str, bytes: &[u8], to: &mut impl Write) -> std::io::Result<()> {
     #[derive(Serialize)]
     struct Line<'a> {
         user_id: &'a str,
         profile: String,
     }
-    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-    for made in profiles {
-        serde_json::to_writer(&mut file, &Line { user_id: &made.user_id, profile: base64url(&made.bytes) })?;
-        file.write_all(b"\n")?;
-    }
-    file.flush()
+    serde_json::to_writer(&mut *to, &Line { user_id, profile: base64url(bytes) })?;
+    to.write_all(b"\n")
 }
 
 /// Shares of delivered messages that were opened and clicked, upon the usual ones; unknown without a message.

@@ -8,13 +8,14 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use read::{ReadOptions, read};
-pub use write::{write, write_csv};
+pub use write::{Sheet, write, write_csv};
 
 pub(crate) use column::labels;
 
 mod column;
 mod records;
 pub mod read;
+pub mod spool;
 pub mod write;
 
 /// Seconds since 1970-01-01T00:00:00Z.
@@ -208,7 +209,7 @@ pub struct Tables {
 }
 
 /// What reading found wrong, counted by kind, with the first rows of each kind.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Report {
     /// Rows taken, by table.
     pub rows: BTreeMap<String, usize>,
@@ -217,7 +218,7 @@ pub struct Report {
 }
 
 /// One kind of fault.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Fault {
     /// How often.
     pub count: usize,
@@ -385,6 +386,15 @@ pub enum TableError {
         /// What was wrong.
         report: Report,
     },
+    /// A partition on disk is not what was written.
+    #[error("{}: found a partition that is damaged, expected what this build wrote; remove its folder and build again", file.display())]
+    Damaged {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// Somebody asked for it.
+    #[error("stopped before all rows were read")]
+    Stopped,
     /// An empty table would be read back from an older file.
     #[error("{}: found a file of another import, expected a directory without it", file.display())]
     Stale {

@@ -16,6 +16,7 @@ mod documents;
 mod test;
 mod train;
 mod golden;
+mod soak;
 mod demo;
 
 use std::process::ExitCode;
@@ -73,6 +74,12 @@ const TASKS: &[Task] = &[
         arguments: "[--stages]",
         about: "each stage and the whole, natively and in V8, as ratios to the reference kernel; modules from bytes to first decision",
         run: bench::run,
+    },
+    Task {
+        name: "soak",
+        arguments: "scale [--full]",
+        about: "build 100,000 simulated readers (--full: 1,000,000, 20 M orders): rows/s, memory, killed and resumed",
+        run: soak::run,
     },
 ];
 

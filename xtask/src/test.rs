@@ -335,7 +335,7 @@ pub fn cli() -> Outcome<PathBuf> {
 }
 
 /// The same from the selection of features that the native tests have compiled.
-fn cli_as_tested() -> Outcome<PathBuf> {
+pub fn cli_as_tested() -> Outcome<PathBuf> {
     // With `--tests`, as development dependencies select features as well.
     let selection = ["build", "--release", "--locked", "--workspace", "--bins", "--tests", TYPES];
     sh::quietly("cli", program("cargo").args(selection))?;

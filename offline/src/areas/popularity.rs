@@ -6,11 +6,13 @@
 //! cell add up to 1 at every level whatever else is in the tables.
 
 use super::{BuildOptions, Catalog, DAY};
+use crate::counter::Faded;
 use crate::tables::{Order, Status, Timestamp};
 use freshrank::geo::{Cell, Point};
 use h3o::{CellIndex, LatLng, Resolution};
 use serde::Serialize;
 use std::collections::HashMap;
+use std::hash::Hash;
 
 /// Orders that the market's share of completed orders counts as.
 const RELIABILITY_STRENGTH: f64 = 20.0;
@@ -70,7 +72,7 @@ impl Default for Shrinkage {
 
 /// Decayed orders of each merchant at every level, and how many were completed.
 ///
-/// Orders are recorded in order of time; a counter fades when it is read or added to.
+/// Orders may be recorded in any order, and in parts that are merged: no bit of a count depends on it.
 #[derive(Debug, Clone)]
 pub struct Popularity {
     half_life: f64,
@@ -89,22 +91,6 @@ pub struct Popularity {
 }
 
 type Counters<K> = HashMap<K, HashMap<u32, Faded>>;
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Faded {
-    count: f64,
-    at: Timestamp,
-}
-
-impl Faded {
-    fn read(self, at: Timestamp, half_life: f64) -> f64 {
-        self.count * libm::exp2(-((at - self.at) as f64) / half_life)
-    }
-
-    fn add(&mut self, weight: f64, at: Timestamp, half_life: f64) {
-        *self = Self { count: self.read(at, half_life) + weight, at };
-    }
-}
 
 /// What a cell belongs to.
 #[derive(Debug, Clone)]
@@ -193,7 +179,7 @@ impl Popularity {
         }
     }
 
-    /// Adds an order that is not earlier than those before it.
+    /// Adds an order.
     pub fn record(&mut self, order: &Order, catalog: &Catalog<'_>) {
         let row = catalog.row(&order.merchant_id);
         let completed = order.status == Status::Completed;
@@ -221,6 +207,23 @@ impl Popularity {
             self.wides.entry(wide).or_default().entry(row).or_default().add(1.0, at, half_life);
         }
         self.city.entry(row).or_default().add(1.0, at, half_life);
+    }
+
+    /// Adds all orders that another partition recorded.
+    pub fn merge(&mut self, other: &Self) {
+        merge(&mut self.cells, &other.cells);
+        merge(&mut self.rings, &other.rings);
+        merge(&mut self.wides, &other.wides);
+        for (row, faded) in &other.city {
+            self.city.entry(*row).or_default().merge(faded);
+        }
+        for (row, (done, all)) in &other.completed {
+            let sum = self.completed.entry(*row).or_default();
+            *sum = (sum.0 + done, sum.1 + all);
+        }
+        self.all = (self.all.0 + other.all.0, self.all.1 + other.all.1);
+        self.orders += other.orders;
+        self.unplaced += other.unplaced;
     }
 
     /// Orders of a merchant delivered to a cell, faded to a time not before the last order.
@@ -288,6 +291,13 @@ impl Popularity {
         let (done, all) = *self.completed.get(&row)?;
         let usual = f64::from(self.all.0) / f64::from(self.all.1.max(1));
         Some(((f64::from(done) + RELIABILITY_STRENGTH * usual) / (f64::from(all) + RELIABILITY_STRENGTH)) as f32)
+    }
+}
+
+fn merge<K: Copy + Eq + Hash>(counters: &mut Counters<K>, other: &Counters<K>) {
+    for (key, merchants) in other {
+        let of = counters.entry(*key).or_default();
+        merchants.iter().for_each(|(row, faded)| of.entry(*row).or_default().merge(faded));
     }
 }
 

@@ -15,6 +15,9 @@ use super::{ImportError, ImportReport};
 use crate::cuisines::Vocabulary;
 use crate::tables::{Kind, Merchant};
 
+/// Where it is published, dist/json/nsi.json in it.
+pub const PAGE: &str = "https://www.npmjs.com/package/name-suggestion-index";
+
 const EXPECTED: &str = "a name-suggestion-index, {\"nsi\": {\"brands/amenity/cafe\": {\"items\": [...]}}}";
 
 #[derive(Deserialize)]

@@ -5,8 +5,10 @@
 //! an error again. Only operators see these messages; still no reader's id is repeated in them.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
@@ -14,17 +16,21 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit, TimestampSecondType, UInt32Type};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::{Deserialize, Serialize};
 
 use super::column::{Column, Limits, Need, Row, Type, Value, labels};
 pub use super::records::MAX_RECORD_BYTES;
 use super::records::{Next, Record, Records};
-use super::{Event, Merchant, Offer, Order, Place, Reader, Report, TableError, Tables, Timestamp};
+use super::{Event, Fault, Merchant, Offer, Order, Place, Reader, Report, TableError, Tables, Timestamp};
 
 /// How many rows of one kind of fault are listed.
 pub const LISTED: usize = 10;
 
 /// The key under which a Parquet file, and the column in which a CSV file, says that its rows are made up.
 pub(super) const SIMULATED: &str = "freshrank.simulated";
+
+/// Metres of a degree of latitude on the sphere that distances are measured on.
+const METRES_PER_DEGREE: f64 = 111_195.08;
 
 /// Rows of a Parquet file that are decoded at once.
 const BATCH_ROWS: usize = 8192;
@@ -37,11 +43,70 @@ pub struct ReadOptions {
     /// Foreign headers: (column of the contract, column of the file). The first may name its table
     /// (`orders.value`); the second may join columns (`OSM_TYPE+OSM_ID`).
     pub map: Vec<(String, String)>,
+    /// For coordinates that are masked or local: where they are on Earth.
+    pub affine: Option<Affine>,
+}
+
+/// Where masked or local coordinates are on Earth; `longitude` and `latitude` of the file are x and y.
+///
+/// An affine map keeps what is near near as long as it is about a similarity: distances in kilometres are those of the
+/// place it maps to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Affine {
+    /// Degrees north: of x, of y, constant.
+    pub latitude: [f64; 3],
+    /// Degrees east: of x, of y, constant.
+    pub longitude: [f64; 3],
+}
+
+impl Affine {
+    /// Reads `a,b,c,d,e,f` (latitude = a x + b y + c, longitude = d x + e y + f), or `m@NORTH,EAST` for metres east and
+    /// north of a point on Earth.
+    ///
+    /// # Errors
+    /// What was found and what was expected.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let expected = "six numbers a,b,c,d,e,f (latitude = a x + b y + c, longitude = d x + e y + f), or m@NORTH,EAST";
+        let wrong = || format!("found {text:?}, expected {expected}");
+        let numbers = |text: &str| -> Option<Vec<f64>> {
+            let numbers = text.split(',').map(|part| part.trim().parse().ok().filter(|v: &f64| v.is_finite()));
+            numbers.collect()
+        };
+        if let Some(origin) = text.trim().strip_prefix("m@") {
+            let Some([north, east]) = numbers(origin).as_deref().and_then(|found| <[f64; 2]>::try_from(found).ok())
+            else {
+                return Err(wrong());
+            };
+            if !(-89.0..=89.0).contains(&north) || !(-180.0..=180.0).contains(&east) {
+                return Err(wrong());
+            }
+            let degree = 1.0 / METRES_PER_DEGREE;
+            return Ok(Self {
+                latitude: [0.0, degree, north],
+                longitude: [degree / libm::cos(north.to_radians()), 0.0, east],
+            });
+        }
+        let Some([a, b, c, d, e, f]) = numbers(text).as_deref().and_then(|found| <[f64; 6]>::try_from(found).ok())
+        else {
+            return Err(wrong());
+        };
+        if a * e - b * d == 0.0 {
+            return Err(format!("found {text:?}, which maps a plane onto a line, expected {expected}"));
+        }
+        Ok(Self { latitude: [a, b, c], longitude: [d, e, f] })
+    }
+
+    /// (latitude, longitude) of (x, y).
+    #[must_use]
+    pub fn apply(&self, x: f64, y: f64) -> (f64, f64) {
+        let at = |[of_x, of_y, constant]: [f64; 3]| of_x * x + of_y * y + constant;
+        (at(self.latitude), at(self.longitude))
+    }
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { max_bad_share: 0.01, map: Vec::new() }
+        Self { max_bad_share: 0.01, map: Vec::new(), affine: None }
     }
 }
 
@@ -54,54 +119,28 @@ impl Default for ReadOptions {
 /// No merchants, a file or column that is not there or not readable, or too many lost rows.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<(Tables, Report), TableError> {
     let files = Files::of(path)?;
-    let mut from = Source { files, options, report: Report::default(), simulated: None, mapped: BTreeSet::new() };
+    let mut from = Source::new(files, options);
 
-    let merchants = from.unique::<Merchant, _>(|row| row.merchant_id.clone(), "merchant_id")?;
+    let merchants = from.merchants()?;
     let readers = from.unique::<Reader, _>(|row| row.user_id.clone(), "user_id")?;
     let places = from.unique::<Place, _>(|row| (row.user_id.clone(), row.place_id.clone()), "place_id")?;
     let orders = from.table::<Order>()?;
-    let offers = from.unique::<Offer, _>(|row| row.offer_id.clone(), "offer_id")?;
+    let known = Known::of(merchants.iter().map(|(_, row)| row));
+    let offers = from.offers(&known)?;
     let events = from.table::<Event>()?;
-    if let Some((column, file)) = options.map.iter().find(|(column, _)| !from.mapped.contains(column)) {
-        return Err(TableError::UnusedMapping { column: column.clone(), from: file.clone() });
-    }
+    from.all_mapped()?;
 
-    let merchants = from.keep(merchants, |row| {
-        let (Some(first), Some(end)) = (row.listed_from, row.listed_until) else {
-            return Ok(());
-        };
-        ordered(first, end, "listed_until", "a time after listed_from")
-    });
-    let known: BTreeSet<&str> = merchants.iter().map(|row| row.1.merchant_id.as_str()).collect();
-    let is_known = |id: &str| {
-        let found = || Wrong::new("merchant_id", "unknown merchant", shown(id), "an id of the table merchants");
-        if known.contains(id) { Ok(()) } else { Err(found()) }
-    };
-    let spots: HashMap<(&str, &str), (f64, f64)> = places
-        .iter()
-        .map(|(_, row)| ((row.user_id.as_str(), row.place_id.as_str()), (row.latitude, row.longitude)))
-        .collect();
+    let spots = Spots::of(&places);
     let orders = from.keep_mut(orders, |row| {
-        is_known(&row.merchant_id)?;
-        if row.latitude.is_none() || row.longitude.is_none() {
-            let spot = row.place_id.as_ref().and_then(|id| spots.get(&(row.user_id.as_str(), id.as_str())));
-            let Some((latitude, longitude)) = spot else {
-                let found = match row.place_id {
-                    Some(_) => "a place that is not in the table places, and no coordinates",
-                    None => "neither place_id nor latitude and longitude",
-                };
-                return Err(Wrong::new("place_id", "no place", found, "a place of the reader, or coordinates"));
-            };
-            (row.latitude, row.longitude) = (Some(*latitude), Some(*longitude));
+        known.check(&row.merchant_id)?;
+        spots.place(row)
+    });
+    let mut events = from.keep(events, |row| row.merchant_id.as_deref().map_or(Ok(()), |id| known.check(id)));
+    for (row, event) in &mut events {
+        if let Err(wrong) = whole_place(event) {
+            from.fault(Event::TABLE, *row, false, wrong);
         }
-        Ok(())
-    });
-    let offers = from.keep(offers, |row| {
-        is_known(&row.merchant_id)?;
-        ordered(row.starts_at, row.ends_at, "ends_at", "a time after starts_at")
-    });
-    let mut events = from.keep(events, |row| row.merchant_id.as_deref().map_or(Ok(()), is_known));
-    from.half_places(&mut events);
+    }
 
     let mut tables = Tables {
         merchants: rows(merchants),
@@ -112,13 +151,184 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<(Tables, Report), Tabl
         events: rows(events),
         simulated: from.simulated.take(),
     };
-    from.add_readers(&mut tables);
+    from.counts.added = add_readers(&mut tables);
+    sort(&mut tables);
+    from.counts.add(&tables);
+    from.counts.report(options).map(|report| (tables, report))
+}
+
+/// Into the order that [`read`] promises; rows that are equal in it stay as the file had them.
+pub(super) fn sort(tables: &mut Tables) {
     tables
         .orders
         .sort_by(|a, b| (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id)));
     tables.events.sort_by(|a, b| (a.at, &a.user_id).cmp(&(b.at, &b.user_id)));
-    let report = from.finish(&tables)?;
-    Ok((tables, report))
+}
+
+/// The merchants that other rows may name.
+pub(super) struct Known(HashSet<String>);
+
+impl Known {
+    pub(super) fn of<'m>(merchants: impl Iterator<Item = &'m Merchant>) -> Self {
+        Self(merchants.map(|row| row.merchant_id.clone()).collect())
+    }
+
+    pub(super) fn check(&self, id: &str) -> Result<(), Wrong> {
+        let found = || Wrong::new("merchant_id", "unknown merchant", shown(id), "an id of the table merchants");
+        if self.0.contains(id) { Ok(()) } else { Err(found()) }
+    }
+}
+
+/// Where the readers' places are.
+pub(super) struct Spots<'p>(HashMap<(&'p str, &'p str), (f64, f64)>);
+
+impl<'p> Spots<'p> {
+    pub(super) fn of(places: &'p [(u64, Place)]) -> Self {
+        let spot =
+            |(_, row): &'p (u64, Place)| ((row.user_id.as_str(), row.place_id.as_str()), (row.latitude, row.longitude));
+        Self(places.iter().map(spot).collect())
+    }
+
+    /// Fills an order's coordinates from its place where it has none of its own.
+    pub(super) fn place(&self, row: &mut Order) -> Result<(), Wrong> {
+        if row.latitude.is_none() || row.longitude.is_none() {
+            let spot = row.place_id.as_ref().and_then(|id| self.0.get(&(row.user_id.as_str(), id.as_str())));
+            let Some((latitude, longitude)) = spot else {
+                let found = match row.place_id {
+                    Some(_) => "a place that is not in the table places, and no coordinates",
+                    None => "neither place_id nor latitude and longitude",
+                };
+                return Err(Wrong::new("place_id", "no place", found, "a place of the reader, or coordinates"));
+            };
+            (row.latitude, row.longitude) = (Some(*latitude), Some(*longitude));
+        }
+        Ok(())
+    }
+}
+
+/// A latitude alone is no place.
+pub(super) fn whole_place(event: &mut Event) -> Result<(), Wrong> {
+    if event.latitude.is_some() == event.longitude.is_some() {
+        return Ok(());
+    }
+    (event.latitude, event.longitude) = (None, None);
+    Err(Wrong::new("latitude", "without longitude", "one of the two", "both or none"))
+}
+
+/// Adds the readers that only other tables mention, by id, and says how many.
+pub(super) fn add_readers(tables: &mut Tables) -> usize {
+    let known: BTreeSet<&str> = tables.readers.iter().map(|reader| reader.user_id.as_str()).collect();
+    let mentioned: BTreeSet<&str> = (tables.places.iter().map(|row| row.user_id.as_str()))
+        .chain(tables.orders.iter().map(|row| row.user_id.as_str()))
+        .chain(tables.events.iter().map(|row| row.user_id.as_str()))
+        .filter(|user_id| !known.contains(user_id))
+        .collect();
+    let added: Vec<Reader> =
+        mentioned.into_iter().map(|user_id| Reader { user_id: user_id.to_owned(), ..Reader::default() }).collect();
+    let n_added = added.len();
+    tables.readers.extend(added);
+    n_added
+}
+
+/// What reading came to, in some partition or in all of them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    rows: BTreeMap<String, usize>,
+    added: usize,
+    moved: usize,
+    faults: BTreeMap<String, Listed>,
+}
+
+/// One kind of fault, with the rows of the first ones: those of several partitions are listed as those of the file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Listed {
+    count: usize,
+    row_lost: bool,
+    first: Vec<(u64, String)>,
+}
+
+impl Counts {
+    /// Adds what another partition came to.
+    pub fn merge(&mut self, other: &Self) {
+        for (table, rows) in &other.rows {
+            *self.rows.entry(table.clone()).or_default() += rows;
+        }
+        self.added += other.added;
+        self.moved += other.moved;
+        for (kind, fault) in &other.faults {
+            let sum = self.faults.entry(kind.clone()).or_default();
+            sum.count += fault.count;
+            sum.row_lost |= fault.row_lost;
+            sum.first.extend(fault.first.iter().cloned());
+            sum.first.sort();
+            sum.first.truncate(LISTED);
+        }
+    }
+
+    /// The rows of all tables that were taken.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows.values().sum()
+    }
+
+    pub(super) fn add(&mut self, tables: &Tables) {
+        let counts = [
+            (Merchant::TABLE, tables.merchants.len()),
+            (Reader::TABLE, tables.readers.len()),
+            (Place::TABLE, tables.places.len()),
+            (Order::TABLE, tables.orders.len()),
+            (Offer::TABLE, tables.offers.len()),
+            (Event::TABLE, tables.events.len()),
+        ];
+        for (table, count) in counts {
+            *self.rows.entry(table.to_owned()).or_default() += count;
+        }
+    }
+
+    pub(super) fn add_readers(&mut self, n: usize) {
+        self.added += n;
+    }
+
+    pub(super) fn fault(&mut self, file: &str, table: &str, row: u64, row_lost: bool, wrong: Wrong) {
+        let Wrong { column, kind, found, expected } = wrong;
+        let kind = if column.is_empty() { format!("{table}: {kind}") } else { format!("{table}: {column} {kind}") };
+        let fault = self.faults.entry(kind).or_default();
+        fault.count += 1;
+        fault.row_lost |= row_lost;
+        if fault.first.len() < LISTED {
+            let column = if column.is_empty() { String::new() } else { format!("{column}: ") };
+            fault.first.push((row, format!("{file}:{row}: {column}found {found}, expected {expected}")));
+        }
+    }
+
+    /// The report of all partitions together.
+    ///
+    /// # Errors
+    /// More rows were lost than the options accept.
+    pub fn report(self, options: &ReadOptions) -> Result<Report, TableError> {
+        let fault = |(kind, fault): (String, Listed)| {
+            let first = fault.first.into_iter().map(|(_, text)| text).collect();
+            (kind, Fault { count: fault.count, row_lost: fault.row_lost, first })
+        };
+        let faults = self.faults.into_iter().map(fault).collect();
+        let mut report = Report { rows: self.rows, faults };
+        let counts = report.rows.clone();
+        if self.added > 0 {
+            report.rows.insert("readers (known from other tables only)".to_owned(), self.added);
+        }
+        if self.moved > 0 {
+            report.rows.insert("rows whose coordinates were mapped by --affine".to_owned(), self.moved);
+        }
+        for table in TABLES {
+            let (lost, kept) = (report.lost(table), counts.get(table).copied().unwrap_or(0));
+            let rows = lost + kept;
+            if lost as f64 > options.max_bad_share * rows as f64 {
+                let (table, limit) = (table.to_owned(), options.max_bad_share);
+                return Err(TableError::TooManyBad { table, lost, rows, limit, report });
+            }
+        }
+        Ok(report)
+    }
 }
 
 fn rows<R>(rows: Vec<(u64, R)>) -> Vec<R> {
@@ -137,7 +347,7 @@ pub(super) fn time(second: Timestamp) -> String {
 }
 
 /// Why a row or value is refused.
-struct Wrong {
+pub(super) struct Wrong {
     column: &'static str,
     /// The kind it is counted under.
     kind: &'static str,
@@ -166,14 +376,14 @@ fn shown(text: &str) -> String {
 }
 
 /// Which file has which table.
-struct Files {
-    by_table: BTreeMap<&'static str, PathBuf>,
+pub(super) struct Files {
+    pub(super) by_table: BTreeMap<&'static str, PathBuf>,
 }
 
 const TABLES: [&str; 6] = [Merchant::TABLE, Reader::TABLE, Place::TABLE, Order::TABLE, Offer::TABLE, Event::TABLE];
 
 impl Files {
-    fn of(path: &Path) -> Result<Self, TableError> {
+    pub(super) fn of(path: &Path) -> Result<Self, TableError> {
         let io = |source| TableError::Io { file: path.to_owned(), source };
         let mut by_table = BTreeMap::new();
         if std::fs::metadata(path).map_err(io)?.is_file() {
@@ -201,10 +411,35 @@ impl Files {
     }
 
     /// As it is called in messages.
-    fn name(&self, table: &str) -> String {
+    pub(super) fn name(&self, table: &str) -> String {
         let file = self.by_table.get(table).and_then(|file| file.file_name());
         file.map_or_else(|| table.to_owned(), |name| name.to_string_lossy().into_owned())
     }
+}
+
+/// Rows without two of the same id: the first stays.
+pub(super) fn unique<R: Row, K: Hash + Eq>(
+    rows: Vec<(u64, R)>,
+    id: fn(&R) -> K,
+    column: &'static str,
+    file: &str,
+    counts: &mut Counts,
+) -> Vec<(u64, R)> {
+    let mut first: HashMap<K, u64> = HashMap::with_capacity(rows.len());
+    let mut kept = Vec::with_capacity(rows.len());
+    for (row, values) in rows {
+        match first.entry(id(&values)) {
+            Entry::Vacant(entry) => {
+                entry.insert(row);
+                kept.push((row, values));
+            }
+            Entry::Occupied(entry) => {
+                let found = format!("the id of row {} again", entry.get());
+                counts.fault(file, R::TABLE, row, true, Wrong::new(column, "duplicate", found, "each id once"));
+            }
+        }
+    }
+    kept
 }
 
 /// One cell as it was found.
@@ -214,26 +449,53 @@ enum Cell<'a> {
     NotUtf8,
 }
 
-struct Source<'o> {
-    files: Files,
+/// Files on their way into rows.
+pub(super) struct Source<'o> {
+    pub(super) files: Files,
     options: &'o ReadOptions,
-    report: Report,
-    simulated: Option<String>,
+    pub(super) counts: Counts,
+    pub(super) simulated: Option<String>,
     /// Mappings that some table used.
-    mapped: BTreeSet<String>,
+    pub(super) mapped: BTreeSet<String>,
 }
 
-impl Source<'_> {
+/// Takes one row and its number in the file.
+type Take<'t, R> = &'t mut dyn FnMut(&mut Counts, u64, R) -> Result<(), TableError>;
+
+impl<'o> Source<'o> {
+    pub(super) fn new(files: Files, options: &'o ReadOptions) -> Self {
+        Self { files, options, counts: Counts::default(), simulated: None, mapped: BTreeSet::new() }
+    }
+
     fn fault(&mut self, table: &str, row: u64, row_lost: bool, wrong: Wrong) {
-        let Wrong { column, kind, found, expected } = wrong;
-        let kind = if column.is_empty() { format!("{table}: {kind}") } else { format!("{table}: {column} {kind}") };
-        let fault = self.report.faults.entry(kind).or_default();
-        fault.count += 1;
-        fault.row_lost |= row_lost;
-        if fault.first.len() < LISTED {
-            let column = if column.is_empty() { String::new() } else { format!("{column}: ") };
-            let file = self.files.name(table);
-            fault.first.push(format!("{file}:{row}: {column}found {found}, expected {expected}"));
+        self.counts.fault(&self.files.name(table), table, row, row_lost, wrong);
+    }
+
+    /// The table of merchants, each listed for some time.
+    pub(super) fn merchants(&mut self) -> Result<Vec<(u64, Merchant)>, TableError> {
+        let merchants = self.unique::<Merchant, _>(|row| row.merchant_id.clone(), "merchant_id")?;
+        Ok(self.keep(merchants, |row| {
+            let (Some(first), Some(end)) = (row.listed_from, row.listed_until) else {
+                return Ok(());
+            };
+            ordered(first, end, "listed_until", "a time after listed_from")
+        }))
+    }
+
+    /// The table of offers, each of a known merchant.
+    pub(super) fn offers(&mut self, known: &Known) -> Result<Vec<(u64, Offer)>, TableError> {
+        let offers = self.unique::<Offer, _>(|row| row.offer_id.clone(), "offer_id")?;
+        Ok(self.keep(offers, |row| {
+            known.check(&row.merchant_id)?;
+            ordered(row.starts_at, row.ends_at, "ends_at", "a time after starts_at")
+        }))
+    }
+
+    /// Every mapping was of use to some table.
+    pub(super) fn all_mapped(&self) -> Result<(), TableError> {
+        match self.options.map.iter().find(|(column, _)| !self.mapped.contains(column)) {
+            Some((column, file)) => Err(TableError::UnusedMapping { column: column.clone(), from: file.clone() }),
+            None => Ok(()),
         }
     }
 
@@ -257,86 +519,35 @@ impl Source<'_> {
     }
 
     /// A table without two rows of the same id: the first stays.
-    fn unique<R: Row, K: std::hash::Hash + Eq>(
+    fn unique<R: Row, K: Hash + Eq>(
         &mut self,
         id: fn(&R) -> K,
         column: &'static str,
     ) -> Result<Vec<(u64, R)>, TableError> {
         let rows = self.table::<R>()?;
-        let mut first: HashMap<K, u64> = HashMap::with_capacity(rows.len());
-        let mut kept = Vec::with_capacity(rows.len());
-        for (row, values) in rows {
-            match first.entry(id(&values)) {
-                std::collections::hash_map::Entry::Vacant(entry) => {
-                    entry.insert(row);
-                    kept.push((row, values));
-                }
-                std::collections::hash_map::Entry::Occupied(entry) => {
-                    let found = format!("the id of row {} again", entry.get());
-                    let wrong = Wrong::new(column, "duplicate", found, "each id once");
-                    self.fault(R::TABLE, row, true, wrong);
-                }
-            }
-        }
-        Ok(kept)
-    }
-
-    /// A latitude alone is no place.
-    fn half_places(&mut self, events: &mut [(u64, Event)]) {
-        for (row, event) in events {
-            if event.latitude.is_some() != event.longitude.is_some() {
-                (event.latitude, event.longitude) = (None, None);
-                let wrong = Wrong::new("latitude", "without longitude", "one of the two", "both or none");
-                self.fault(Event::TABLE, *row, false, wrong);
-            }
-        }
-    }
-
-    fn add_readers(&mut self, tables: &mut Tables) {
-        let known: BTreeSet<&str> = tables.readers.iter().map(|reader| reader.user_id.as_str()).collect();
-        let mentioned: BTreeSet<&str> = (tables.places.iter().map(|row| row.user_id.as_str()))
-            .chain(tables.orders.iter().map(|row| row.user_id.as_str()))
-            .chain(tables.events.iter().map(|row| row.user_id.as_str()))
-            .filter(|user_id| !known.contains(user_id))
-            .collect();
-        let added: Vec<Reader> =
-            mentioned.into_iter().map(|user_id| Reader { user_id: user_id.to_owned(), ..Reader::default() }).collect();
-        if !added.is_empty() {
-            self.report.rows.insert("readers (known from other tables only)".to_owned(), added.len());
-        }
-        tables.readers.extend(added);
-    }
-
-    fn finish(mut self, tables: &Tables) -> Result<Report, TableError> {
-        let counts = [
-            (Merchant::TABLE, tables.merchants.len()),
-            (Reader::TABLE, tables.readers.len()),
-            (Place::TABLE, tables.places.len()),
-            (Order::TABLE, tables.orders.len()),
-            (Offer::TABLE, tables.offers.len()),
-            (Event::TABLE, tables.events.len()),
-        ];
-        self.report.rows.extend(counts.map(|(table, count)| (table.to_owned(), count)));
-        for (table, kept) in counts {
-            let lost = self.report.lost(table);
-            let rows = lost + kept;
-            if lost as f64 > self.options.max_bad_share * rows as f64 {
-                let (table, limit) = (table.to_owned(), self.options.max_bad_share);
-                return Err(TableError::TooManyBad { table, lost, rows, limit, report: self.report });
-            }
-        }
-        Ok(self.report)
+        let file = self.files.name(R::TABLE);
+        Ok(unique(rows, id, column, &file, &mut self.counts))
     }
 
     fn table<R: Row>(&mut self) -> Result<Vec<(u64, R)>, TableError> {
+        let mut rows = Vec::new();
+        self.each(&mut |_, row, values| {
+            rows.push((row, values));
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Reads a table row by row; a few thousand rows are held at a time. An absent table has none.
+    pub(super) fn each<R: Row>(&mut self, take: Take<'_, R>) -> Result<(), TableError> {
         let Some(file) = self.files.by_table.get(R::TABLE).cloned() else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         let opened = File::open(&file).map_err(|source| TableError::Io { file: file.clone(), source })?;
         if file.extension().is_some_and(|ending| ending == "parquet") {
-            self.parquet(&file, opened)
+            self.parquet(&file, opened, take)
         } else {
-            self.csv(&file, opened)
+            self.csv(&file, opened, take)
         }
     }
 
@@ -379,7 +590,7 @@ impl Source<'_> {
         })
     }
 
-    fn csv<R: Row>(&mut self, file: &Path, opened: File) -> Result<Vec<(u64, R)>, TableError> {
+    fn csv<R: Row>(&mut self, file: &Path, opened: File, take: Take<'_, R>) -> Result<(), TableError> {
         let io = |source| TableError::Io { file: file.to_owned(), source };
         let mut records = Records::new(opened).map_err(io)?;
         let mut record = Record::default();
@@ -392,10 +603,9 @@ impl Source<'_> {
         };
         let columns = self.columns::<R>(file, &found)?;
         let simulated = found.iter().position(|name| name == SIMULATED);
-        let mut rows = Vec::new();
         loop {
             let line = match records.next(&mut record).map_err(io)? {
-                Next::End => return Ok(rows),
+                Next::End => return Ok(()),
                 Next::TooLong(line) => {
                     let found = format!("a line of more than {MAX_RECORD_BYTES} bytes");
                     self.fault(R::TABLE, line, true, Wrong::new("", "line too long", found, "a record"));
@@ -426,11 +636,13 @@ impl Source<'_> {
                     Ok(parts) => Cell::Text(Cow::Owned(parts.concat())),
                 }
             });
-            rows.extend(row.map(|row| (line, row)));
+            if let Some(row) = row {
+                take(&mut self.counts, line, row)?;
+            }
         }
     }
 
-    fn parquet<R: Row>(&mut self, file: &Path, opened: File) -> Result<Vec<(u64, R)>, TableError> {
+    fn parquet<R: Row>(&mut self, file: &Path, opened: File, take: Take<'_, R>) -> Result<(), TableError> {
         let parquet = |err: &dyn std::fmt::Display| TableError::Parquet {
             file: file.to_owned(),
             what: err.to_string().lines().next().unwrap_or_default().to_owned(),
@@ -446,7 +658,6 @@ impl Source<'_> {
         let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.iter().copied());
         let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|err| parquet(&err))?;
 
-        let mut rows = Vec::new();
         let mut before: u64 = 0;
         for batch in batches {
             let batch = batch.map_err(|err| parquet(&err))?;
@@ -468,18 +679,20 @@ impl Source<'_> {
                     [one] => one.at(i),
                     parts => Cell::Text(Cow::Owned(parts.iter().map(|part| part.text(i)).collect())),
                 });
-                rows.extend(values.map(|values| (row, values)));
+                if let Some(values) = values {
+                    take(&mut self.counts, row, values)?;
+                }
             }
             before += batch.num_rows() as u64;
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// One row, or nothing if a value it cannot do without is wrong.
     fn row<'c, R: Row>(&mut self, row: u64, cell: impl Fn(usize) -> Cell<'c>) -> Option<R> {
         let mut values = R::default();
         for (i, column) in R::COLUMNS.iter().enumerate() {
-            let value = parse(column, cell(i));
+            let value = parse(column, cell(i), self.options.affine.is_some());
             let wrong = match value {
                 Ok(Value::Absent) if column.need != Need::Value => continue,
                 Ok(Value::Absent) => Wrong::new(column.name, "missing", "nothing", column.expected()),
@@ -498,12 +711,50 @@ impl Source<'_> {
                 return None;
             }
         }
+        if let Some(affine) = self.options.affine {
+            match place::<R>(affine, &mut values) {
+                Ok(moved) => self.counts.moved += usize::from(moved),
+                Err(wrong) => {
+                    self.fault(R::TABLE, row, true, wrong);
+                    return None;
+                }
+            }
+        }
         Some(values)
     }
 }
 
+/// The rows of a Parquet file, by its own word.
+pub(super) fn parquet_rows(file: &Path, opened: File) -> Result<u64, TableError> {
+    let wrong =
+        |err: parquet::errors::ParquetError| TableError::Parquet { file: file.to_owned(), what: err.to_string() };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(wrong)?;
+    Ok(u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0))
+}
+
+/// Brings a row's coordinates to Earth, if it has any.
+fn place<R: Row>(affine: Affine, values: &mut R) -> Result<bool, Wrong> {
+    let column = |name: &str| R::COLUMNS.iter().find(|column| column.name == name);
+    let (Some(north), Some(east)) = (column("latitude"), column("longitude")) else {
+        return Ok(false);
+    };
+    let (Value::Real(y), Value::Real(x)) = ((north.get)(values), (east.get)(values)) else {
+        return Ok(false);
+    };
+    let (latitude, longitude) = affine.apply(x, y);
+    for (column, value) in [(north, latitude), (east, longitude)] {
+        let value = Value::Real(value);
+        if !column.allows(&value) {
+            let found = format!("{} after --affine", said(&value));
+            return Err(Wrong::new(column.name, "out of range", found, column.expected()));
+        }
+        (column.set)(values, value);
+    }
+    Ok(true)
+}
+
 /// Brings a cell to its column's type and limits.
-fn parse<'c, R>(column: &Column<R>, cell: Cell<'c>) -> Result<Value<'c>, Wrong> {
+fn parse<'c, R>(column: &Column<R>, cell: Cell<'c>, elsewhere: bool) -> Result<Value<'c>, Wrong> {
     let wrong = |kind, found: String| Err(Wrong::new(column.name, kind, found, column.expected()));
     let value = match cell {
         Cell::NotUtf8 => return wrong("not UTF-8", "bytes that are not UTF-8".to_owned()),
@@ -521,7 +772,10 @@ fn parse<'c, R>(column: &Column<R>, cell: Cell<'c>) -> Result<Value<'c>, Wrong> 
         },
         Cell::Value(value) => value,
     };
-    if !column.allows(&value) {
+    // Coordinates that are no degrees yet are checked when they are.
+    let is_later = elsewhere && matches!(column.name, "latitude" | "longitude");
+    let is_allowed = if is_later { matches!(value, Value::Real(v) if v.is_finite()) } else { column.allows(&value) };
+    if !is_allowed && value != Value::Absent {
         return wrong("out of range", said(&value));
     }
     Ok(match value {

@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -104,6 +105,15 @@ fn data_type(kind: Type) -> DataType {
 }
 
 fn parquet<R: Row>(rows: &[R], simulated: Option<&str>, to: File) -> Result<(), parquet::errors::ParquetError> {
+    let (schema, mut writer) = writer::<R>(simulated, to)?;
+    put(rows, &schema, &mut writer)?;
+    writer.close().map(drop)
+}
+
+fn writer<R: Row>(
+    simulated: Option<&str>,
+    to: File,
+) -> Result<(Arc<Schema>, ArrowWriter<File>), parquet::errors::ParquetError> {
     let fields =
         R::COLUMNS.iter().map(|column| Field::new(column.name, data_type(column.kind), column.need == Need::Nothing));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -112,12 +122,63 @@ fn parquet<R: Row>(rows: &[R], simulated: Option<&str>, to: File) -> Result<(), 
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_key_value_metadata(metadata)
         .build();
-    let mut writer = ArrowWriter::try_new(to, schema.clone(), Some(properties))?;
+    let writer = ArrowWriter::try_new(to, schema.clone(), Some(properties))?;
+    Ok((schema, writer))
+}
+
+fn put<R: Row>(
+    rows: &[R],
+    schema: &Arc<Schema>,
+    writer: &mut ArrowWriter<File>,
+) -> Result<(), parquet::errors::ParquetError> {
     for rows in rows.chunks(BATCH_ROWS) {
         let arrays = R::COLUMNS.iter().map(|column| array(column, rows)).collect();
         writer.write(&RecordBatch::try_new(schema.clone(), arrays)?)?;
     }
-    writer.close().map(drop)
+    Ok(())
+}
+
+/// A Parquet table whose rows come a few at a time; without [`Sheet::close`] there is none.
+pub struct Sheet<R> {
+    schema: Arc<Schema>,
+    writer: ArrowWriter<File>,
+    draft: PathBuf,
+    file: PathBuf,
+    rows: PhantomData<R>,
+}
+
+impl<R: Row> Sheet<R> {
+    /// A table of a directory that exists; `simulated` is [`Tables::simulated`].
+    ///
+    /// # Errors
+    /// The directory is not writable.
+    pub fn new(dir: &Path, simulated: Option<&str>) -> Result<Self, TableError> {
+        let (draft, file) = (dir.join(format!(".{}.parquet", R::TABLE)), dir.join(format!("{}.parquet", R::TABLE)));
+        let to = File::create(&draft).map_err(|source| TableError::Io { file: file.clone(), source })?;
+        let opened = writer::<R>(simulated, to);
+        let (schema, writer) =
+            opened.map_err(|err| TableError::Parquet { file: file.clone(), what: err.to_string() })?;
+        Ok(Self { schema, writer, draft, file, rows: PhantomData })
+    }
+
+    /// Adds some rows.
+    ///
+    /// # Errors
+    /// The file is not writable.
+    pub fn put(&mut self, rows: &[R]) -> Result<(), TableError> {
+        put(rows, &self.schema, &mut self.writer)
+            .map_err(|err| TableError::Parquet { file: self.file.clone(), what: err.to_string() })
+    }
+
+    /// Ends the file and gives it its name.
+    ///
+    /// # Errors
+    /// The file is not writable.
+    pub fn close(self) -> Result<(), TableError> {
+        let Self { writer, draft, file, .. } = self;
+        writer.close().map_err(|err| TableError::Parquet { file: file.clone(), what: err.to_string() })?;
+        fs::rename(&draft, &file).map_err(|source| TableError::Io { file, source })
+    }
 }
 
 /// One column of some rows; a value of another type than the column's cannot occur and would be absent.
