@@ -237,19 +237,26 @@ pub fn node() -> Outcome<PathBuf> {
     Ok(bin)
 }
 
-/// The environment of training/, or why there is none.
+/// What training and the references of the offline half need.
+const REQUIREMENTS: [&str; 2] = ["training/requirements.txt", "offline/reference/requirements.txt"];
+
+/// The environment of training/ and offline/reference/, or why there is none.
 pub fn python() -> Outcome<Option<String>> {
-    let requirements = root().join("training/requirements.txt");
-    if !requirements.exists() {
-        return Ok(Some("training/requirements.txt does not exist".to_owned()));
+    let mut wanted = String::new();
+    for file in REQUIREMENTS {
+        if !root().join(file).exists() {
+            return Ok(Some(format!("{file} does not exist")));
+        }
+        wanted += &sh::read(&root().join(file))?;
     }
     let venv = venv();
-    once("python packages", &sh::read(&requirements)?, &venv, || {
+    once("python packages", &wanted, &venv, || {
         if !venv.join("bin/python").exists() {
             quietly("venv", program("python3").args(["-m", "venv"]).arg(&venv))?;
         }
         let mut pip = program(venv.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements);
+        pip.args(["-m", "pip", "install", "--quiet"]);
+        REQUIREMENTS.iter().for_each(|file| drop(pip.args(["-r", file])));
         quietly("pip", &mut pip)
     })?;
     Ok(None)
