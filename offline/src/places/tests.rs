@@ -1,6 +1,7 @@
 use super::study::{last_place, most_frequent};
 use super::*;
 use crate::tables::Status;
+use freshrank::geo::Point;
 use proptest::prelude::*;
 
 /// Friday, 20 November 2026, 12:00 in Helsinki.
