@@ -316,9 +316,8 @@ fn lines(
     let named = |name: &str| answers.iter().find(|(predictor, _)| *predictor == name).map(|(_, answers)| each(answers));
     for (difference, one, other) in DIFFERENCES {
         if let (Some(one), Some(other)) = (named(one), named(other)) {
-            let less = |(a, b): (&(&'_ str, [f64; 4]), &(&'_ str, [f64; 4]))| [0, 1, 2, 3].map(|m| a.1[m] - b.1[m]);
-            let each: Vec<(&str, [f64; 4])> =
-                one.iter().zip(&other).zip(&within).map(|(pair, i)| (test[*i].query.user_id, less(pair))).collect();
+            let less = |a: [f64; 4], b: [f64; 4]| [0, 1, 2, 3].map(|m| a[m] - b[m]);
+            let each: Vec<(&str, [f64; 4])> = one.iter().zip(&other).map(|(a, b)| (a.0, less(a.1, b.1))).collect();
             lines.push(line(difference, &each, None));
         }
     }
