@@ -209,7 +209,8 @@ class OnAMarket(unittest.TestCase):
         at = orders.column("ordered_at")
         per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[at.type.unit]
         early = pc.cast(pc.subtract(pc.cast(at, pa.int64()), 2 * 86_400 * per_second), at.type)
-        twice = pa.concat_tables([orders, orders.set_column(orders.column_names.index("ordered_at"), "ordered_at", early)])
+        at_column = orders.column_names.index("ordered_at")
+        twice = pa.concat_tables([orders, orders.set_column(at_column, orders.schema.field(at_column), early)])
         pq.write_table(twice.replace_schema_metadata(orders.schema.metadata), leaking / "orders.parquet")
         said = freshrank("evaluate", "--tables", leaking, "--split", SPLIT, "--resamples", 20, check=False)
         self.assertNotEqual(said.returncode, 0)
