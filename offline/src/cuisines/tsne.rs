@@ -40,6 +40,9 @@ pub fn tsne(squares: &[Vec<f64>], perplexity: f64, seed: u64, n_starts: u64) -> 
     let better = |a: (u64, Plane), b: (u64, Plane)| {
         if a.1.divergence.total_cmp(&b.1.divergence).then(a.0.cmp(&b.0)).is_le() { a } else { b }
     };
+    if squares.len() < 2 {
+        return Plane { points: vec![(0.0, 0.0); squares.len()], divergence: 0.0 };
+    }
     let best = (0..n_starts.max(1)).into_par_iter().map(run).reduce_with(better);
     best.map_or(Plane { points: Vec::new(), divergence: 0.0 }, |(_, plane)| plane)
 }
