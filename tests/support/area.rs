@@ -2,8 +2,7 @@
 
 use super::Library;
 use freshrank::bundle::{
-    AreaDraft, Audience, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule, ScheduleDraft,
-    Share,
+    AreaDraft, Audience, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule, ScheduleDraft, Share,
 };
 use freshrank::geo::Point;
 use freshrank::time::{self, DAY_MINUTES};
