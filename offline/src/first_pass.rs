@@ -160,9 +160,9 @@ pub struct Recall {
     pub members: f64,
     /// Mean reciprocal rank, ties by their expectation.
     pub mrr: f64,
-    /// Recall at so many, as [`DEPTHS`].
+    /// Recall at 10, 20, 50, 100 and 200.
     pub at: [f64; DEPTHS.len()],
-    /// Recall at such shares of the members, at least 1, as [`SHARES`].
+    /// Recall at 5, 10, 20 and 50 % of the members, at least 1.
     pub at_share: [f64; SHARES.len()],
 }
 

@@ -2,7 +2,7 @@
 
 use super::Library;
 use freshrank::bundle::{
-    AreaDraft, Audience, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule, ScheduleDraft,
+    AreaDraft, Audience, ExceptionDraft, Kind, MerchantDraft, OfferDraft, OfferKind, Schedule, ScheduleDraft, Share,
 };
 use freshrank::geo::Point;
 use freshrank::time::{self, DAY_MINUTES};
@@ -191,6 +191,12 @@ impl AreaFile {
                 clusters: file.clusters.clone(),
                 log_popularity_cell: file.popularity_cell,
                 log_popularity_city: file.popularity_city,
+                // As if every merchant's share stood to its orders alike.
+                share: Some(Share {
+                    log_cell: file.popularity_cell - 10.0,
+                    log_city: file.popularity_city - 12.0,
+                    evidence: 60.0,
+                }),
                 price_band: file.price_band,
                 rating: file.rating,
                 rating_count: file.rating_count,

@@ -66,7 +66,7 @@ pub struct Tuned {
     pub half_life_days: f64,
     /// The likeliest distance, kilometres.
     pub half_distance_km: f64,
-    /// By level: the likeliest strength; [`NOTHING`]-like ones mean that a level brings nothing.
+    /// By level: the likeliest strength; the largest that is tried means that a level brings nothing.
     pub strength: BTreeMap<&'static str, f64>,
     /// What was tried, the chosen last.
     pub tried: Vec<Tried>,
