@@ -11,6 +11,8 @@ use std::process::Stdio;
 
 /// Bundles and profiles know nothing later.
 const AS_OF: &str = "2026-10-05T06:00:00Z";
+/// Readers are HMAC(secret, user_id); these are fictional, and so is what keeps them apart.
+const SECRET: (&str, &str) = ("FRESHRANK_READER_SECRET", "the corners' readers are fictional");
 /// Whose corner it is, for all campaigns; the members' campaign asks another reader, too.
 const READER: (&str, &str) = ("new-york", "fictional-04");
 const MEMBER: (&str, &str, &str) = ("member-offers/golden/a-member.json", "kamppi", "fictional-00");
@@ -40,7 +42,7 @@ pub fn run(_: &[String]) -> Outcome {
         sh::fresh_dir(&folder)?;
         let (tables, out) = (format!("tests/corner/{}", corner.name), folder.to_string_lossy().into_owned());
         let build = ["build", "--tables", &tables, "--market", corner.market, "--as-of", AS_OF, "--out", &out];
-        sh::quietly(&format!("golden-{}", corner.name), program(&cli).args(build))?;
+        sh::quietly(&format!("golden-{}", corner.name), program(&cli).args(build).env(SECRET.0, SECRET.1))?;
         let cell = cell(&cli, corner)?;
         for extension in ["area", "display"] {
             let built = folder.join(format!("areas/{cell}.{extension}"));

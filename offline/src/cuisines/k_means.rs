@@ -22,8 +22,8 @@ pub struct Partition {
     pub start: Vec<Vec<f64>>,
 }
 
-/// The best of `n_starts` runs of k-means from greedy k-means++ seeds, the first among equals; `None` with fewer points than
-/// clusters.
+/// The best of `n_starts` runs of k-means from greedy k-means++ seeds, each bettered point by point, the first among equals;
+/// `None` with fewer points than clusters.
 ///
 /// Every start has a random stream of its own, so that the answer does not depend on the number of threads.
 #[must_use]
@@ -34,7 +34,7 @@ pub fn k_means(points: &[&[f64]], k: usize, n_starts: usize, seed: u64) -> Optio
     let run = |start: u64| {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(start);
-        (start, lloyd(points, plus_plus(points, k, &mut random)))
+        (start, exchange(points, lloyd(points, plus_plus(points, k, &mut random))))
     };
     let better = |a: (u64, Partition), b: (u64, Partition)| {
         let first = a.1.inertia.total_cmp(&b.1.inertia).then(a.0.cmp(&b.0));
@@ -109,6 +109,50 @@ pub fn lloyd(points: &[&[f64]], start: Vec<Vec<f64>>) -> Partition {
     }
     let inertia = points.iter().zip(&found).map(|(point, (own, _))| square_distance(point, &centroids[*own])).sum();
     Partition { cluster: found.into_iter().map(|(own, _)| own).collect(), centroids, inertia, start }
+}
+
+/// Moves single points as long as that lessens the inertia (Hartigan and Wong 1979): Lloyd's algorithm stops where every point
+/// is nearest to its own centroid, which a point of a small cluster is because it holds the centroid itself.
+fn exchange(points: &[&[f64]], partition: Partition) -> Partition {
+    let Partition { mut cluster, mut centroids, .. } = partition;
+    let mut sizes = vec![0_usize; centroids.len()];
+    cluster.iter().for_each(|own| sizes[*own] += 1);
+    for _ in 0..MAX_ITERATIONS {
+        let mut moved = false;
+        for (point, own) in points.iter().zip(&mut cluster) {
+            if sizes[*own] < 2 {
+                continue;
+            }
+            let n = sizes[*own] as f64;
+            let saved = n / (n - 1.0) * square_distance(point, &centroids[*own]);
+            let cost = |to: usize| {
+                let n = sizes[to] as f64;
+                n / (n + 1.0) * square_distance(point, &centroids[to])
+            };
+            let others = (0..centroids.len()).filter(|to| *to != *own).map(|to| (to, cost(to)));
+            let best = others.reduce(|a, b| if b.1 < a.1 { b } else { a });
+            // A hair's breadth could be rounding, and go back and forth for ever.
+            if let Some((to, cost)) = best
+                && cost < saved * (1.0 - 1e-12)
+            {
+                shift(&mut centroids[*own], point, sizes[*own], -1.0);
+                shift(&mut centroids[to], point, sizes[to], 1.0);
+                (sizes[*own], sizes[to]) = (sizes[*own] - 1, sizes[to] + 1);
+                (*own, moved) = (to, true);
+            }
+        }
+        if !moved {
+            break;
+        }
+    }
+    // Sums anew, since shifted centroids carry rounding along; the start that is told leads here.
+    lloyd(points, centroids)
+}
+
+/// Takes a point into the mean of `size` points (`sign` 1) or out of it (-1).
+fn shift(centroid: &mut [f64], point: &[f64], size: usize, sign: f64) {
+    let size = size as f64;
+    centroid.iter_mut().zip(point).for_each(|(mean, x)| *mean += sign * (x - *mean) / (size + sign));
 }
 
 /// The nearest centroid, the first among equals, and the squared distance to it.
