@@ -558,7 +558,8 @@ fn written(weights: &[f64; N_COLUMNS], spread: &[f64; N_COLUMNS]) -> Columns {
     let most = (0..N_COLUMNS).map(|j| (weights[j] * spread[j]).abs()).fold(0.0, f64::max);
     let most = if most > 0.0 { most } else { 1.0 };
     std::array::from_fn(|j| {
-        let round = |value: f64| libm::round(value * 1e4) / 1e4;
+        // Adding zero turns -0.0 into 0.0.
+        let round = |value: f64| libm::round(value * 1e4) / 1e4 + 0.0;
         (if spread[j] > 0.0 { round(weights[j] / most) } else { 0.0 }) as f32
     })
 }
