@@ -256,7 +256,9 @@ pub fn python() -> Outcome<Option<String>> {
         }
         let mut pip = program(venv.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet"]);
-        REQUIREMENTS.iter().for_each(|file| drop(pip.args(["-r", file])));
+        for file in REQUIREMENTS {
+            pip.args(["-r", file]);
+        }
         quietly("pip", &mut pip)
     })?;
     Ok(None)
