@@ -2,7 +2,7 @@
 //!
 //! The model's part is divided among the [`Group`]s of columns by their Shapley values ([`shapley`]; for their use here
 //! S. M. Lundberg and S.-I. Lee, "A unified approach to interpreting model predictions", 2017). Every set of groups is a
-//! row: who is in brings the candidate's columns, who is out those of the area's [`reference`]. Sequential occlusion, which
+//! row: who is in brings the candidate's columns, who is out those of the area's [`Reference`]. Sequential occlusion, which
 //! stood here before, gave what two groups do together to whichever was filled in first.
 //!
 //! A share is rounded once; what that leaves goes to the reference's leaf, at most 4 steps from [`Reference::base`].

@@ -390,7 +390,7 @@ const OWN_FADES: u32 = 3;
 const OWN_HALF_LIFE_DAYS: f32 = 90.0;
 
 /// The reader's orders as the cell counts them, if they came at regular gaps: a geometric series of which the count (its sum) and
-/// the last order (its first term) are known, and every term is raised to [`OWN_FADES`]. Exact for one order.
+/// the last order (its first term) are known, and every term is raised to [`OWN_FADES`]. Exact for one order; up to two fifths too few for irregular ones.
 fn own_orders(known: &KnownMerchant) -> f32 {
     let raised = |x: f32| (1..OWN_FADES).fold(x, |product, _| product * x);
     let last = libm::exp2f(-f32::from(known.days) / OWN_HALF_LIFE_DAYS);
@@ -458,7 +458,9 @@ mod tests {
         let (regular, in_cell) = counted(&weekly);
         assert!((own_orders(&regular) / in_cell - 1.0).abs() < 0.07, "{} for {in_cell}", own_orders(&regular));
         let (irregular, in_cell) = counted(&[2.0, 5.0, 80.0]);
-        assert!((own_orders(&irregular) / in_cell - 1.0).abs() < 0.25, "{} for {in_cell}", own_orders(&irregular));
+        // Two lately and one long ago: what the two numbers leave open. Too few are taken out of the cell then, never too many.
+        let found = own_orders(&irregular) / in_cell;
+        assert!((0.6..1.0).contains(&found), "{found}");
         let rounded = KnownMerchant { count: 0.0, ..once };
         assert!(own_orders(&rounded).is_finite(), "a count that was rounded to nothing");
     }

@@ -79,7 +79,7 @@ fn merchant(i: usize, home: Point) -> Option<MerchantDraft> {
     let (north, east) = ((i % 37) as f64 / 37.0 - 0.5, (i % 53) as f64 / 53.0 - 0.5);
     let position = Point::new(home.latitude() + 0.02 * north, home.longitude() + 0.04 * east)?;
     Some(MerchantDraft {
-        chain: if i % 11 == 0 { ChainId(1000 + i as u32) } else { ChainId::NONE },
+        chain: if i.is_multiple_of(11) { ChainId(1000 + i as u32) } else { ChainId::NONE },
         cuisines: vec![i as u16 % 40, i as u16 % 7],
         clusters: vec![(i as u8 % 12, 180), (i as u8 % 5, 75)],
         log_popularity_cell: (i % 17) as f32 * 0.2,

@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
 fn form(name: &str) -> Result<Form, String> {
     match name {
         "logit" => Ok(Form::Logit),
-        "urn" => UrnParameters::frozen().map(Form::Urn).map_err(|error| error.to_string()),
+        "urn" => UrnParameters::frozen().map(|numbers| Form::Urn(numbers.into())).map_err(|error| error.to_string()),
         other => Err(format!("found {other:?}, expected `logit` or `urn`")),
     }
 }

@@ -450,7 +450,7 @@ fn scores(drawn: &Resampled, line: usize, less: Option<usize>, kind: usize) -> S
     };
     // The same candidates for every scorer: a difference divides by the same coverage.
     let coverage = |means: &Means| means[line * N_MEASURES + COVERED][kind];
-    let covered = drawn.interval(&coverage);
+    let covered = drawn.interval(coverage);
     Scores {
         coverage: covered.unwrap_or(Interval { value: 0.0, low: 0.0, high: 0.0 }),
         mrr: interval(RECIPROCAL_RANK),

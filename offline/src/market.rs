@@ -131,7 +131,7 @@ pub enum Form {
     #[default]
     Logit,
     /// By an urn of own orders and a gravity of the others.
-    Urn(UrnParameters),
+    Urn(Box<UrnParameters>),
 }
 
 /// What [`Tables::simulated`] says of such a market.

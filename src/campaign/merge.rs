@@ -2,7 +2,7 @@
 //!
 //! Layers come in the total order. Of a later layer's edits, those are passed over that touch what an earlier one locked; at
 //! the end, numbers beyond a bound move to it, and of two bounds that exclude each other the earlier layer's holds. What was said
-//! to be paid for stays labelled ([`super::label`]).
+//! to be paid for stays labelled (`label`).
 //! A thing that lacks what it needs (a rule without a condition) is left out; `Campaign::check` names it.
 
 use super::edit::{Edit, Leaf, MapEdit};

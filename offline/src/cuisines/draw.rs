@@ -163,8 +163,8 @@ fn move_apart(placed: &mut [Placed]) {
     for step in 0..MOVES.0 + MOVES.1 {
         let homeward = if step < MOVES.0 { 0.02 * (1.0 - step as f64 / MOVES.0 as f64) } else { 0.0 };
         for (one, home) in placed.iter_mut().zip(&homes) {
-            for d in 0..2 {
-                one.area[d] += (home[d] - one.area[d]) * homeward;
+            for (at, home) in one.area.iter_mut().zip(home).take(2) {
+                *at += (home - *at) * homeward;
             }
         }
         let mut clashes = false;
@@ -421,7 +421,7 @@ fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push('\u{2009}');
         }
         out.push(digit);

@@ -841,8 +841,9 @@ impl<'t> Experiment<'t> {
         let hours = |from: Timestamp, to: Timestamp| (to - from) as f64 / HOUR as f64;
         let opened = |message: &Sent<'t>| hours(message.sent, message.open);
         let answered = |message: &Sent<'t>| hours(message.open, message.ordered);
-        let kinds: [(&[(&'static str, f64)], &dyn Fn(&Sent<'t>) -> f64); 2] =
-            [(&DELAYS, &opened), (&ANSWERS, &answered)];
+        type Bins = &'static [(&'static str, f64)];
+        type Hours<'f, 't> = &'f dyn Fn(&Sent<'t>) -> f64;
+        let kinds: [(Bins, Hours<'_, 't>); 2] = [(&DELAYS, &opened), (&ANSWERS, &answered)];
         for (bins, hours) in kinds {
             let mut from = 0.0;
             for &(delay, to) in bins {

@@ -146,7 +146,7 @@ fn rows(path: &Path, rows: &[impl Serialize]) -> Result<(), tables::TableError> 
     writer.flush().map_err(io)
 }
 
-/// Ratings and stated tastes of a directory that [`write`] wrote.
+/// Ratings and stated tastes of a directory that [`write()`] wrote.
 ///
 /// # Errors
 /// As [`uci`].

@@ -192,7 +192,7 @@ impl Oracle {
             Form::Logit => None,
             Form::Urn(numbers) => {
                 let (groups, all) = (&self.groups, &self.parameters.groups);
-                Some(urn::Model::new(merchants, groups, all, self.seed, numbers.clone()))
+                Some(urn::Model::new(merchants, groups, all, self.seed, urn::UrnParameters::clone(numbers)))
             }
         };
         self
@@ -212,7 +212,7 @@ impl Oracle {
         }
         let zone = super::zone_of(&file.time_zone).map_err(|err| wrong(err.to_string()))?;
         let oracle = Self::new(&tables.merchants, &tables.offers, &file.parameters, file.seed, zone)?;
-        Ok(oracle.with_form(&file.urn.map_or(Form::Logit, Form::Urn), &tables.merchants))
+        Ok(oracle.with_form(&file.urn.map_or(Form::Logit, |numbers| Form::Urn(numbers.into())), &tables.merchants))
     }
 
     /// Writes oracle.json beside the tables.

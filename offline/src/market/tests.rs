@@ -256,7 +256,7 @@ fn simple_scorers_do_about_as_well_as_on_real_orders() {
 }
 
 fn second(users: usize, seed: u64) -> Market {
-    let form = Form::Urn(UrnParameters::frozen().unwrap());
+    let form = Form::Urn(UrnParameters::frozen().unwrap().into());
     simulate_as(&form, &helsinki(448), &Parameters::frozen().unwrap(), seed, users, "fi/helsinki").unwrap()
 }
 

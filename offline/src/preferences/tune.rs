@@ -412,7 +412,7 @@ mod tests {
             for n in 0..30_i64 {
                 let day = n * 10 + (bits(reader) % 10) as i64;
                 let dice = bits(reader << 32 | n as u64);
-                let merchant = if dice % 5 == 0 { bits(dice) % 6 } else { likes(reader, day) };
+                let merchant = if dice.is_multiple_of(5) { bits(dice) % 6 } else { likes(reader, day) };
                 let (user_id, merchant_id) = (format!("u{reader}"), merchant.to_string());
                 orders.push(Order { user_id, merchant_id, ordered_at: START + day * DAY, ..Order::default() });
             }

@@ -32,7 +32,7 @@ fn opens_come_as_the_curve_says() {
 #[test]
 fn shares_of_slots_add_up_and_binding_the_clock_late_opens_doors() {
     let found = found(&Assumptions::built_in().unwrap());
-    assert!(found.messages > 100 && found.readers > 20, "{} {}", found.messages, found.readers);
+    assert!(found.messages > 60 && found.readers > 20, "{} {}", found.messages, found.readers);
     for row in &found.rows {
         let all = [row.good, row.closed, row.unavailable, row.undeliverable, row.expired, row.no_merchant];
         let sum: f64 = all.iter().map(|share| share.value).sum();
