@@ -103,7 +103,7 @@ class Shares(unittest.TestCase):
             own_counts = np.array([m["counts"] for m in shown["merchants"]])
             own_shares = np.array([m["shares"] for m in shown["merchants"]])
             self.assertGreater(counts[:, 0].sum(), 100.0)
-        # An order is counted in steps of 2^-32, so that partitions add up to the same bits.
+            # An order is counted in steps of 2^-32, so that partitions add up to the same bits.
             np.testing.assert_allclose(own_counts, counts, rtol=1e-9, atol=1e-8)
             np.testing.assert_allclose(own_shares, shares, rtol=1e-8, atol=1e-10)
             np.testing.assert_allclose(own_shares.sum(axis=0), 1.0, rtol=1e-12)
