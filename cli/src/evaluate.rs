@@ -6,6 +6,7 @@
 use crate::examples::Sources;
 use crate::{Outcome, print, shelf};
 use clap::Args;
+use freshrank::score::dense::Dense;
 use freshrank::{Scorer, time};
 use freshrank_offline::evaluate::late::{self, LateBinding, late_binding};
 use freshrank_offline::evaluate::{EvaluateOptions, Figure, Interval, chart, cold, evaluate};
@@ -25,6 +26,9 @@ pub struct Arguments {
     /// A plan for `dense`, any ONNX ranker for `tract`, or `none`
     #[arg(long, value_name = "FILE", default_value = "models/ltr.plan")]
     model: PathBuf,
+    /// Another plan over the same queries, as `in use`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["cold_start", "truth", "late_binding"])]
+    against: Option<PathBuf>,
     /// Resamples of the readers behind every interval
     #[arg(long, default_value_t = 1000)]
     resamples: usize,
@@ -82,7 +86,15 @@ fn plain(model: &Model) -> Option<&dyn Scorer> {
 
 impl Arguments {
     fn options(&self) -> Result<EvaluateOptions, Box<dyn Error + Send + Sync>> {
+        let in_use = match &self.against {
+            Some(path) => {
+                let read = Dense::load(&shelf::read(path)?);
+                Some(read.map_err(|error| format!("{}: {error}", path.display()))?)
+            }
+            None => None,
+        };
         Ok(EvaluateOptions {
+            in_use,
             timeline: self.sources.timeline()?,
             resamples: self.resamples,
             seed: self.seed,
@@ -147,9 +159,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     Ok(())
 }
 
-/// Differences to others than the prior are for programs.
+/// Differences to others than the prior and the model in use are for programs.
 fn figures(figures: &[Figure]) {
-    let told = figures.iter().filter(|line| !line.scorer.starts_with("ltr - ") || line.scorer == "ltr - prior");
+    let is_told = |scorer: &str| scorer.strip_prefix("ltr - ").is_none_or(|other| matches!(other, "prior" | "in use"));
+    let told = figures.iter().filter(|line| is_told(&line.scorer));
     let rows = told.map(|line| {
         let scores = &line.by_query;
         vec![

@@ -1,11 +1,14 @@
-//! `freshrank model`: from an ONNX file to the plan that decides.
+//! `freshrank model`: from an ONNX file to the plan that decides, and from a training run to the models in use.
 
 use crate::{Outcome, print, shelf};
 use clap::Subcommand;
-use freshrank::feature::{FEATURES, N_FEATURES, Rows, fingerprint_hex};
-use freshrank::score::{Scorer, dense::Dense, tract::Tract};
+use freshrank::feature::{FEATURES, fingerprint_hex};
+use freshrank::score::tract::Tract;
+use freshrank_offline::models::compile;
 use serde_json::json;
 use std::path::PathBuf;
+
+mod publish;
 
 /// What to do with a model.
 #[derive(Debug, Subcommand)]
@@ -24,23 +27,21 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Put a trained model into the place of the one in use, unless it is worse on later queries
+    Publish(publish::Arguments),
+    /// Put the model before the one in use into its place again
+    Rollback(publish::Rollback),
+    /// Every change of the model in use: when, who, why, and the gate's figures
+    History(publish::History),
 }
-
-/// How far `tract` and `dense` may be apart, relative to scores above 1.
-const TOLERANCE: f32 = 1e-5;
 
 pub fn run(verb: &Verb) -> Outcome {
     match verb {
         Verb::Compile { onnx, out } => {
             let bytes = shelf::read(onnx)?;
             let tract = Tract::load(&bytes).map_err(|error| format!("{}: {error}", onnx.display()))?;
-            let plan = tract.plan()?;
-            let apart = apart(&tract, &plan)?;
-            if apart > TOLERANCE {
-                return Err(format!("plan and tract are {apart:e} apart, at most {TOLERANCE:e} is allowed").into());
-            }
+            let (plan, apart) = compile(&tract).map_err(|error| format!("{}: {error}", onnx.display()))?;
             let bytes = plan.encode();
-            Dense::load(&bytes)?;
             std::fs::write(out, &bytes).map_err(|error| format!("{}: {error}", out.display()))?;
             println!("{}: {} bytes, model {}, at most {apart:.1e} from tract", out.display(), bytes.len(), plan.model);
         }
@@ -55,19 +56,9 @@ pub fn run(verb: &Verb) -> Outcome {
             print::table(&["column", "group", "missing", "prior", "what it holds"], rows);
             println!("fingerprint {}", fingerprint_hex());
         }
+        Verb::Publish(arguments) => publish::run(arguments)?,
+        Verb::Rollback(arguments) => publish::roll_back(arguments)?,
+        Verb::History(arguments) => publish::history(arguments)?,
     }
     Ok(())
-}
-
-/// The largest difference over rows that sweep every column through and beyond its usual range.
-fn apart(tract: &Tract, plan: &Dense) -> Result<f32, freshrank::score::ModelError> {
-    let spread = |i: usize| ((i * 7919 % 1009) as f32 / 1009.0 - 0.5) * 8.0;
-    let value = |i: usize| {
-        let column = i % N_FEATURES;
-        let scale = plan.scale.get(column).copied().unwrap_or(1.0);
-        plan.mean.get(column).copied().unwrap_or(0.0) + spread(i) / if scale == 0.0 { 1.0 } else { scale }
-    };
-    let rows = Rows { values: (0..1000 * N_FEATURES).map(value).collect() };
-    let (a, b) = (tract.score(&rows)?, plan.score(&rows)?);
-    Ok(a.iter().zip(&b).map(|(a, b)| (a - b).abs() / a.abs().max(1.0)).fold(0.0, f32::max))
 }

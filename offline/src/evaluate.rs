@@ -9,7 +9,7 @@ pub use leak::{Leak, Suspicion};
 pub use measure::{Measures, judge};
 
 mod measure;
-mod bootstrap;
+pub(crate) mod bootstrap;
 mod rankings;
 mod leak;
 pub mod late;
@@ -24,7 +24,7 @@ use crate::tables::{Tables, Timestamp};
 use crate::timeline::{Answer, LeftOut, Protocol, Timeline, TimelineOptions};
 use bootstrap::{Means, Resampled, Sums};
 use freshrank::feature::FEATURES;
-use freshrank::score::{self, ModelError, Scorer};
+use freshrank::score::{self, ModelError, Scorer, dense::Dense};
 use measure::{COVERED, HIT, N_MEASURES, NDCG_10, RECALL, RECIPROCAL_RANK};
 use parquet::errors::ParquetError;
 use rankings::Rankings;
@@ -38,8 +38,8 @@ const INFREQUENT_FROM: usize = 2;
 const FREQUENT_FROM: usize = 5;
 
 /// Who ranks, in the order of reports.
-const SCORERS: [&str; 8] =
-    ["ltr", "prior", "own history", "popularity in the cell", "popularity", "nearest", "random", "oracle"];
+const SCORERS: [&str; 9] =
+    ["ltr", "in use", "prior", "own history", "popularity in the cell", "popularity", "nearest", "random", "oracle"];
 
 /// How to evaluate.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +58,8 @@ pub struct EvaluateOptions {
     pub cuts: usize,
     /// Report what looks like a leak instead of refusing.
     pub allow_leaks: bool,
+    /// Another model over the same queries, as `in use`.
+    pub in_use: Option<Dense>,
 }
 
 impl EvaluateOptions {
@@ -66,7 +68,7 @@ impl EvaluateOptions {
     pub fn new(split: Timestamp) -> Self {
         let protocols = vec![Protocol::KnownPlace, Protocol::SendTime];
         let timeline = TimelineOptions::default();
-        Self { timeline, split, protocols, resamples: 1000, seed: 1, cuts: 2, allow_leaks: false }
+        Self { timeline, split, protocols, resamples: 1000, seed: 1, cuts: 2, allow_leaks: false, in_use: None }
     }
 }
 
@@ -291,10 +293,14 @@ fn protocol_figures(
     if queries.is_empty() {
         return Err(EvaluateError::NoQueries { protocol: protocol.name(), split: options.split });
     }
-    let scorers: Vec<&'static str> = SCORERS
-        .into_iter()
-        .filter(|scorer| (*scorer != "ltr" || ltr.is_some()) && (*scorer != "oracle" || oracle.is_some()))
-        .collect();
+    let in_use = options.in_use.as_ref();
+    let is_there = |scorer: &&str| match *scorer {
+        "ltr" => ltr.is_some(),
+        "in use" => in_use.is_some(),
+        "oracle" => oracle.is_some(),
+        _ => true,
+    };
+    let scorers: Vec<&'static str> = SCORERS.into_iter().filter(is_there).collect();
     let mut judged: Vec<Judged<'_>> = Vec::with_capacity(queries.len());
     let mut filtered: BTreeMap<&'static str, usize> = BTreeMap::new();
     let mut watch = leak::Watch::new(queries.len());
@@ -304,7 +310,8 @@ fn protocol_figures(
         let missing: &[f32] = if answer.found.is_ok() { &[] } else { &[1.0] };
         let mut measures = Vec::with_capacity(scorers.len());
         for scorer in &scorers {
-            let scores = scored(scorer, timeline, answer, oracle, ltr)?;
+            let model = if *scorer == "in use" { in_use.map(|model| model as &dyn Scorer) } else { ltr };
+            let scores = scored(scorer, timeline, answer, oracle, model)?;
             measures.push(judge(&scores, &labels, missing));
             if let Some(rankings) = rankings.as_deref_mut() {
                 rankings.add(timeline, answer, scorer, &scores);
@@ -372,7 +379,7 @@ fn scored(
     timeline: &Timeline<'_>,
     answer: &Answer<'_>,
     oracle: Option<&Oracle>,
-    ltr: Option<&dyn Scorer>,
+    model: Option<&dyn Scorer>,
 ) -> Result<Vec<f64>, EvaluateError> {
     let column = |name: &str, sign: f64| -> Vec<f64> {
         let at = FEATURES.iter().position(|feature| feature.name == name);
@@ -380,10 +387,10 @@ fn scored(
     };
     // As the engine compares them: in fixed point.
     let fixed = |scores: Vec<i32>| scores.into_iter().map(f64::from).collect();
-    Ok(match (scorer, ltr, oracle) {
-        ("ltr", Some(ltr), _) => {
-            let wrong = |source| EvaluateError::Model { scorer: ltr.name(), source };
-            fixed(score::score(ltr, &answer.rows).map_err(wrong)?)
+    Ok(match (scorer, model, oracle) {
+        ("ltr" | "in use", Some(model), _) => {
+            let wrong = |source| EvaluateError::Model { scorer: model.name(), source };
+            fixed(score::score(model, &answer.rows).map_err(wrong)?)
         }
         ("oracle", _, Some(oracle)) => utilities(oracle, timeline, answer),
         ("prior", ..) => fixed(score::prior(&answer.rows)),
@@ -466,4 +473,4 @@ fn scores(drawn: &Resampled, line: usize, less: Option<usize>, kind: usize) -> S
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

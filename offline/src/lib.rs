@@ -20,5 +20,6 @@ pub mod build;
 pub mod timeline;
 pub mod examples;
 pub mod evaluate;
+pub mod models;
 pub mod first_pass;
 pub mod report;

@@ -19,7 +19,8 @@ use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::ops::source::TypedSource;
 
 /// Where ONNX metadata appears in tract's model.
-const PROPERTY: &str = "onnx.metadata_props.freshrank.fingerprint";
+const FINGERPRINT: &str = "onnx.metadata_props.freshrank.fingerprint";
+const CARD: &str = "onnx.metadata_props.freshrank.card";
 /// Bytes of an ONNX file.
 pub const MAX_BYTES: usize = 16 << 20;
 
@@ -27,6 +28,7 @@ pub const MAX_BYTES: usize = 16 << 20;
 pub struct Tract {
     model: Hash,
     fingerprint: Hash,
+    card: Option<String>,
     graph: TypedModel,
     runnable: Arc<TypedRunnableModel>,
 }
@@ -43,12 +45,18 @@ impl Tract {
     /// # Errors
     /// What is wrong with the file, its columns or its graph.
     pub fn load(onnx: &[u8]) -> Result<Self, ModelError> {
-        let (graph, fingerprint) = parse(onnx)?;
+        let Parsed { graph, fingerprint, card } = parse(onnx)?;
         check_fingerprint(&fingerprint)?;
         let optimized = graph.clone().into_optimized().map_err(|error| graph_error("graph", &error))?;
         let runnable = optimized.into_runnable().map_err(|error| graph_error("graph", &error))?;
         let fingerprint = Hash::parse(&fingerprint).unwrap_or_default();
-        Ok(Self { model: Hash::of(onnx), fingerprint, graph, runnable })
+        Ok(Self { model: Hash::of(onnx), fingerprint, card, graph, runnable })
+    }
+
+    /// What the file says of its own training, in JSON.
+    #[must_use]
+    pub fn card(&self) -> Option<&str> {
+        self.card.as_deref()
     }
 
     /// As [`Tract::load`], of a file that must be the one expected.
@@ -102,7 +110,14 @@ impl Scorer for Tract {
     }
 }
 
-fn parse(onnx: &[u8]) -> Result<(TypedModel, String), ModelError> {
+/// A file's graph, decluttered, and what stands in its metadata.
+struct Parsed {
+    graph: TypedModel,
+    fingerprint: String,
+    card: Option<String>,
+}
+
+fn parse(onnx: &[u8]) -> Result<Parsed, ModelError> {
     if onnx.len() > MAX_BYTES {
         let found = format!("{} bytes", onnx.len());
         return Err(ModelError::Graph { what: "file", found, expected: "at most 16 MiB" });
@@ -110,11 +125,11 @@ fn parse(onnx: &[u8]) -> Result<(TypedModel, String), ModelError> {
     let error = |error: TractError| graph_error("file", &error);
     let mut bytes = onnx;
     let model = tract_onnx::onnx().with_ignore_value_info(true).model_for_read(&mut bytes).map_err(error)?;
-    let fingerprint = model
-        .properties
-        .get(PROPERTY)
-        .and_then(|tensor| tensor.to_plain_array_view::<String>().ok()?.iter().next().cloned())
-        .unwrap_or_else(|| "none".to_string());
+    let said = |property: &str| -> Option<String> {
+        model.properties.get(property)?.to_plain_array_view::<String>().ok()?.iter().next().cloned()
+    };
+    let fingerprint = said(FINGERPRINT).unwrap_or_else(|| "none".to_string());
+    let card = said(CARD);
     let n = model.symbols.sym("n");
     let fact = f32::fact([n.to_dim(), N_FEATURES.to_dim()]);
     let graph = model
@@ -122,7 +137,7 @@ fn parse(onnx: &[u8]) -> Result<(TypedModel, String), ModelError> {
         .and_then(tract_onnx::prelude::InferenceModelExt::into_typed)
         .and_then(TypedModel::into_decluttered)
         .map_err(error)?;
-    Ok((graph, fingerprint))
+    Ok(Parsed { graph, fingerprint, card })
 }
 
 fn graph_error(what: &'static str, error: &TractError) -> ModelError {

@@ -190,7 +190,7 @@ const CUISINES: [[&str; 2]; 5] =
     [["pizza", "italian"], ["sushi", "japanese"], ["burger", "american"], ["kebab", "pizza"], ["thai", "sushi"]];
 
 /// A town of merchants, and half a year of demand for them.
-pub(super) static MARKET: LazyLock<(Tables, CuisineMap, Oracle)> = LazyLock::new(|| {
+pub(crate) static MARKET: LazyLock<(Tables, CuisineMap, Oracle)> = LazyLock::new(|| {
     let merchant = |n: usize| Merchant {
         merchant_id: format!("m{n}"),
         name: format!("Merchant {n}"),
