@@ -152,7 +152,7 @@ fn starts(scene: &Path) -> Outcome<Vec<Row>> {
 }
 
 /// The native benches.
-fn native() -> Outcome<PathBuf> {
+pub fn native() -> Outcome<PathBuf> {
     let mut cargo = program("cargo");
     cargo.args(["build", "--release", "--package", "freshrank-bench"]);
     quietly("bench", &mut cargo)?;
@@ -180,7 +180,7 @@ fn package() -> Outcome<PathBuf> {
 }
 
 /// Numbers by name, most of them microseconds.
-type Measured = BTreeMap<String, f64>;
+pub type Measured = BTreeMap<String, f64>;
 
 /// Of each name over all rounds.
 fn medians(rounds: &[Measured]) -> Measured {
@@ -203,7 +203,7 @@ fn measured(command: &mut Command) -> Outcome<Measured> {
 }
 
 /// A flat JSON object of numbers, whose names have no comma, colon or escape.
-fn numbers(json: &str) -> Option<Measured> {
+pub fn numbers(json: &str) -> Option<Measured> {
     let inside = json.trim().strip_prefix('{')?.strip_suffix('}')?;
     inside
         .split(',')

@@ -11,6 +11,7 @@ mod setup;
 mod wasm;
 mod size;
 mod bench;
+mod cost;
 mod dependencies;
 mod documents;
 mod test;
@@ -74,6 +75,12 @@ const TASKS: &[Task] = &[
         arguments: "[--stages]",
         about: "each stage and the whole, natively and in V8, as ratios to the reference kernel; modules from bytes to first decision",
         run: bench::run,
+    },
+    Task {
+        name: "cost",
+        arguments: "",
+        about: "what a million messages cost at the edge platform's public prices, by architecture, and where the next saving lies",
+        run: cost::run,
     },
     Task {
         name: "soak",

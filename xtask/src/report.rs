@@ -1,6 +1,6 @@
 //! Reports: a table for a person, and `target/report/NAME.json` for a program.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 
 use crate::sh::{self, Outcome};
 
@@ -23,6 +23,11 @@ pub fn publish(report: &str, rows: &[Row]) -> Outcome {
         let ratio = against.map_or(String::new(), |(peer, ratio)| format!("  {ratio:.2} of {peer}"));
         println!("{name:width$}  {target:6}  {value:>12} {unit}{ratio}");
     }
+    write(report, rows)
+}
+
+/// Writes the rows, for a table that is printed otherwise.
+pub fn write(report: &str, rows: &[Row]) -> Outcome {
     let path = sh::target("report").join(format!("{report}.json"));
     sh::write(&path, json(rows))?;
     println!("written to {}", path.display());
