@@ -14,6 +14,7 @@ mod bench;
 mod cost;
 mod dependencies;
 mod documents;
+mod retrain;
 mod test;
 mod train;
 mod golden;
@@ -62,6 +63,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         about: "make models/ again: real merchants, simulated demand, rows, training, quantization, plan",
         run: train::run,
+    },
+    Task {
+        name: "retrain",
+        arguments: "[--users N]",
+        about: "README's Retrain, as it stands there: tables, examples, training, publishing through the gate, rolling back",
+        run: train::again,
     },
     Task {
         name: "golden",

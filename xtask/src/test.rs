@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
 use crate::wasm::Weight;
-use crate::{dependencies, documents, setup, wasm};
+use crate::{dependencies, documents, retrain, setup, wasm};
 
 /// One check.
 struct Check {
@@ -77,6 +77,7 @@ const CHECKS: &[Check] = &[
     Check { name: "training", lane: Lane::Modules, work: Work::Own(training) },
     Check { name: "model", lane: Lane::Modules, work: Work::Own(model) },
     Check { name: "reference", lane: Lane::Modules, work: Work::Own(reference) },
+    Check { name: "retrain", lane: Lane::Modules, work: Work::Own(retrained) },
     Check { name: "wasm", lane: Lane::Modules, work: Work::Own(wasm_tests) },
     Check { name: "node", lane: Lane::Modules, work: Work::Own(node) },
     Check { name: "workerd", lane: Lane::Modules, work: Work::Own(workerd) },
@@ -375,6 +376,15 @@ fn model() -> Outcome<Verdict> {
     }
     let mut check = program(setup::venv().join("bin/python"));
     logged("model", check.args(["training/check.py", "models/"])).map(passed)
+}
+
+/// README's way from new tables to a published model and back, as it stands there.
+fn retrained() -> Outcome<Verdict> {
+    if let Some(why_not) = setup::python()? {
+        return Ok(Verdict::Skipped(why_not));
+    }
+    NATIVE.pass();
+    retrain::retrain(&cli_as_tested()?, retrain::FEW).map(|_| Verdict::Passed)
 }
 
 /// How many tests said what.

@@ -1,11 +1,13 @@
 //! The artefacts in models/, made again from nothing: real merchants, simulated demand, rows, training, plan.
 
 use crate::sh::{self, Outcome, program, root, target};
-use crate::{setup, test};
+use crate::{retrain, setup, test};
 use std::path::Path;
 
 /// The same market and seed as the demo's.
 const SEED: &str = "7";
+/// A market to train again on: as many as `freshrank market` makes unless told.
+const READERS: u32 = 20_000;
 const MARKET: &str = "fi/helsinki";
 /// Extracts count as of then.
 const AS_OF: &str = "2026-10-23";
@@ -41,6 +43,21 @@ pub fn run(_: &[String]) -> Outcome {
     print!("{}", sh::logged("train-plan", program(&cli).args(compile))?);
     println!("the shells embed models/: build them again; all of it is in {}", root().join("models").display());
     Ok(())
+}
+
+/// `cargo xtask retrain [--users N]`.
+pub fn again(arguments: &[String]) -> Outcome {
+    let wrong = || format!("found `retrain {}`, expected `retrain` or `retrain --users N`", arguments.join(" "));
+    let readers = match arguments {
+        [] => READERS,
+        [flag, n] if flag == "--users" => n.parse().map_err(|_| wrong())?,
+        _ => return Err(wrong()),
+    };
+    if let Some(why) = setup::python()? {
+        return Err(why);
+    }
+    let cli = test::cli_as_tested()?;
+    retrain::retrain(&cli, readers).map(|words| println!("{words}"))
 }
 
 /// Prints what `freshrank` is asked, and what it says.
