@@ -6,11 +6,11 @@ use std::path::Path;
 
 /// The same market and seed as the demo's.
 const SEED: &str = "7";
-/// A market to train again on: as many as `freshrank market` makes unless told.
-const READERS: u32 = 20_000;
 const MARKET: &str = "fi/helsinki";
 /// Extracts count as of then.
 const AS_OF: &str = "2026-10-23";
+/// A market to train again on has as many as `freshrank market` makes unless told.
+const READERS: u32 = 20_000;
 const OTTAWA: &str =
     "merchant_id=OSM_TYPE+OSM_ID,name=NAME,cuisines=CUISINE,chain_id=BRAND,latitude=LATITUDE,longitude=LONGITUDE";
 

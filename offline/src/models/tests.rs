@@ -9,14 +9,17 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-/// Both trainings end here, unless a test says otherwise: two months of the market are newer.
-const UNTIL: &str = "2026-08-31T14:00:00Z";
+/// Both trainings end here, unless a test says otherwise: three months of the market are newer.
+const UNTIL: &str = "2026-07-31T14:00:00Z";
 /// As long in the files as every other time.
 const LATE: &str = "2026-10-29T14:00:00Z";
 
 fn shipped(name: &str) -> Vec<u8> {
     fs::read(Path::new("../models").join(name)).unwrap()
 }
+
+/// The market is small.
+const FEW: usize = 200;
 
 /// A training run in a folder, as training/train.py leaves it.
 struct Trained {
@@ -117,7 +120,7 @@ impl Desk {
 }
 
 fn options() -> GateOptions {
-    GateOptions { resamples: 200, ..GateOptions::default() }
+    GateOptions { resamples: 200, queries: FEW, ..GateOptions::default() }
 }
 
 fn sign(at: &str, author: &str, reason: &str) -> Signature {
@@ -164,7 +167,7 @@ fn a_good_model_takes_the_place_of_a_scrambled_one_and_is_rolled_back_to_the_sam
 #[test]
 fn what_either_model_was_trained_on_judges_neither() {
     let (tables, map, _) = &*MARKET;
-    let later = "2026-09-30T14:00:00Z";
+    let later = "2026-08-31T14:00:00Z";
     for (in_use, candidate) in [(UNTIL, later), (later, UNTIL)] {
         let desk = Desk::new(Trained::scrambled(in_use), Trained::good(candidate));
         // An earlier `--since` takes nothing back.
@@ -172,7 +175,7 @@ fn what_either_model_was_trained_on_judges_neither() {
         let Published::Changed(_, judgement) = desk.publish_with("candidate", &early).unwrap() else {
             panic!("it was refused")
         };
-        assert_eq!(judgement.from, "2026-09-30T14:00:01Z");
+        assert_eq!(judgement.from, "2026-08-31T14:00:01Z");
         let asked = EvaluateOptions {
             protocols: vec![Protocol::SendTime],
             resamples: 1,
@@ -189,11 +192,11 @@ fn too_little_data_is_refused_and_tells_how_many_queries_are_missing() {
     let desk = Desk::new(Trained::scrambled(UNTIL), Trained::good(LATE));
     let Published::Refused(judgement) = desk.publish("candidate").unwrap() else { panic!("it was published") };
     let Verdict::TooFew { queries, .. } = judgement.verdict else { panic!("{judgement}") };
-    assert!(judgement.queries > 0 && judgement.queries + queries == QUERIES, "{judgement}");
+    assert!(judgement.queries > 0 && judgement.queries + queries == FEW, "{judgement}");
     assert!(judgement.to_string().contains(&format!("{queries} queries and ")), "{judgement}");
     let none = GateOptions { since: Some(time::parse("2027-01-01T00:00:00Z").unwrap()), ..options() };
     let Published::Refused(judgement) = desk.publish_with("candidate", &none).unwrap() else { panic!("published") };
-    assert_eq!(judgement.verdict, Verdict::TooFew { queries: QUERIES, readers: 100 });
+    assert_eq!(judgement.verdict, Verdict::TooFew { queries: FEW, readers: 100 });
     assert_eq!(desk.ranking(), desk.in_use);
 }
 
