@@ -29,7 +29,6 @@ use thiserror::Error;
 const VERSIONS: &str = "versions";
 const HISTORY: &str = "history.ndjson";
 const CHANGE: &str = "change.json";
-const LOCK: &str = ".lock";
 
 /// Why the models stay as they are.
 #[derive(Debug, Error)]
@@ -140,6 +139,27 @@ pub enum InUse {
     Nobody,
 }
 
+/// Every change of a folder's model, the first one first.
+///
+/// # Errors
+/// A line that is none.
+pub fn history(folder: &Path) -> Result<Vec<Change>, ModelsError> {
+    let path = folder.join(VERSIONS).join(HISTORY);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = String::from_utf8_lossy(&read(&path)?).into_owned();
+    let change = |(i, line): (usize, &str)| {
+        let wrong = |error: serde_json::Error| ModelsError::History {
+            path: path.clone(),
+            line: i + 1,
+            what: error.to_string(),
+        };
+        serde_json::from_str(line).map_err(wrong)
+    };
+    text.lines().enumerate().map(change).collect()
+}
+
 /// A folder of models, held by whoever changes it.
 #[derive(Debug)]
 pub struct Models {
@@ -156,10 +176,8 @@ impl Models {
     pub fn open(folder: &Path) -> Result<Self, ModelsError> {
         let versions = folder.join(VERSIONS);
         fs::create_dir_all(&versions).map_err(|source| io_error(&versions, source))?;
-        let path = versions.join(LOCK);
-        let lock = OpenOptions::new().create(true).write(true).truncate(false).open(&path);
-        let lock = lock.map_err(|source| io_error(&path, source))?;
-        lock.try_lock().map_err(|_| ModelsError::Busy(path))?;
+        let lock = File::open(&versions).map_err(|source| io_error(&versions, source))?;
+        lock.try_lock().map_err(|_| ModelsError::Busy(versions))?;
         let models = Self { folder: folder.to_owned(), _lock: lock };
         let change = models.at(CHANGE);
         if change.exists() {
@@ -188,27 +206,6 @@ impl Models {
             Err(RunError::Fingerprint { .. }) => Ok(InUse::Refused),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Every change, the first one first.
-    ///
-    /// # Errors
-    /// A line that is none.
-    pub fn history(&self) -> Result<Vec<Change>, ModelsError> {
-        let path = self.at(HISTORY);
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        let text = String::from_utf8_lossy(&read(&path)?).into_owned();
-        let change = |(i, line): (usize, &str)| {
-            let wrong = |error: serde_json::Error| ModelsError::History {
-                path: path.clone(),
-                line: i + 1,
-                what: error.to_string(),
-            };
-            serde_json::from_str(line).map_err(wrong)
-        };
-        text.lines().enumerate().map(change).collect()
     }
 
     /// Lets a candidate through the gate, and puts it in the place of the model in use.
@@ -257,7 +254,7 @@ impl Models {
     /// The history knows no earlier one, this release cannot run it, or the folder cannot be written.
     pub fn roll_back(&self, signature: &Signature) -> Result<Change, ModelsError> {
         let nothing = |what: String| ModelsError::NothingBefore { path: self.folder.clone(), what };
-        let history = self.history()?;
+        let history = history(&self.folder)?;
         let last = history.last().ok_or_else(|| nothing("no model was ever published here".into()))?.model.clone();
         let now = self.keep_what_is_there(self.in_use()?)?;
         let before = if now.as_ref() == Some(&last) {
@@ -324,7 +321,7 @@ impl Models {
         for name in FILES {
             replace(&self.folder.join(name), &read(&self.at(&change.model).join(name))?)?;
         }
-        if self.history()?.last() != Some(change) {
+        if history(&self.folder)?.last() != Some(change) {
             let path = self.at(HISTORY);
             let line = serde_json::to_string(change).map_err(|error| io_error(&path, error.into()))?;
             let file = OpenOptions::new().create(true).append(true).open(&path);

@@ -6,7 +6,7 @@ use clap::Args;
 use freshrank::time;
 use freshrank_offline::evaluate::Interval;
 use freshrank_offline::models::{
-    Change, GateOptions, Judgement, MARGIN, Models, Published, QUERIES, Signature, Verdict, What,
+    self, Change, GateOptions, Judgement, MARGIN, Models, Published, QUERIES, Signature, Verdict, What,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -161,7 +161,7 @@ pub fn roll_back(arguments: &Rollback) -> Outcome {
 }
 
 pub fn history(arguments: &History) -> Outcome {
-    let history = Models::open(&arguments.models)?.history()?;
+    let history = models::history(&arguments.models)?;
     if arguments.json {
         return Ok(print::json(&history)?);
     }
