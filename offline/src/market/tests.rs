@@ -97,14 +97,17 @@ fn blocks_change_no_row_on_disk_or_in_memory() {
     let whole = by(150);
     assert!(whole.0.events.iter().any(|event| event.kind == "served") && whole.0.orders.len() > 150);
     assert!([1, 7, 149].into_iter().all(|block| by(block) == whole), "a block of readers changed a row");
-    assert_eq!(Moments::of(&Tables { merchants: merchants.clone(), ..whole.0.clone() }), whole.1);
+    assert_eq!(Moments::of(&Tables { merchants: city.merchants.clone(), ..whole.0.clone() }), whole.1);
 
     let folder = tempfile::tempdir().unwrap();
     let logit = &Form::Logit;
     let written = write_as(logit, &merchants, &parameters, 3, 150, "fi/helsinki", folder.path(), &|_, _| ()).unwrap();
-    let (read, _) = crate::tables::read(folder.path(), &crate::tables::ReadOptions::default()).unwrap();
     let expected = simulate(&merchants, &parameters, 3, 150, "fi/helsinki").unwrap();
-    assert_eq!((&read, &written.moments), (&expected.tables, &expected.moments));
+    assert_eq!(written.moments, expected.moments);
+    let other = tempfile::tempdir().unwrap();
+    crate::tables::write(&expected.tables, other.path()).unwrap();
+    let read = |folder: &Path| crate::tables::read(folder, &crate::tables::ReadOptions::default()).unwrap().0;
+    assert!(read(folder.path()) == read(other.path()), "written in blocks, the tables have other rows");
     let mut files: Vec<String> = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|file| file.unwrap().file_name().to_string_lossy().into_owned())
