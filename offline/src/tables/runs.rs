@@ -74,8 +74,11 @@ pub(crate) type Record = (Vec<u8>, Vec<u8>);
 /// The records of all parts, ascending by key; those of one key part by part, as they were written.
 pub(crate) struct Merge<'r> {
     parts: Vec<Part<'r>>,
-    heads: BinaryHeap<Reverse<(Vec<u8>, usize, Vec<u8>)>>,
+    heads: BinaryHeap<Reverse<Head>>,
 }
+
+/// The first record of a part that was not told yet: its key, which part, and its value.
+type Head = (Vec<u8>, usize, Vec<u8>);
 
 struct Part<'r> {
     from: Box<dyn Read + 'r>,
