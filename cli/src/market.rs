@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         None => Parameters::frozen()?,
     };
     let started = Instant::now();
-    let bar = print::progress("readers, twice");
+    let bar = print::progress("readers, then mail");
     let market = write_as(
         &arguments.form,
         &merchants.merchants,
