@@ -9,7 +9,7 @@ use freshrank_offline::areas::{BuildOptions, Catalog, Level, Popularity};
 use freshrank_offline::cuisines::CuisineMap;
 use freshrank_offline::first_pass::splits_of;
 use freshrank_offline::tables::{self, ReadOptions, Status, Tables};
-use freshrank_offline::timeline::{Timeline, TimelineOptions};
+use freshrank_offline::timeline::{Timeline, TimelineError, TimelineOptions};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -31,6 +31,9 @@ pub struct Tune {
     /// Which cuisines are alike
     #[arg(long, value_name = "FILE", default_value = "models/cuisine-map.json")]
     cuisine_map: PathBuf,
+    /// At most so many readers of each, by the smallest hash of their ids
+    #[arg(long, default_value_t = print::READERS)]
+    readers: usize,
     /// Days to try
     #[arg(long, value_delimiter = ',', default_values_t = TuneOptions::default().half_lives)]
     half_lives: Vec<f64>,
@@ -76,19 +79,19 @@ fn run_tune(arguments: &Tune) -> Outcome {
         half_distances: arguments.half_distances.clone(),
         ..TuneOptions::default()
     };
-    let read = |path: &PathBuf| tables::read(path, &ReadOptions::default()).map(|(tables, _)| tables);
+    let read = |path: &PathBuf| print::sample(path, arguments.readers);
     let all = arguments.tables.iter().map(read).collect::<Result<Vec<Tables>, _>>()?;
     let catalogs: Vec<Catalog<'_>> = all.iter().map(|tables| Catalog::new(tables, &map, &options.areas)).collect();
-    let market = |(tables, catalog)| {
-        // Test messages begin where examples' do; half of what comes before only counts.
-        let timeline = Timeline::new(tables, &map, catalog, &TimelineOptions::default());
-        let (valid, until) = splits_of(&timeline);
+    let market = |(tables, catalog)| -> Result<Market<'_>, TimelineError> {
         let tables: &Tables = tables;
+        // Test messages begin where examples' do; half of what comes before only counts.
+        let timeline = Timeline::new(tables, &map, catalog, &TimelineOptions::default())?;
+        let (valid, until) = splits_of(&timeline, tables);
         let mut times: Vec<i64> = tables.orders.iter().map(|order| order.ordered_at).filter(|at| *at < until).collect();
         times.sort_unstable();
-        Market { tables, catalog, from: times.get(times.len() / 2).copied().unwrap_or(valid), until }
+        Ok(Market { tables, catalog, from: times.get(times.len() / 2).copied().unwrap_or(valid), until })
     };
-    let markets: Vec<Market<'_>> = all.iter().zip(&catalogs).map(market).collect();
+    let markets = all.iter().zip(&catalogs).map(market).collect::<Result<Vec<Market<'_>>, _>>()?;
     let bar = print::progress("trials");
     let tuned = tune(&markets, &options, &bar)?;
     let simulated: Vec<&str> = all.iter().filter_map(|tables| tables.simulated.as_deref()).collect();

@@ -9,7 +9,6 @@ use freshrank_offline::cuisines::CuisineMap;
 use freshrank_offline::places::PlaceModel;
 use freshrank_offline::profiles::ProfileOptions;
 use freshrank_offline::tables::{ReadOptions, Report};
-use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -90,27 +89,13 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let Some(built) = built else {
         return Err("stopped".into());
     };
-    let took = started.elapsed();
     if arguments.json {
-        let mut value = serde_json::to_value(&built.manifest)?;
-        value["run"] = run_figures(&built, took);
-        return Ok(print::json(&value)?);
+        let mut run = print::run_figures(built.rows, started);
+        run["partitions"] = built.partitions.into();
+        run["steps_resumed"] = built.resumed.into();
+        return Ok(print::json_with_run(&built.manifest, run)?);
     }
-    say(&built, took)
-}
-
-/// What is true of this run alone, and so not in the manifest.
-fn run_figures(built: &Built, took: Duration) -> Value {
-    json!({
-        "rows": built.rows,
-        "seconds": took.as_secs_f64(),
-        "rows_per_second": built.rows as f64 / took.as_secs_f64(),
-        "cpu_seconds": cpu_seconds(),
-        "peak_bytes": peak_bytes(),
-        "partitions": built.partitions,
-        "threads": rayon::current_num_threads(),
-        "steps_resumed": built.resumed,
-    })
+    say(&built, started.elapsed())
 }
 
 fn say(built: &Built, took: Duration) -> Outcome {
@@ -125,7 +110,7 @@ fn say(built: &Built, took: Duration) -> Outcome {
     };
     let each = |bytes: u64, n: u64| if n == 0 { String::new() } else { format!("{:.1}", bytes as f64 / n as f64) };
     let bundle_bytes = manifest.report["bundle_bytes"].as_u64().unwrap_or(0);
-    let peak = peak_bytes().map_or(String::new(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
+    let peak = print::peak_bytes().map_or(String::new(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
     print::table(
         &["built", ""],
         [
@@ -159,22 +144,4 @@ fn say(built: &Built, took: Duration) -> Outcome {
         print!("{read}");
     }
     Ok(())
-}
-
-/// Seconds of all cores that this process worked, as Linux counts them; elsewhere nobody tells.
-fn cpu_seconds() -> Option<f64> {
-    /// Of the clock that /proc counts in, on every architecture that Rust runs on.
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The second field is the program's name, which may hold anything; user and system time are the 14th and 15th.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some((user + system) / TICKS_PER_SECOND)
-}
-
-/// The most memory this process ever had resident, as Linux counts it; elsewhere nobody tells.
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

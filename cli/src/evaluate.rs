@@ -3,13 +3,13 @@
 //! Two experiments stand beside it: `--late-binding` decides messages at the send and at the open, `--cold-start` ranks for readers
 //! of whom nothing is known.
 
-use crate::examples::Sources;
+use crate::examples::{Sources, Splitting};
 use crate::{Outcome, print, shelf};
 use clap::Args;
 use freshrank::score::dense::Dense;
 use freshrank::{Scorer, time};
 use freshrank_offline::evaluate::late::{self, LateBinding, late_binding};
-use freshrank_offline::evaluate::{EvaluateOptions, Figure, Interval, chart, cold, evaluate};
+use freshrank_offline::evaluate::{EvaluateOptions, Figure, Interval, QUERIES, chart, cold, evaluate};
 use freshrank_offline::import::uci;
 use freshrank_offline::timeline::Protocol;
 use std::error::Error;
@@ -17,9 +17,21 @@ use std::path::{Path, PathBuf};
 
 /// What to evaluate.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Interrupted, it begins anew when it is given again, and comes to the same figures; what was split \
+    stays in its folder for temporary files."
+)]
 pub struct Arguments {
     #[command(flatten)]
     sources: Sources,
+    #[command(flatten)]
+    splitting: Splitting,
+    /// At most so many queries of each protocol, drawn evenly by reader and time; the report says where that cut
+    #[arg(long, default_value_t = QUERIES)]
+    queries: usize,
+    /// At most so many readers of `--late-binding`, which holds them
+    #[arg(long, default_value_t = print::READERS)]
+    readers: usize,
     /// RFC 3339; later orders are asked for, and nothing of them was seen in training
     #[arg(long, value_name = "TIME", value_parser = time::parse, required_unless_present = "cold_start")]
     split: Option<i64>,
@@ -100,6 +112,7 @@ impl Arguments {
             seed: self.seed,
             cuts: self.cuts,
             allow_leaks: self.allow_leaks,
+            queries: self.queries,
             ..EvaluateOptions::new(self.split.unwrap_or_default())
         })
     }
@@ -115,14 +128,15 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if arguments.truth {
         return run_truth(arguments);
     }
-    let (tables, map, oracle) = arguments.sources.read()?;
+    let spooled = arguments.sources.spool(&arguments.splitting)?;
     let ltr = model(&arguments.model)?;
-    let bar = print::progress("queries");
+    let (passes, bar) = (print::progress("partitions"), print::progress("queries"));
+    let (readers, oracle) = (spooled.readers(&passes), spooled.oracle.as_ref());
     let rankings = arguments.rankings.as_deref();
-    let found = evaluate(&tables, &map, oracle.as_ref(), plain(&ltr), &arguments.options()?, rankings, &bar)?;
+    let found = evaluate(readers, &spooled.map, oracle, plain(&ltr), &arguments.options()?, rankings, &bar)?;
     draw(arguments.svg.as_deref(), || chart::evaluation(&found))?;
     if arguments.json {
-        return Ok(print::json(&found)?);
+        return Ok(print::json_with_run(&found, spooled.figures())?);
     }
     if let Some(simulated) = &found.simulated {
         println!("{simulated}: these figures show that the parts fit together, not how good they are");
@@ -142,6 +156,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
             protocol.empty,
             if filtered.is_empty() { "never".into() } else { filtered.join(", ") },
         );
+        if let Some(all) = protocol.drawn_of {
+            println!("drawn evenly from {all} queries by reader and time (--queries)");
+        }
         println!("{} queries asked again of tables without a future: the same bits", protocol.audited);
         for suspicion in &protocol.suspicions {
             println!("LOOKS LIKE A LEAK: {suspicion}");
@@ -194,7 +211,7 @@ fn figures(figures: &[Figure]) {
 }
 
 fn run_late_binding(arguments: &Arguments) -> Outcome {
-    let (tables, map, _) = arguments.sources.read()?;
+    let (tables, map) = arguments.sources.sample(arguments.readers)?;
     let ltr: Box<dyn Scorer + Send + Sync> =
         model(&arguments.model)?.unwrap_or_else(|| Box::new(freshrank::score::Prior));
     let assumptions = late::assumptions(arguments.mailboxes.as_deref())?;
@@ -293,7 +310,7 @@ fn print_late_binding(found: &LateBinding) {
 }
 
 fn run_cold_start(arguments: &Arguments) -> Outcome {
-    let (tables, map, _) = arguments.sources.read()?;
+    let (tables, map) = arguments.sources.read()?;
     let (ratings, stated) = uci::read(&arguments.sources.tables)?;
     let ltr = model(&arguments.model)?;
     let found = cold::cold_start(&tables, &ratings, &stated, &map, as_scorer(&ltr), &arguments.options()?)?;
@@ -326,13 +343,15 @@ fn run_truth(arguments: &Arguments) -> Outcome {
     let mut closed: Vec<Closed> = Vec::new();
     for directory in std::iter::once(&arguments.sources.tables).chain(&arguments.and_tables) {
         let sources = arguments.sources.elsewhere(directory);
-        let (tables, map, oracle) = sources.read()?;
+        let spooled = sources.spool(&arguments.splitting)?;
+        let oracle = spooled.oracle.as_ref();
         let oracle = oracle.ok_or(format!("{}: found no oracle, expected a simulated market", directory.display()))?;
         for path in std::iter::once(&arguments.model).chain(&arguments.and_model) {
             let ltr = model(path)?.ok_or("--model none closes no gap: expected a model")?;
-            let bar = print::progress("queries");
+            let (passes, bar) = (print::progress("partitions"), print::progress("queries"));
             let scorer = Some(ltr.as_ref() as &dyn Scorer);
-            let found = evaluate(&tables, &map, Some(&oracle), scorer, &arguments.options()?, None, &bar)?;
+            let readers = spooled.readers(&passes);
+            let found = evaluate(readers, &spooled.map, Some(oracle), scorer, &arguments.options()?, None, &bar)?;
             for protocol in found.protocols {
                 let mrr = |scorer: &str| {
                     let line = protocol.figures.iter().find(|line| line.segment == "all" && line.scorer == scorer);

@@ -7,11 +7,14 @@ use freshrank_offline::examples::{self, ExampleOptions};
 use freshrank_offline::market::Oracle;
 use freshrank_offline::places::PlaceModel;
 use freshrank_offline::places::model::ModelError;
+use freshrank_offline::tables::spool::{self, Split};
 use freshrank_offline::tables::{self, ReadOptions, Tables};
-use freshrank_offline::timeline::TimelineOptions;
+use freshrank_offline::timeline::{Disk, Readers, TimelineOptions, Told};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tempfile::TempDir;
 
 /// From what rows are made, here and in `evaluate`.
 #[derive(Debug, Args)]
@@ -33,12 +36,82 @@ pub struct Sources {
     pub place_model: Option<PathBuf>,
 }
 
+/// How readers are split while a command works.
+#[derive(Debug, Clone, Args)]
+pub struct Splitting {
+    /// Where readers are split on disk while it works, about as large as the tables; the system's folder for temporary files
+    /// if absent
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+    /// Into how many parts; as many as their rows need if absent. No byte depends on it
+    #[arg(long, value_name = "N")]
+    partitions: Option<usize>,
+}
+
+/// Tables whose readers are in partitions on disk, for as long as a command works.
+pub struct Spooled {
+    pub map: CuisineMap,
+    pub oracle: Option<Oracle>,
+    split: Split,
+    disk: Disk,
+    started: Instant,
+    /// Goes with it.
+    _folder: TempDir,
+}
+
+impl Spooled {
+    /// The readers, and whoever is told how every pass over them goes.
+    pub fn readers<'s>(&'s self, told: Told<'s>) -> Readers<'s> {
+        Readers::on_disk(&self.split, &self.disk).telling(told)
+    }
+
+    /// What is true of this run alone.
+    pub fn figures(&self) -> serde_json::Value {
+        let mut figures = print::run_figures(self.split.rows, self.started);
+        figures["partitions"] = self.split.n_parts.into();
+        figures
+    }
+}
+
 impl Sources {
-    /// Reads all of it.
-    pub fn read(&self) -> Result<(Tables, CuisineMap, Option<Oracle>), Box<dyn Error + Send + Sync>> {
+    /// Splits all of it.
+    pub fn spool(&self, how: &Splitting) -> Result<Spooled, Box<dyn Error + Send + Sync>> {
+        let started = Instant::now();
+        let mut folder = tempfile::Builder::new();
+        folder.prefix("freshrank-");
+        let folder = match &how.work {
+            Some(work) => {
+                std::fs::create_dir_all(work).map_err(|error| format!("{}: {error}", work.display()))?;
+                folder.tempdir_in(work)
+            }
+            None => folder.tempdir(),
+        };
+        let folder = folder.map_err(|error| format!("a folder for temporary files: {error}; give one by --work"))?;
+        let n_parts = match how.partitions {
+            Some(n) => n,
+            None => spool::parts_of(&self.tables)?,
+        };
+        let bar = print::progress("rows");
+        let told = |done: u64, total: u64| {
+            bar(done as usize, total.max(done) as usize);
+            true
+        };
+        let split = spool::split(&self.tables, &ReadOptions::default(), folder.path(), n_parts, &told)?;
+        let split = split.ok_or("stopped")?;
+        let oracle = oracle(&self.tables, &split.shared)?;
+        let map = CuisineMap::read(&self.cuisine_map)?;
+        Ok(Spooled { map, oracle, split, disk: Disk::new(folder.path()), started, _folder: folder })
+    }
+
+    /// Reads all of it into memory: for tables that are small by their nature.
+    pub fn read(&self) -> Result<(Tables, CuisineMap), Box<dyn Error + Send + Sync>> {
         let (tables, _) = tables::read(&self.tables, &ReadOptions::default())?;
-        let oracle = oracle(&self.tables, &tables)?;
-        Ok((tables, CuisineMap::read(&self.cuisine_map)?, oracle))
+        Ok((tables, CuisineMap::read(&self.cuisine_map)?))
+    }
+
+    /// Reads so many readers into memory.
+    pub fn sample(&self, n_readers: usize) -> Result<(Tables, CuisineMap), Box<dyn Error + Send + Sync>> {
+        Ok((print::sample(&self.tables, n_readers)?, CuisineMap::read(&self.cuisine_map)?))
     }
 
     /// The same of other tables.
@@ -71,9 +144,15 @@ fn oracle(directory: &Path, tables: &Tables) -> Result<Option<Oracle>, Box<dyn E
 
 /// Which rows to make.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Interrupted, it begins anew when it is given again, and comes to the same bytes; what was split stays \
+    in its folder for temporary files."
+)]
 pub struct Arguments {
     #[command(flatten)]
     sources: Sources,
+    #[command(flatten)]
+    splitting: Splitting,
     /// Candidates of a query: the order's merchant, the others drawn evenly
     #[arg(long, default_value_t = ExampleOptions::default().candidates)]
     candidates: usize,
@@ -92,17 +171,18 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
-    let (tables, map, oracle) = arguments.sources.read()?;
+    let spooled = arguments.sources.spool(&arguments.splitting)?;
     let options = ExampleOptions {
         timeline: arguments.sources.timeline()?,
         candidates: arguments.candidates,
         queries: arguments.queries,
         seed: arguments.seed,
     };
-    let bar = print::progress("queries");
-    let report = examples::write(&tables, &map, oracle.as_ref(), &options, &arguments.out, &bar)?;
+    let (passes, bar) = (print::progress("partitions"), print::progress("queries"));
+    let (readers, oracle) = (spooled.readers(&passes), spooled.oracle.as_ref());
+    let report = examples::write(readers, &spooled.map, oracle, &options, &arguments.out, &bar)?;
     if arguments.json {
-        return Ok(print::json(&report)?);
+        return Ok(print::json_with_run(&report, spooled.figures())?);
     }
     if let Some(simulated) = &report.simulated {
         println!("{simulated}");

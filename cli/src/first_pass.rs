@@ -4,7 +4,7 @@ use crate::{Outcome, print, shelf};
 use clap::{Args, Subcommand};
 use freshrank_offline::cuisines::CuisineMap;
 use freshrank_offline::first_pass::{Cap, FirstPassOptions, Loss, Market, Recall, tune};
-use freshrank_offline::tables::{self, ReadOptions, Tables};
+use freshrank_offline::tables::Tables;
 use std::path::PathBuf;
 
 /// What to do.
@@ -23,6 +23,9 @@ pub struct Tune {
     /// Which cuisines are alike
     #[arg(long, value_name = "FILE", default_value = "models/cuisine-map.json")]
     cuisine_map: PathBuf,
+    /// At most so many readers of each, by the smallest hash of their ids
+    #[arg(long, default_value_t = print::READERS)]
+    readers: usize,
     /// Who ranks what the first pass leaves: a plan, any ONNX ranker, or `none` for the prior
     #[arg(long, value_name = "FILE", default_value = "models/ltr.plan")]
     model: PathBuf,
@@ -54,7 +57,7 @@ pub fn run(verb: &Verb) -> Outcome {
         false => Some(shelf::scorer(&arguments.model)?),
     };
     let ltr = ltr.as_ref().map(|scorer| scorer.as_ref() as &dyn freshrank::Scorer);
-    let read = |path: &PathBuf| tables::read(path, &ReadOptions::default()).map(|(tables, _)| tables);
+    let read = |path: &PathBuf| print::sample(path, arguments.readers);
     let all = arguments.tables.iter().map(read).collect::<Result<Vec<Tables>, _>>()?;
     let market = |(path, tables)| {
         let path: &PathBuf = path;

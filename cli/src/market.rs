@@ -2,9 +2,10 @@
 
 use crate::{Outcome, print};
 use clap::Args;
-use freshrank_offline::market::{Form, Parameters, USERS, UrnParameters, simulate_as};
+use freshrank_offline::market::{Form, Parameters, USERS, UrnParameters, write_as};
 use freshrank_offline::tables::{self, ReadOptions};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// What to simulate.
 #[derive(Debug, Args)]
@@ -36,7 +37,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
-    let (merchants, _) = tables::read(&arguments.merchants, &ReadOptions::default())?;
+    // Of tables with readers only the merchants.
+    let (merchants, _) = tables::read_sample(&arguments.merchants, &ReadOptions::default(), 0)?;
     let parameters = match &arguments.parameters {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -44,19 +46,22 @@ pub fn run(arguments: &Arguments) -> Outcome {
         }
         None => Parameters::frozen()?,
     };
-    let market = simulate_as(
+    let started = Instant::now();
+    let bar = print::progress("readers, then mail");
+    let market = write_as(
         &arguments.form,
         &merchants.merchants,
         &parameters,
         arguments.seed,
         arguments.users,
         &arguments.market,
+        &arguments.out,
+        &bar,
     )?;
-    tables::write(&market.tables, &arguments.out)?;
-    market.oracle.write(&arguments.out)?;
     let m = &market.moments;
     if arguments.json {
-        return Ok(print::json(&serde_json::json!({ "simulated": market.tables.simulated, "moments": m }))?);
+        let found = serde_json::json!({ "simulated": market.tables.simulated, "moments": m });
+        return Ok(print::json_with_run(&found, print::run_figures(arguments.users as u64, started))?);
     }
     println!("{}", market.tables.simulated.unwrap_or_default());
     let row = |name: &str, found: String, fitted: &str| vec![name.to_string(), found, fitted.to_string()];

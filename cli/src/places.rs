@@ -22,6 +22,9 @@ pub enum Verb {
     Fit {
         #[command(flatten)]
         sources: Sources,
+        /// At most so many readers, by the smallest hash of their ids
+        #[arg(long, default_value_t = print::READERS)]
+        readers: usize,
         /// The design matrix, as Parquet
         #[arg(long, value_name = "FILE")]
         design: Option<PathBuf>,
@@ -36,6 +39,9 @@ pub enum Verb {
     Report {
         #[command(flatten)]
         sources: Sources,
+        /// At most so many readers, by the smallest hash of their ids
+        #[arg(long, default_value_t = print::READERS)]
+        readers: usize,
         /// A plan for `dense`, any ONNX ranker for `tract`, or `none`
         #[arg(long, value_name = "FILE", default_value = "models/ltr.plan")]
         model: PathBuf,
@@ -62,12 +68,12 @@ pub enum Verb {
 
 pub fn run(verb: &Verb) -> Outcome {
     match verb {
-        Verb::Fit { sources, design, out, json } => {
-            let (tables, map, _) = sources.read()?;
+        Verb::Fit { sources, readers, design, out, json } => {
+            let (tables, map) = sources.sample(*readers)?;
             fitted(&tables, &map, &sources.timeline()?, design.as_deref(), out, *json)
         }
-        Verb::Report { sources, model, ranked, resamples, seed, predictions, svg, json } => {
-            let (tables, map, _) = sources.read()?;
+        Verb::Report { sources, readers, model, ranked, resamples, seed, predictions, svg, json } => {
+            let (tables, map) = sources.sample(*readers)?;
             let places = match &sources.place_model {
                 Some(path) => PlaceModel::read(path)?,
                 None => PlaceModel::shipped()?,
@@ -77,7 +83,7 @@ pub fn run(verb: &Verb) -> Outcome {
             let options = ReportOptions { resamples: *resamples, ranked: *ranked, seed: *seed };
             let timeline_options = sources.timeline()?;
             let catalog = Catalog::new(&tables, &map, &timeline_options.areas);
-            let timeline = Timeline::new(&tables, &map, &catalog, &timeline_options);
+            let timeline = Timeline::new(&tables, &map, &catalog, &timeline_options)?;
             let press = Press::new(&tables, &map, &catalog, &timeline_options.profiles);
             let study = Study::new(&tables, &timeline, &press, &timeline_options.profiles.places);
             let mut found =
@@ -107,7 +113,7 @@ fn fitted(
     json: bool,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let catalog = Catalog::new(tables, map, &options.areas);
-    let timeline = Timeline::new(tables, map, &catalog, options);
+    let timeline = Timeline::new(tables, map, &catalog, options)?;
     let press = Press::new(tables, map, &catalog, &options.profiles);
     let study = Study::new(tables, &timeline, &press, &options.profiles.places);
     report::check(&study)?;

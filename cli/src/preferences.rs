@@ -41,6 +41,9 @@ pub struct Sources {
     /// A tables directory
     #[arg(long, value_name = "DIR")]
     tables: Option<PathBuf>,
+    /// At most so many readers of the tables, by the smallest hash of their ids
+    #[arg(long, default_value_t = print::READERS)]
+    readers: usize,
     /// Which cuisines are alike, for the tables
     #[arg(long, value_name = "FILE", default_value = "models/cuisine-map.json")]
     cuisine_map: PathBuf,
@@ -136,7 +139,7 @@ fn tuned(sources: &Sources) -> Outcome {
         all.push(("Entree Chicago (real)".to_owned(), found));
     }
     if let Some(folder) = &sources.tables {
-        let (tables, _) = tables::read(folder, &ReadOptions::default())?;
+        let tables = print::sample(folder, sources.readers)?;
         let map = CuisineMap::read(&sources.cuisine_map)?;
         let found = tune(&tables, &map, &Grid::default(), sources.resampling())?;
         all.push((folder.display().to_string(), found));
@@ -195,7 +198,7 @@ fn report(sources: &Sources) -> Outcome {
         all.push(on_entree(&entree, &map, &PreferenceOptions::default(), sources.resampling())?);
     }
     if let Some(folder) = &sources.tables {
-        let (tables, _) = tables::read(folder, &ReadOptions::default())?;
+        let tables = print::sample(folder, sources.readers)?;
         let map = CuisineMap::read(&sources.cuisine_map)?;
         let mut timeline = TimelineOptions::default();
         timeline.areas.market.clone_from(&sources.market);

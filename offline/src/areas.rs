@@ -27,7 +27,7 @@ mod popularity;
 pub mod tune;
 
 pub(crate) use popularity::orders_before;
-pub use popularity::{Counts, Level, N_LEVELS, Popularity, Shares, Shrinkage, nearness, shrunken};
+pub use popularity::{Counts, Delivery, Level, N_LEVELS, Popularity, Shares, Shrinkage, nearness, shrunken};
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;

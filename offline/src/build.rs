@@ -18,7 +18,8 @@ use crate::areas::{self, AreaError, BuildOptions, Catalog, Popularity};
 use crate::cuisines::CuisineMap;
 use crate::profiles::{self, DEVELOPMENT_SECRET, MarketPart, Press, ProfileOptions, by_reader};
 use crate::tables::read::Counts;
-use crate::tables::spool::{self, Sealing, Split, open_sealed, read_sealed, varint, write_sealed};
+use crate::tables::runs::{Merge, Run, Writing};
+use crate::tables::spool::{self, Split, each_part, is_sealed, read_sealed, write_sealed};
 use crate::tables::{ReadOptions, TableError, Timestamp};
 use freshrank::bundle::Bundle;
 use freshrank::wire::DecodeError;
@@ -26,12 +27,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use thiserror::Error;
 
@@ -41,8 +41,6 @@ const UNFINISHED: &str = ".unfinished";
 const FINISHED: &str = ".finished";
 /// Whoever changes what lies in [`UNFINISHED`] raises this.
 const FORMAT: u32 = 1;
-/// The longest user id in a partition's profiles, bytes; a longer one is a damaged file.
-const MAX_ID_BYTES: u64 = 1 << 20;
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -283,7 +281,8 @@ fn count(
         sum.2.merge(&counts);
         Ok(())
     };
-    if !each_part(split.n_parts, Stage::Count, progress, &of_part)? {
+    let n_parts = split.n_parts as u64;
+    if !each_part(split.n_parts, &|done| progress(Stage::Count, done, n_parts), &of_part)? {
         return Ok(None);
     }
     let (popularity, market, counts) = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -319,115 +318,39 @@ fn make(
     let there = AtomicU64::new(0);
     let of_part = |part: usize| -> Result<(), BuildError> {
         let path = part_path(work, part);
-        if open_sealed(&path)?.is_some() {
+        if is_sealed(&path)? {
             there.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
         let (tables, _) = split.load(part)?;
         let made = press.make(&tables, job.as_of, secret, &market).map_err(BuildError::Profiles)?;
-        let mut file = Sealing::new(path)?;
+        let mut file = Writing::new(Some(path))?;
         for made in made {
-            for bytes in [made.user_id.as_bytes(), &made.bytes] {
-                varint(bytes.len() as u64, &mut file.waiting);
-                file.waiting.extend(bytes);
-            }
-            file.flush_full()?;
+            file.put(made.user_id.as_bytes(), &made.bytes)?;
         }
-        file.seal()?;
+        file.end()?;
         Ok(())
     };
-    let is_done = each_part(split.n_parts, Stage::Profiles, progress, &of_part)?;
+    let n_parts = split.n_parts as u64;
+    let is_done = each_part(split.n_parts, &|done| progress(Stage::Profiles, done, n_parts), &of_part)?;
     Ok(is_done.then(|| there.into_inner() as usize))
-}
-
-/// Works on all partitions, on all cores; false where it was asked to stop.
-fn each_part(
-    n_parts: usize,
-    stage: Stage,
-    progress: Progress<'_>,
-    work: &(dyn Fn(usize) -> Result<(), BuildError> + Sync),
-) -> Result<bool, BuildError> {
-    let (done, stopped) = (AtomicU64::new(0), AtomicBool::new(!progress(stage, 0, n_parts as u64)));
-    let next = AtomicU64::new(0);
-    // One partition after the other from one counter: never more are in memory than there are threads.
-    let worker = |_: usize| -> Result<(), BuildError> {
-        while !stopped.load(Ordering::Relaxed) {
-            let part = next.fetch_add(1, Ordering::Relaxed) as usize;
-            if part >= n_parts {
-                break;
-            }
-            work(part)?;
-            let n_done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            if !progress(stage, n_done, n_parts as u64) {
-                stopped.store(true, Ordering::Relaxed);
-            }
-        }
-        Ok(())
-    };
-    (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).try_for_each(worker)?;
-    Ok(!stopped.into_inner())
 }
 
 /// Merges the partitions' profiles into one file, ascending by `user_id`, and counts them.
 fn merge(work: &Path, n_parts: usize, manifest: &mut Manifest) -> Result<(), BuildError> {
     let path = work.join("profiles.ndjson");
     let io = |source| io_error(&path, source);
-    let mut streams = Vec::new();
-    let mut heads = BinaryHeap::new();
-    for part in 0..n_parts {
-        let file = part_path(work, part);
-        let mut stream = open_sealed(&file)?.ok_or_else(|| TableError::Damaged { file: file.clone() })?;
-        if let Some((user_id, bytes)) = next(&mut stream).map_err(|source| io_error(&file, source))? {
-            heads.push(Reverse((user_id, part, bytes)));
-        }
-        streams.push(stream);
-    }
+    let runs: Vec<Run> = (0..n_parts).map(|part| Run::File(part_path(work, part))).collect();
     let mut out = BufWriter::with_capacity(1 << 18, fs::File::create(&path).map_err(io)?);
-    while let Some(Reverse((user_id, part, bytes))) = heads.pop() {
-        profiles::write_line(&user_id, &bytes, &mut out).map_err(io)?;
+    for made in Merge::new(&runs)? {
+        let (user_id, bytes) = made?;
+        let user_id = std::str::from_utf8(&user_id).map_err(|err| io(io::Error::other(err)))?;
+        profiles::write_line(user_id, &bytes, &mut out).map_err(io)?;
         manifest.profiles += 1;
         manifest.profile_bytes += bytes.len() as u64;
         manifest.longest_profile_bytes = manifest.longest_profile_bytes.max(bytes.len() as u64);
-        if let Some((user_id, bytes)) = next(&mut streams[part]).map_err(|err| io_error(&part_path(work, part), err))? {
-            heads.push(Reverse((user_id, part, bytes)));
-        }
     }
     out.flush().map_err(io)
-}
-
-/// The next profile of a partition, if there is one more.
-fn next(stream: &mut impl Read) -> io::Result<Option<(String, Vec<u8>)>> {
-    let Some(length) = length(stream)? else {
-        return Ok(None);
-    };
-    let user_id = String::from_utf8(exactly(stream, length)?).map_err(io::Error::other)?;
-    let length = length_or_end(stream)?;
-    Ok(Some((user_id, exactly(stream, length)?)))
-}
-
-fn length_or_end(stream: &mut impl Read) -> io::Result<u64> {
-    length(stream)?.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
-}
-
-/// A length as [`varint`] writes it; `None` at the end.
-fn length(stream: &mut impl Read) -> io::Result<Option<u64>> {
-    let (mut value, mut byte) = (0, [0]);
-    for shift in (0..28).step_by(7) {
-        if stream.read(&mut byte)? == 0 {
-            return if shift == 0 { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
-        }
-        value |= u64::from(byte[0] & 0x7f) << shift;
-        if byte[0] < 0x80 {
-            break;
-        }
-    }
-    if value <= MAX_ID_BYTES { Ok(Some(value)) } else { Err(io::ErrorKind::InvalidData.into()) }
-}
-
-fn exactly(stream: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; length as usize];
-    stream.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Puts everything in its place. A build without its manifest is none; an interruption here is gone on with, too.

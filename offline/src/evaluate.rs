@@ -18,10 +18,12 @@ pub mod chart;
 
 use crate::areas::Catalog;
 use crate::cuisines::CuisineMap;
-use crate::examples::{ExamplesError, utilities};
+use crate::examples::utilities;
 use crate::market::Oracle;
-use crate::tables::{Tables, Timestamp};
-use crate::timeline::{Answer, LeftOut, Protocol, Timeline, TimelineOptions};
+use crate::tables::Timestamp;
+use crate::timeline::{
+    Answer, Census, LeftOut, Protocol, Readers, Scenes, Timeline, TimelineError, TimelineOptions, Wanted,
+};
 use bootstrap::{Means, Resampled, Sums};
 use freshrank::feature::FEATURES;
 use freshrank::score::{self, ModelError, Scorer, dense::Dense};
@@ -60,7 +62,12 @@ pub struct EvaluateOptions {
     pub allow_leaks: bool,
     /// Another model over the same queries, as `in use`.
     pub in_use: Option<Dense>,
+    /// At most so many queries of a protocol, drawn evenly: what is kept of each is what memory grows by.
+    pub queries: usize,
 }
+
+/// Queries of a protocol, unless told: some 600 bytes of each are kept.
+pub const QUERIES: usize = 100_000;
 
 impl EvaluateOptions {
     /// Both protocols from a time on.
@@ -68,7 +75,17 @@ impl EvaluateOptions {
     pub fn new(split: Timestamp) -> Self {
         let protocols = vec![Protocol::KnownPlace, Protocol::SendTime];
         let timeline = TimelineOptions::default();
-        Self { timeline, split, protocols, resamples: 1000, seed: 1, cuts: 2, allow_leaks: false, in_use: None }
+        Self {
+            timeline,
+            split,
+            protocols,
+            resamples: 1000,
+            seed: 1,
+            cuts: 2,
+            allow_leaks: false,
+            in_use: None,
+            queries: QUERIES,
+        }
     }
 }
 
@@ -77,7 +94,7 @@ impl EvaluateOptions {
 pub enum EvaluateError {
     /// The queries cannot be asked.
     #[error(transparent)]
-    Examples(#[from] ExamplesError),
+    Timeline(#[from] TimelineError),
     /// The ranker does not answer; nothing is evaluated in its place.
     #[error("{scorer} did not score a query: {source}")]
     Model {
@@ -140,6 +157,9 @@ pub struct ProtocolFigures {
     pub protocol: Protocol,
     /// Queries asked, filtered ones too.
     pub queries: usize,
+    /// Of so many, where [`EvaluateOptions::queries`] are fewer: drawn evenly by reader and time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drawn_of: Option<usize>,
     /// Readers they are of.
     pub readers: usize,
     /// Candidates of a query, on average.
@@ -214,8 +234,8 @@ pub struct Gap {
 }
 
 /// A query as every scorer ranked it.
-struct Judged<'t> {
-    user_id: &'t str,
+struct Judged {
+    user_id: String,
     n_before: usize,
     travelling: bool,
     new_merchant: bool,
@@ -223,7 +243,7 @@ struct Judged<'t> {
 }
 
 /// Which queries a line of the report is about.
-type Segment = (&'static str, fn(&Judged<'_>) -> bool);
+type Segment = (&'static str, fn(&Judged) -> bool);
 
 const SEGMENTS: [Segment; 6] = [
     ("all", |_| true),
@@ -239,8 +259,8 @@ const SEGMENTS: [Segment; 6] = [
 /// # Errors
 /// No query after the split, a ranker that does not answer, a file that cannot be written, a row that knows what comes
 /// later, or, unless that is allowed, tables that tell the answers.
-pub fn evaluate(
-    tables: &Tables,
+pub fn evaluate<'t>(
+    readers: impl Into<Readers<'t>>,
     map: &CuisineMap,
     oracle: Option<&Oracle>,
     ltr: Option<&dyn Scorer>,
@@ -248,16 +268,35 @@ pub fn evaluate(
     rankings: Option<&Path>,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Evaluation, EvaluateError> {
-    let catalog = Catalog::new(tables, map, &options.timeline.areas);
-    let timeline = Timeline::new(tables, map, &catalog, &options.timeline);
+    let readers = readers.into();
+    let simulated = &readers.shared().simulated;
+    let timeline_options = TimelineOptions { past: oracle.is_some(), ..options.timeline.clone() };
+    let catalog = Catalog::new(readers.shared(), map, &timeline_options.areas);
+    let timeline = Timeline::new(readers, map, &catalog, &timeline_options)?;
     let mut rankings = match rankings {
-        Some(path) => Some(Rankings::create(path, tables.simulated.as_deref())?),
+        Some(path) => Some(Rankings::create(path, simulated.as_deref())?),
         None => None,
     };
-    let mut protocols = Vec::with_capacity(options.protocols.len());
-    for protocol in &options.protocols {
-        let mut found = protocol_figures(&timeline, *protocol, oracle, ltr, options, rankings.as_mut(), progress)?;
-        found.audited = leak::audit(tables, map, &timeline, *protocol, options)?;
+    let wanted = |protocol: &Protocol| Wanted {
+        protocol: *protocol,
+        from: options.split,
+        asked: options.split..Timestamp::MAX,
+        at_most: Some(options.queries),
+        seed: options.seed,
+    };
+    let wanted: Vec<Wanted> = options.protocols.iter().map(wanted).collect();
+    let census = timeline.census(&wanted)?;
+    if let Some((wanted, _)) = wanted.iter().zip(&census).find(|(_, census)| census.drawn == 0) {
+        return Err(EvaluateError::NoQueries { protocol: wanted.protocol.name(), split: options.split });
+    }
+    let all: Vec<_> = wanted.iter().zip(&census).map(|(wanted, census)| (wanted, census, Timestamp::MAX)).collect();
+    let scenes = timeline.scenes(&all)?;
+    let mut protocols = Vec::with_capacity(wanted.len());
+    for ((wanted, census), scenes) in wanted.iter().zip(census).zip(&scenes) {
+        let mut witness = leak::Witness::new(census.drawn, options.cuts);
+        let asked = Asked { timeline: &timeline, protocol: wanted.protocol, census, scenes };
+        let mut found = protocol_figures(asked, oracle, ltr, options, rankings.as_mut(), &mut witness, progress)?;
+        found.audited = witness.audit(readers, map, options)?;
         protocols.push(found);
     }
     if let Some(rankings) = rankings {
@@ -268,30 +307,34 @@ pub fn evaluate(
         return Err(EvaluateError::Suspicious { found });
     }
     Ok(Evaluation {
-        simulated: tables.simulated.clone(),
+        simulated: simulated.clone(),
         from: freshrank::time::format(options.split),
         resamples: options.resamples,
         protocols,
     })
 }
 
-fn protocol_figures(
-    timeline: &Timeline<'_>,
+/// The queries of one protocol.
+struct Asked<'a, 't> {
+    timeline: &'a Timeline<'t>,
     protocol: Protocol,
+    census: Census,
+    scenes: &'a Scenes,
+}
+
+fn protocol_figures(
+    asked: Asked<'_, '_>,
     oracle: Option<&Oracle>,
     ltr: Option<&dyn Scorer>,
     options: &EvaluateOptions,
     mut rankings: Option<&mut Rankings>,
+    witness: &mut leak::Witness,
     progress: &dyn Fn(usize, usize),
 ) -> Result<ProtocolFigures, EvaluateError> {
-    let (mut queries, mut left_out) = timeline.queries(protocol, options.split);
-    let all = queries.len();
-    queries.retain(|query| query.at >= options.split);
-    if queries.len() < all {
-        left_out.insert("asked before the split", all - queries.len());
-    }
-    if queries.is_empty() {
-        return Err(EvaluateError::NoQueries { protocol: protocol.name(), split: options.split });
+    let Asked { timeline, protocol, census, scenes } = asked;
+    let mut left_out = census.left_out;
+    if census.other > 0 {
+        left_out.insert("asked before the split", census.other);
     }
     let in_use = options.in_use.as_ref();
     let is_there = |scorer: &&str| match *scorer {
@@ -301,9 +344,9 @@ fn protocol_figures(
         _ => true,
     };
     let scorers: Vec<&'static str> = SCORERS.into_iter().filter(is_there).collect();
-    let mut judged: Vec<Judged<'_>> = Vec::with_capacity(queries.len());
+    let mut judged: Vec<Judged> = Vec::with_capacity(census.drawn);
     let mut filtered: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let mut watch = leak::Watch::new(queries.len());
+    let mut watch = leak::Watch::new(census.drawn);
     let (mut candidates, mut empty, mut failed) = (0, 0, None);
     let mut one = |answer: &Answer<'_>| -> Result<Option<Vec<Measures>>, EvaluateError> {
         let labels: Vec<f32> = (0..answer.kept.len()).map(|i| if answer.found == Ok(i) { 1.0 } else { 0.0 }).collect();
@@ -320,14 +363,15 @@ fn protocol_figures(
         if let Some(rankings) = rankings.as_deref_mut() {
             rankings.next()?;
         }
-        watch.see(timeline, answer, &labels, missing);
+        watch.see(answer, &labels, missing);
+        witness.see(answer);
         candidates += answer.kept.len();
         if let Err(why) = answer.found {
             *filtered.entry(why).or_default() += 1;
         }
         Ok(measures.into_iter().collect())
     };
-    let lived = timeline.live(&queries, progress, |answers| {
+    timeline.live_through(scenes, progress, |answers| {
         for answer in answers {
             if failed.is_some() {
                 return;
@@ -335,7 +379,7 @@ fn protocol_figures(
             let (query, travelling) = (answer.query, answer.travelling);
             match one(&answer) {
                 Ok(Some(measures)) => judged.push(Judged {
-                    user_id: query.user_id,
+                    user_id: query.user_id.to_owned(),
                     n_before: query.n_before,
                     travelling,
                     new_merchant: query.new_merchant,
@@ -345,8 +389,7 @@ fn protocol_figures(
                 Err(error) => failed = Some(error),
             }
         }
-    });
-    lived.map_err(ExamplesError::from)?;
+    })?;
     if let Some(error) = failed {
         return Err(error);
     }
@@ -357,10 +400,11 @@ fn protocol_figures(
         gaps.extend(gap);
     }
     let suspicions = watch.suspicions(protocol, &lines);
-    let readers: BTreeSet<&str> = judged.iter().map(|query| query.user_id).collect();
+    let readers: BTreeSet<&str> = judged.iter().map(|query| query.user_id.as_str()).collect();
     Ok(ProtocolFigures {
         protocol,
         queries: judged.len(),
+        drawn_of: (census.drawn < census.all).then_some(census.all),
         readers: readers.len(),
         candidates: candidates as f64 / judged.len() as f64,
         filtered,
@@ -373,6 +417,21 @@ fn protocol_figures(
     })
 }
 
+/// The place of a column in a row; in a constant, a name that no column has does not compile.
+pub(crate) const fn column(name: &str) -> usize {
+    let (mut at, name) = (0, name.as_bytes());
+    loop {
+        let (mut i, other) = (0, FEATURES[at].name.as_bytes());
+        while i < name.len() && i < other.len() && name[i] == other[i] {
+            i += 1;
+        }
+        if i == name.len() && i == other.len() {
+            return at;
+        }
+        at += 1;
+    }
+}
+
 /// The higher, the better.
 fn scored(
     scorer: &'static str,
@@ -381,10 +440,7 @@ fn scored(
     oracle: Option<&Oracle>,
     model: Option<&dyn Scorer>,
 ) -> Result<Vec<f64>, EvaluateError> {
-    let column = |name: &str, sign: f64| -> Vec<f64> {
-        let at = FEATURES.iter().position(|feature| feature.name == name);
-        answer.rows.iter().map(|row| at.map_or(0.0, |at| sign * f64::from(row[at]))).collect()
-    };
+    let by = |at: usize, sign: f64| -> Vec<f64> { answer.rows.iter().map(|row| sign * f64::from(row[at])).collect() };
     // As the engine compares them: in fixed point.
     let fixed = |scores: Vec<i32>| scores.into_iter().map(f64::from).collect();
     Ok(match (scorer, model, oracle) {
@@ -394,10 +450,10 @@ fn scored(
         }
         ("oracle", _, Some(oracle)) => utilities(oracle, timeline, answer),
         ("prior", ..) => fixed(score::prior(&answer.rows)),
-        ("own history", ..) => column("own_log_orders", 1.0),
-        ("popularity in the cell", ..) => column("log_popularity_cell", 1.0),
-        ("popularity", ..) => column("log_popularity_city", 1.0),
-        ("nearest", ..) => column("distance_km", -1.0),
+        ("own history", ..) => by(const { column("own_log_orders") }, 1.0),
+        ("popularity in the cell", ..) => by(const { column("log_popularity_cell") }, 1.0),
+        ("popularity", ..) => by(const { column("log_popularity_city") }, 1.0),
+        ("nearest", ..) => by(const { column("distance_km") }, -1.0),
         _ => vec![0.0; answer.kept.len()],
     })
 }
@@ -405,13 +461,13 @@ fn scored(
 /// The lines of one segment: every scorer, what ltr has over each, and the share of the gap that it closes.
 fn figures(
     segment: &Segment,
-    judged: &[Judged<'_>],
+    judged: &[Judged],
     scorers: &[&'static str],
     options: &EvaluateOptions,
 ) -> (Vec<Figure>, Option<Gap>) {
     let mut sums = Sums::default();
     for query in judged.iter().filter(|query| segment.1(query)) {
-        sums.add(query.user_id, query.measures.iter().flatten().copied());
+        sums.add(&query.user_id, query.measures.iter().flatten().copied());
     }
     if sums.readers() == 0 {
         return (Vec::new(), None);

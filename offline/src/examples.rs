@@ -3,11 +3,13 @@
 //! A query whose order cannot be among the candidates teaches nothing: it is counted by the reason and left out.
 //! Evaluation keeps it.
 
-use crate::areas::{AreaError, Catalog};
+use crate::areas::Catalog;
 use crate::cuisines::CuisineMap;
-use crate::market::{Oracle, Past};
-use crate::tables::{Tables, Timestamp};
-use crate::timeline::{Answer, LeftOut, Protocol, Query, Timeline, TimelineOptions, mix};
+use crate::market::Oracle;
+use crate::tables::Timestamp;
+use crate::timeline::{
+    Answer, Census, LeftOut, Protocol, Readers, Timeline, TimelineError, TimelineOptions, Wanted, mix,
+};
 use arrow::array::{ArrayRef, Float32Array, Int64Array, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
@@ -30,6 +32,8 @@ const TRAIN: f64 = 0.70;
 const VALID: f64 = 0.15;
 /// Rows gathered before they are written.
 const BATCH_ROWS: usize = 1 << 16;
+/// Rows of a group of the file: what the writer holds at most.
+const GROUP_ROWS: usize = 1 << 18;
 
 /// How to make rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,9 +57,9 @@ impl Default for ExampleOptions {
 /// Why there are no rows.
 #[derive(Debug, Error)]
 pub enum ExamplesError {
-    /// An area cannot be built.
+    /// The queries cannot be asked.
     #[error(transparent)]
-    Area(#[from] AreaError),
+    Timeline(#[from] TimelineError),
     /// The file cannot be written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -132,13 +136,8 @@ struct Splits {
 }
 
 impl Splits {
-    /// Queries ascend by time.
-    fn of(queries: &[Query<'_>]) -> Self {
-        let at = |share: f64| {
-            let i = (queries.len() as f64 * share) as usize;
-            queries.get(i).or(queries.last()).map_or(0, |query| query.at)
-        };
-        Self { valid: at(TRAIN), test: at(TRAIN + VALID) }
+    fn of(messages: &Census) -> Self {
+        Self { valid: messages.at_share(TRAIN), test: messages.at_share(TRAIN + VALID) }
     }
 
     fn name(self, at: Timestamp) -> &'static str {
@@ -156,36 +155,43 @@ impl Splits {
 ///
 /// # Errors
 /// No reader ordered twice, or an area that cannot be built.
-pub fn make(
-    tables: &Tables,
+pub fn make<'t>(
+    readers: impl Into<Readers<'t>>,
     map: &CuisineMap,
     oracle: Option<&Oracle>,
     options: &ExampleOptions,
     progress: &dyn Fn(usize, usize),
     mut take: impl FnMut(Vec<Example>),
 ) -> Result<ExamplesReport, ExamplesError> {
-    let catalog = Catalog::new(tables, map, &options.timeline.areas);
-    let timeline = Timeline::new(tables, map, &catalog, &options.timeline);
-    let (mut queries, left_out) = timeline.queries(Protocol::SendTime, Timestamp::MIN);
-    sample(&mut queries, options);
-    if queries.is_empty() {
-        return Err(ExamplesError::NoQueries { orders: tables.orders.len() });
+    let readers = readers.into();
+    let timeline_options = TimelineOptions { past: oracle.is_some(), ..options.timeline.clone() };
+    let catalog = Catalog::new(readers.shared(), map, &timeline_options.areas);
+    let timeline = Timeline::new(readers, map, &catalog, &timeline_options)?;
+    let wanted = [Protocol::SendTime, Protocol::KnownPlace].map(|protocol| Wanted {
+        protocol,
+        from: Timestamp::MIN,
+        asked: Timestamp::MIN..Timestamp::MAX,
+        at_most: options.queries,
+        seed: options.seed,
+    });
+    let census = timeline.census(&wanted)?;
+    let (messages, known) = (&census[0], &census[1]);
+    if messages.drawn == 0 {
+        return Err(ExamplesError::NoQueries { orders: timeline.n_orders() });
     }
-    let splits = Splits::of(&queries);
-    let (mut known, _) = timeline.queries(Protocol::KnownPlace, Timestamp::MIN);
-    sample(&mut known, options);
-    // Only to train on: what is measured is the message.
-    known.retain(|query| query.at < splits.valid);
+    let splits = Splits::of(messages);
+    // Known places only to train on: what is measured is the message.
+    let scenes = timeline.scenes(&[(&wanted[0], messages, Timestamp::MAX), (&wanted[1], known, splits.valid)])?;
     let mut report = ExamplesReport {
-        simulated: tables.simulated.clone(),
-        left_out,
+        simulated: readers.shared().simulated.clone(),
+        left_out: messages.left_out.clone(),
         valid_from: splits.valid,
         test_from: splits.test,
         ..ExamplesReport::default()
     };
     let mut query_id = 0;
-    for queries in [&queries, &known] {
-        timeline.live(queries, progress, |answers| {
+    for scenes in &scenes {
+        timeline.live_through(scenes, progress, |answers| {
             let mut examples = Vec::new();
             for answer in answers {
                 let protocol = answer.query.protocol.name();
@@ -206,61 +212,51 @@ pub fn make(
     Ok(report)
 }
 
-/// Makes the rows and writes them.
+/// Makes the rows and writes them; there is no file before all of them are in it.
 ///
 /// # Errors
 /// As [`make`], and a file that cannot be written.
-pub fn write(
-    tables: &Tables,
+pub fn write<'t>(
+    readers: impl Into<Readers<'t>>,
     map: &CuisineMap,
     oracle: Option<&Oracle>,
     options: &ExampleOptions,
     path: &Path,
     progress: &dyn Fn(usize, usize),
 ) -> Result<ExamplesReport, ExamplesError> {
+    let readers = readers.into();
     let wrong = |source| ExamplesError::Parquet { path: path.into(), source };
-    let file = File::create(path).map_err(|source| ExamplesError::Io { path: path.into(), source })?;
+    let io = |source| ExamplesError::Io { path: path.into(), source };
+    let draft = path.with_file_name(format!(".{}", path.file_name().unwrap_or_default().to_string_lossy()));
+    let file = File::create(&draft).map_err(io)?;
     let schema = schema();
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(wrong)?))
-        .set_key_value_metadata(Some(metadata(tables.simulated.as_deref())))
+        .set_key_value_metadata(Some(metadata(readers.shared().simulated.as_deref())))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
         .build();
     let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties)).map_err(wrong)?;
     let mut waiting: Vec<Example> = Vec::new();
     let mut failed = None;
-    let mut put = |examples: &mut Vec<Example>| {
+    let mut put = |examples: &[Example]| {
         let written = batch(&schema, examples).map_err(ParquetError::from).and_then(|batch| writer.write(&batch));
         failed = failed.take().or(written.err());
-        examples.clear();
     };
-    let report = make(tables, map, oracle, options, progress, |examples| {
+    let report = make(readers, map, oracle, options, progress, |examples| {
         waiting.extend(examples);
-        if waiting.len() >= BATCH_ROWS {
-            put(&mut waiting);
+        // Batches of one length, so that no byte depends on how many queries were answered at once.
+        while waiting.len() >= BATCH_ROWS {
+            put(&waiting[..BATCH_ROWS]);
+            waiting.drain(..BATCH_ROWS);
         }
     })?;
-    put(&mut waiting);
-    match failed {
-        Some(source) => Err(wrong(source)),
-        None => writer.close().map(|_| report).map_err(wrong),
+    put(&waiting);
+    if let Some(source) = failed {
+        return Err(wrong(source));
     }
-}
-
-/// Draws queries evenly, and leaves them in order of time.
-fn sample(queries: &mut Vec<Query<'_>>, options: &ExampleOptions) {
-    let Some(n) = options.queries.filter(|n| *n < queries.len()) else {
-        return;
-    };
-    let key = |query: &Query<'_>| mix(options.seed ^ query_key(query));
-    let mut keys: Vec<u64> = queries.iter().map(key).collect();
-    let (_, last, _) = keys.select_nth_unstable(n);
-    let last = *last;
-    queries.retain(|query| key(query) < last);
-}
-
-/// Depends on the reader and the time, not on other queries.
-fn query_key(query: &Query<'_>) -> u64 {
-    MerchantId::of(query.user_id).0 ^ mix(query.at as u64)
+    writer.close().map_err(wrong)?;
+    std::fs::rename(&draft, path).map_err(io)?;
+    Ok(report)
 }
 
 fn rows(
@@ -273,7 +269,7 @@ fn rows(
     options: &ExampleOptions,
 ) -> Vec<Example> {
     let query = &answer.query;
-    let seed = mix(options.seed ^ query_key(query));
+    let seed = mix(options.seed ^ query.key());
     let mut drawn: Vec<usize> = (0..answer.kept.len()).filter(|i| *i != positive).collect();
     drawn.sort_by_key(|i| (mix(seed ^ answer.kept[*i].merchant.id.0), *i));
     drawn.truncate(options.candidates.saturating_sub(1));
@@ -296,17 +292,12 @@ fn rows(
     drawn.into_iter().map(example).collect()
 }
 
-/// What every candidate was truly worth when and where the order was placed, knowing all of the reader's past: more
-/// than any scorer of a message can know.
+/// What every candidate was truly worth when and where the order was placed, knowing all of the reader's past
+/// ([`TimelineOptions::past`]): more than any scorer of a message can know.
 pub(crate) fn utilities(oracle: &Oracle, timeline: &Timeline<'_>, answer: &Answer<'_>) -> Vec<f64> {
     let query = &answer.query;
-    let orders = timeline.reader(query.user_id).map_or(&[][..], |rows| rows.orders.as_slice());
-    let past = orders.iter().take_while(|order| order.ordered_at < query.order.ordered_at);
-    let past: Vec<Past> = past
-        .filter_map(|order| Some(Past { merchant: oracle.merchant(&order.merchant_id)?, at: order.ordered_at }))
-        .collect();
     let soul = oracle.soul(query.user_id);
-    let moment = oracle.moment(&soul, query.order.ordered_at, query.destination, &past);
+    let moment = oracle.moment(&soul, query.ordered_at, query.destination, answer.past);
     let utility = |id: MerchantId| {
         let row = timeline.catalog().row_of(id).and_then(|row| timeline.catalog().merchant(row));
         row.and_then(|row| oracle.merchant(&row.merchant_id)).map_or(f64::NEG_INFINITY, |row| moment.utility(row))

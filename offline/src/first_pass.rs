@@ -6,13 +6,12 @@
 
 use crate::areas::{Catalog, Level, Popularity, orders_before};
 use crate::cuisines::CuisineMap;
-use crate::evaluate::judge;
+use crate::evaluate::{column, judge};
 use crate::examples::ExamplesError;
 use crate::tables::{Tables, Timestamp};
 use crate::timeline::{Answer, Protocol, Query, Timeline, TimelineOptions, mix};
 use faer::prelude::Solve;
 use faer::{Mat, Side};
-use freshrank::MerchantId;
 use freshrank::feature::{FEATURES, FIRST_PASS, FIRST_PASS_AT};
 use freshrank::geo::{Cell, Point};
 use freshrank::retrieve::first_pass::{Columns, Pool, Ranks, WEIGHTS, Weights, turn};
@@ -309,8 +308,8 @@ fn see(
     let mut timeline_options = options.timeline.clone();
     timeline_options.areas.market.clone_from(&market.path);
     let catalog = Catalog::new(market.tables, map, &timeline_options.areas);
-    let timeline = Timeline::new(market.tables, map, &catalog, &timeline_options);
-    let (queries, _) = timeline.queries(Protocol::SendTime, Timestamp::MIN);
+    let timeline = Timeline::new(market.tables, map, &catalog, &timeline_options).map_err(ExamplesError::from)?;
+    let (queries, _) = timeline.queries(market.tables, Protocol::SendTime, Timestamp::MIN);
     let (valid, test) = splits(&queries);
     let split = |at: Timestamp| {
         if at >= test {
@@ -324,7 +323,7 @@ fn see(
     let mut sampled: Vec<Query<'_>> = Vec::new();
     for name in ["train", "valid", "test"] {
         let mut of: Vec<&Query<'_>> = queries.iter().filter(|query| split(query.at) == name).collect();
-        let key = |query: &Query<'_>| mix(options.seed ^ MerchantId::of(query.user_id).0 ^ mix(query.at as u64));
+        let key = |query: &Query<'_>| mix(options.seed ^ query.key());
         of.sort_by_key(|query| (key(query), query.at, query.user_id));
         sampled.extend(of.into_iter().take(options.queries));
     }
@@ -360,8 +359,8 @@ fn splits(queries: &[Query<'_>]) -> (Timestamp, Timestamp) {
 
 /// When the validation and test splits of a market's messages begin.
 #[must_use]
-pub fn splits_of(timeline: &Timeline<'_>) -> (Timestamp, Timestamp) {
-    splits(&timeline.queries(Protocol::SendTime, Timestamp::MIN).0)
+pub fn splits_of(timeline: &Timeline<'_>, tables: &Tables) -> (Timestamp, Timestamp) {
+    splits(&timeline.queries(tables, Protocol::SendTime, Timestamp::MIN).0)
 }
 
 fn seen(answer: &Answer<'_>, split: &'static str, ltr: Option<&dyn Scorer>) -> Result<Seen, ModelError> {
@@ -371,8 +370,7 @@ fn seen(answer: &Answer<'_>, split: &'static str, ltr: Option<&dyn Scorer>) -> R
         Some(ltr) => score::score(ltr, &answer.rows)?,
         None => score::prior(&answer.rows),
     };
-    let column = |name: &str| FEATURES.iter().position(|feature| feature.name == name).unwrap_or(0);
-    let (own, count) = (column("own_log_orders"), column("log_popularity_cell"));
+    let (own, count) = const { (column("own_log_orders"), column("log_popularity_cell")) };
     let is_in = answer.kept.iter().zip(answer.rows.iter()).map(|(candidate, row)| {
         // Whom the profile remembers has a count above nothing.
         let known = row[own] > 0.0;

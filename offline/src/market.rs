@@ -54,7 +54,9 @@
 //! [`Form::Urn`] has the same city, readers, places, hours and mail, and another choice (`market/urn.rs`): what a ranker learnt from
 //! one of the two, and still knows in the other, is not the shape of the formula above.
 //!
-//! Everything depends on the seed, the parameters and the merchants only, not on threads or the machine.
+//! Everything depends on the seed, the parameters and the merchants only, not on threads or the machine. Readers are
+//! simulated in blocks and written as they come: their orders first, from which the mail of each round takes who is
+//! popular, and then their mail, so that nothing holds all of them.
 
 pub use moments::Moments;
 pub use oracle::{Groups, Moment, Oracle, Past, Soul};
@@ -72,19 +74,25 @@ mod mail;
 mod moments;
 
 use crate::hours;
-use crate::tables::{Event, Merchant, Offer, Tables, Timestamp};
+use crate::tables::runs::{Merge, Writing};
+use crate::tables::{Event, Merchant, Offer, Order, Place, Reader, Sheet, TableError, Tables, Timestamp};
 use calendar::Calendar;
 use draw::Dice;
 use freshrank::time::DAY_MINUTES;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use life::{Life, Stage};
+use moments::Counts;
 use rayon::prelude::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const DAY: i64 = 86_400;
 
 /// Readers, unless told.
 pub const USERS: usize = 20_000;
+/// Readers that are simulated and written at once.
+const BLOCK: usize = 4096;
+/// What of their lives their mail needs, beside the tables until it is sent.
+const LIVES: &str = ".lives";
 
 /// What a market cannot be made of.
 #[derive(Debug, thiserror::Error)]
@@ -109,12 +117,16 @@ pub enum MarketError {
         /// What is wrong with it.
         what: String,
     },
+    /// The tables cannot be written.
+    #[error(transparent)]
+    Tables(#[from] TableError),
 }
 
 /// A market that was made up.
 #[derive(Debug, Clone)]
 pub struct Market {
-    /// All six tables; merchants are the real ones, with what was missing filled.
+    /// All six tables; merchants are the real ones, with what was missing filled. Where they were written, those of readers
+    /// are empty here.
     pub tables: Tables,
     /// What everybody truly wants.
     pub oracle: Oracle,
@@ -171,44 +183,204 @@ pub fn simulate_as(
     users: usize,
     market: &str,
 ) -> Result<Market, MarketError> {
-    let zone = zone(merchants, parameters)?;
-    let start = oracle::start(parameters, &zone)?;
-    let groups = Groups::new(parameters, seed);
-    let mut merchants = merchants.to_vec();
-    for merchant in &mut merchants {
-        enrich::enrich(merchant, parameters, &groups, seed, start);
-    }
-    let offers = offers(&merchants, parameters, seed, start);
-    let oracle = Oracle::new(&merchants, &offers, parameters, seed, zone)?.with_form(form, &merchants);
-    let country = country(&merchants, market);
-    let hours: Vec<Option<Calendar>> = merchants.par_iter().map(|merchant| calendar(merchant, parameters)).collect();
-    let unknown_hours = hours.iter().filter(|hours| hours.is_none()).count();
-    let calendars: Vec<Calendar> =
-        merchants.iter().zip(hours).map(|(m, hours)| hours.unwrap_or_else(|| daytime(m, parameters))).collect();
-
-    let stage =
-        Stage { oracle: &oracle, merchants: &merchants, calendars: &calendars, market, country: country.as_deref() };
-    let lives: Vec<Life> = (0..users).into_par_iter().map(|number| stage.live(number)).collect();
-    let events = mail::send(&stage, &lives);
-    let tables = collect(merchants, offers, lives, events, label_of(seed, *form != Form::Logit));
-    let moments = Moments::of(&tables);
-    Ok(Market { tables, oracle, moments, unknown_hours })
+    let city = City::new(form, merchants, parameters, seed, market)?;
+    let mut rows = Tables::default();
+    let moments = city.people(users, BLOCK, &mut rows, None, &|_, _| ())?;
+    sort(&mut rows);
+    let Tables { readers, places, orders, events, .. } = rows;
+    let made = city.made(moments);
+    Ok(Market { tables: Tables { readers, places, orders, events, ..made.tables }, ..made })
 }
 
-fn collect(merchants: Vec<Merchant>, offers: Vec<Offer>, lives: Vec<Life>, mail: Vec<Event>, label: String) -> Tables {
-    let mut tables = Tables { merchants, offers, events: mail, simulated: Some(label), ..Tables::default() };
-    for life in lives {
-        tables.readers.push(life.reader);
-        tables.places.extend(life.places);
-        tables.orders.extend(life.orders);
-        tables.events.extend(life.events);
+/// Writes such a market as Parquet, block by block of readers; reading the tables gives the rows of [`simulate_as`].
+/// `progress` is told the readers whose orders, and then those whose mail is done, and of how many.
+///
+/// # Errors
+/// As [`simulate`], and a directory that cannot be written to.
+#[allow(clippy::too_many_arguments, reason = "what makes a market, where it goes, and who is told")]
+pub fn write_as(
+    form: &Form,
+    merchants: &[Merchant],
+    parameters: &Parameters,
+    seed: u64,
+    users: usize,
+    market: &str,
+    out: &Path,
+    progress: &dyn Fn(usize, usize),
+) -> Result<Market, MarketError> {
+    let city = City::new(form, merchants, parameters, seed, market)?;
+    std::fs::create_dir_all(out).map_err(|source| TableError::Io { file: out.to_owned(), source })?;
+    let label = city.label();
+    let simulated = Some(label.as_str());
+    let mut sheets = Sheets {
+        readers: Sheet::new(out, simulated)?,
+        places: Sheet::new(out, simulated)?,
+        orders: Sheet::new(out, simulated)?,
+        events: Sheet::new(out, simulated)?,
+    };
+    let lives = out.join(LIVES);
+    let moments = city.people(users, BLOCK, &mut sheets, Some(lives.clone()), progress)?;
+    std::fs::remove_file(&lives).map_err(|source| TableError::Io { file: lives, source })?;
+    let mut sheet = Sheet::<Merchant>::new(out, simulated)?;
+    sheet.put(&city.merchants)?;
+    sheet.close()?;
+    let mut sheet = Sheet::<Offer>::new(out, simulated)?;
+    sheet.put(&city.offers)?;
+    sheet.close()?;
+    sheets.readers.close()?;
+    sheets.places.close()?;
+    sheets.orders.close()?;
+    sheets.events.close()?;
+    city.oracle.write(out)?;
+    Ok(city.made(moments))
+}
+
+/// Everything but the readers.
+struct City<'m> {
+    merchants: Vec<Merchant>,
+    offers: Vec<Offer>,
+    oracle: Oracle,
+    calendars: Vec<Calendar>,
+    unknown_hours: usize,
+    market: &'m str,
+    seed: u64,
+    urn: bool,
+}
+
+impl<'m> City<'m> {
+    fn new(
+        form: &Form,
+        merchants: &[Merchant],
+        parameters: &Parameters,
+        seed: u64,
+        market: &'m str,
+    ) -> Result<Self, MarketError> {
+        let zone = zone(merchants, parameters)?;
+        let start = oracle::start(parameters, &zone)?;
+        let groups = Groups::new(parameters, seed);
+        let mut merchants = merchants.to_vec();
+        for merchant in &mut merchants {
+            enrich::enrich(merchant, parameters, &groups, seed, start);
+        }
+        let offers = offers(&merchants, parameters, seed, start);
+        let oracle = Oracle::new(&merchants, &offers, parameters, seed, zone)?.with_form(form, &merchants);
+        let hours: Vec<Option<Calendar>> =
+            merchants.par_iter().map(|merchant| calendar(merchant, parameters)).collect();
+        let unknown_hours = hours.iter().filter(|hours| hours.is_none()).count();
+        let calendars = merchants.iter().zip(hours).map(|(m, hours)| hours.unwrap_or_else(|| daytime(m, parameters)));
+        let calendars = calendars.collect();
+        let urn = *form != Form::Logit;
+        Ok(Self { merchants, offers, oracle, calendars, unknown_hours, market, seed, urn })
     }
-    // Stable sorts: what happens to one reader in one second keeps its order.
+
+    fn label(&self) -> String {
+        label_of(self.seed, self.urn)
+    }
+
+    /// Lives all lives, then sends all mail; `lives` is where what mail needs of them waits, else memory.
+    fn people(
+        &self,
+        users: usize,
+        block: usize,
+        rows: &mut dyn Ledger,
+        lives: Option<PathBuf>,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<Moments, MarketError> {
+        let country = country(&self.merchants, self.market);
+        let stage = Stage {
+            oracle: &self.oracle,
+            merchants: &self.merchants,
+            calendars: &self.calendars,
+            market: self.market,
+            country: country.as_deref(),
+        };
+        let (mut counts, mut rounds) = (Counts::default(), mail::Rounds::new(&self.oracle));
+        let mut waiting = Writing::new(lives)?;
+        for from in (0..users).step_by(block) {
+            let to = (from + block).min(users);
+            let lived: Vec<Life> = (from..to).into_par_iter().map(|number| stage.live(number)).collect();
+            let mut some = Tables::default();
+            for (number, life) in (from..).zip(lived) {
+                counts.add_reader(life.orders.iter());
+                rounds.count(&life);
+                waiting.put(&number.to_be_bytes(), &life.put_by())?;
+                some.readers.push(life.reader);
+                some.places.extend(life.places);
+                some.orders.extend(life.orders);
+            }
+            sort(&mut some);
+            rows.put(&some)?;
+            progress(to, 2 * users);
+        }
+        let lives = [waiting.end()?];
+        let mail = rounds.end(&self.oracle);
+        let mut waiting = Merge::new(&lives)?;
+        for from in (0..users).step_by(block) {
+            let to = (from + block).min(users);
+            let records = waiting.by_ref().take(to - from).collect::<Result<Vec<_>, _>>()?;
+            let damaged = || TableError::Damaged { file: PathBuf::from(LIVES) };
+            let send = |(number, (_, bytes)): (usize, &(Vec<u8>, Vec<u8>))| {
+                let mut life = Life::taken_up(bytes, &self.oracle).ok_or_else(damaged)?;
+                let mut events = mail.send(&stage, &life, number);
+                // Mail stands before what the app saw in the same second.
+                events.append(&mut life.events);
+                Ok(events)
+            };
+            let numbered = records.par_iter().enumerate().map(|(i, record)| (from + i, record));
+            let events: Vec<Vec<Event>> = numbered.map(send).collect::<Result<_, TableError>>()?;
+            let mut some = Tables { events: events.into_iter().flatten().collect(), ..Tables::default() };
+            sort(&mut some);
+            rows.put(&some)?;
+            progress(users + to, 2 * users);
+        }
+        Ok(counts.moments(self.merchants.len()))
+    }
+
+    fn made(self, moments: Moments) -> Market {
+        let simulated = Some(self.label());
+        let Self { merchants, offers, oracle, unknown_hours, .. } = self;
+        Market { tables: Tables { merchants, offers, simulated, ..Tables::default() }, oracle, moments, unknown_hours }
+    }
+}
+
+/// Whoever takes the rows of a block of readers.
+trait Ledger {
+    fn put(&mut self, some: &Tables) -> Result<(), TableError>;
+}
+
+impl Ledger for Tables {
+    fn put(&mut self, some: &Tables) -> Result<(), TableError> {
+        self.readers.extend_from_slice(&some.readers);
+        self.places.extend_from_slice(&some.places);
+        self.orders.extend_from_slice(&some.orders);
+        self.events.extend_from_slice(&some.events);
+        Ok(())
+    }
+}
+
+/// Files that are not whole yet.
+struct Sheets {
+    readers: Sheet<Reader>,
+    places: Sheet<Place>,
+    orders: Sheet<Order>,
+    events: Sheet<Event>,
+}
+
+impl Ledger for Sheets {
+    fn put(&mut self, some: &Tables) -> Result<(), TableError> {
+        self.readers.put(&some.readers)?;
+        self.places.put(&some.places)?;
+        self.orders.put(&some.orders)?;
+        self.events.put(&some.events)
+    }
+}
+
+/// Stable: what happens to one reader in one second keeps its order.
+fn sort(tables: &mut Tables) {
     tables
         .orders
         .sort_by(|a, b| (a.ordered_at, &a.user_id, &a.merchant_id).cmp(&(b.ordered_at, &b.user_id, &b.merchant_id)));
     tables.events.sort_by(|a, b| (a.at, &a.user_id).cmp(&(b.at, &b.user_id)));
-    tables
 }
 
 /// The zone that is asked for, else the one the middle merchant lies in.

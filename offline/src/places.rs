@@ -134,10 +134,26 @@ pub struct NewPlaces {
 impl NewPlaces {
     /// Counts one reader's orders before `as_of`.
     pub fn add_reader(&mut self, orders: &[&Order], places: &[&Place], as_of: Timestamp, options: &PlaceOptions) {
+        Self::of_reader(orders, places, as_of, options).into_iter().for_each(|(_, new)| self.add(new));
+    }
+
+    /// Adds one order after a reader's first.
+    pub fn add(&mut self, new: bool) {
+        self.n_new += u64::from(new);
+        self.n_later += 1;
+    }
+
+    /// One reader's orders after the first, before `as_of`: when, and whether to a place never used before. A later
+    /// `as_of` adds to them and changes none.
+    #[must_use]
+    pub fn of_reader(
+        orders: &[&Order],
+        places: &[&Place],
+        as_of: Timestamp,
+        options: &PlaceOptions,
+    ) -> Vec<(Timestamp, bool)> {
         // No part of the day is asked for, so that no time zone matters.
-        let known = Known::of(&History { orders, places, events: &[] }, as_of, &TimeZone::UTC, options);
-        self.n_new += known.n_new as u64;
-        self.n_later += known.n_later as u64;
+        Known::of(&History { orders, places, events: &[] }, as_of, &TimeZone::UTC, options).later
     }
 
     /// Adds the readers of another partition.

@@ -129,6 +129,31 @@ impl MarketPart {
     }
 }
 
+/// Seconds of a week, after which a timeline counts its market anew.
+pub const WEEK: i64 = 7 * DAY;
+
+/// What each week adds to the market's facts, so that one pass over readers tells them as of the beginning of any week;
+/// parts add up alike in any order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Weeks {
+    /// By the first week that knows it, weeks counted from 1970.
+    of: BTreeMap<i64, MarketPart>,
+}
+
+impl Weeks {
+    /// Adds another partition's.
+    pub fn merge(&mut self, other: &Self) {
+        other.of.iter().for_each(|(week, part)| self.of.entry(*week).or_default().merge(part));
+    }
+
+    /// All that is known when a week begins.
+    fn before(&self, week: i64) -> MarketPart {
+        let mut sum = MarketPart::default();
+        self.of.range(..=week).for_each(|(_, part)| sum.merge(part));
+        sum
+    }
+}
+
 /// Makes profiles: what they have in common at any time.
 pub struct Press<'t> {
     tables: &'t Tables,
@@ -176,6 +201,35 @@ impl<'t> Press<'t> {
             part.new_places.add_reader(&rows.orders, &rows.places, as_of, &self.options.places);
         }
         part
+    }
+
+    /// What some readers add to the market's facts, week by week.
+    #[must_use]
+    pub fn weeks<'r>(&self, readers: impl IntoIterator<Item = &'r ReaderRows<'r>>) -> Weeks {
+        // Nothing that happens within a week is known when it begins.
+        let known_from = |at: Timestamp| at.div_euclid(WEEK) + 1;
+        let mut weeks = Weeks::default();
+        for rows in readers {
+            let market = rows.reader.map(home_market).unwrap_or_default();
+            if rows.reader.is_some() || !rows.orders.is_empty() {
+                weeks.of.entry(i64::MIN).or_default().ordered.add_market(market, &self.menus);
+            }
+            for order in rows.orders.iter().filter(|order| is_evidence(order, Timestamp::MAX)) {
+                let part = weeks.of.entry(known_from(order.ordered_at)).or_default();
+                part.ordered.add(market, order, &self.menus);
+            }
+            let later = NewPlaces::of_reader(&rows.orders, &rows.places, Timestamp::MAX, &self.options.places);
+            for (at, new) in later {
+                weeks.of.entry(known_from(at)).or_default().new_places.add(new);
+            }
+        }
+        weeks
+    }
+
+    /// The market's facts when a week begins, counted from 1970: the same as [`Press::market`] at its first second.
+    #[must_use]
+    pub fn market_in(&self, weeks: &Weeks, week: i64) -> MarketFacts {
+        self.market_of(&weeks.before(week), week * WEEK)
     }
 
     /// The market's facts from what all partitions added: the same as [`Press::market`] of all their tables.

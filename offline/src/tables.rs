@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use read::{ReadOptions, read};
+pub use read::{ReadOptions, read, read_sample};
 pub use write::{Sheet, write, write_csv};
 
 pub(crate) use column::labels;
@@ -16,6 +16,7 @@ mod column;
 mod records;
 pub mod read;
 pub mod spool;
+pub(crate) mod runs;
 pub mod write;
 
 /// Seconds since 1970-01-01T00:00:00Z.
@@ -281,6 +282,12 @@ impl Status {
 }
 
 impl Report {
+    /// Rows that were passed over since their readers are not in a sample.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.rows.iter().filter(|(name, _)| name.ends_with(read::SKIPPED)).map(|(_, n)| n).sum()
+    }
+
     /// How many rows of a table were left out.
     #[must_use]
     pub fn lost(&self, table: &str) -> usize {

@@ -111,8 +111,8 @@ type Seen = BTreeMap<(String, Timestamp, String), Vec<u32>>;
 fn seen(tables: &Tables, protocol: Protocol) -> Seen {
     let (map, options) = (&MARKET.1, TimelineOptions::default());
     let catalog = Catalog::new(tables, map, &options.areas);
-    let timeline = Timeline::new(tables, map, &catalog, &options);
-    let (queries, _) = timeline.queries(protocol, Timestamp::MIN);
+    let timeline = Timeline::new(tables, map, &catalog, &options).unwrap();
+    let (queries, _) = timeline.queries(tables, protocol, Timestamp::MIN);
     let mut seen = Seen::new();
     let lived = timeline.live(&queries, &|_, _| (), |answers| {
         for answer in answers {

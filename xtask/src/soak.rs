@@ -17,6 +17,13 @@ const FULL_READERS: u32 = 1_000_000;
 /// Parts of the largest size that are built, too: memory should not follow readers. A partition is not full where there
 /// are few, so that of a hundred thousand readers memory still follows the rows of a partition.
 const SIZES: [u32; 3] = [4, 2, 1];
+/// Readers of a partition where memory is compared: so few that partitions are full at every size.
+const PART_READERS: u32 = 2500;
+/// Queries that `examples` and `evaluate` answer, drawn from all: what an answer costs does not depend on readers.
+const QUERIES: u32 = 20_000;
+/// Merchants and the largest number of readers of a market, at an everyday soak and at full size.
+const MARKET_MERCHANTS: u32 = 500;
+const MARKET_READERS: u32 = 40_000;
 /// Nothing is written for so long: something hangs.
 const PATIENCE: Duration = Duration::from_secs(1800);
 
@@ -46,6 +53,7 @@ fn scale(readers: u32) -> Outcome {
         "simulated: merchants, readers and orders are made up by `freshrank crowd`, to measure speed and memory only"
     );
     let mut smallest: Option<Build> = None;
+    let mut learned: BTreeMap<&str, f64> = BTreeMap::new();
     for part in SIZES {
         let n = readers / part;
         let build = Build::new(&cli, &folder, n)?;
@@ -83,6 +91,39 @@ fn scale(readers: u32) -> Outcome {
         row(name("bytes of a profile"), said("profile_bytes")? / said("profiles")?, "bytes", None);
         row(name("bytes of a merchant in a bundle"), said("bundle_bytes")? / said("merchant_rows")?, "bytes", None);
         row(name("bundles' bytes by merchant"), said("bundle_bytes")? / said("merchants")?, "bytes", None);
+        for verb in ["examples", "evaluate"] {
+            let parts = (n / PART_READERS).max(1).to_string();
+            let came = build.learn(verb, "learned", &["--partitions", &parts], None)?;
+            let (rate, peak) = (number(&came, "rows_per_second")?, number(&came, "peak_bytes")?);
+            let first = *learned.entry(verb).or_insert(peak);
+            println!("{n} readers: {verb}, {QUERIES} queries, {rate:.0} rows/s, {:.0} MB at most", peak / 1e6);
+            row(
+                name(&format!("{verb}, rows a second with {QUERIES} queries a protocol")),
+                rate.round(),
+                "rows/s",
+                None,
+            );
+            row(
+                name(&format!("{verb}, peak memory in {parts} partitions")),
+                (peak / 1e5).round() / 10.0,
+                "MB",
+                Some(("the smallest size", peak / first)),
+            );
+            if smallest.is_none() {
+                for (parts, threads) in [("1", 2), ("7", 1)] {
+                    let other = build.learn(verb, "otherwise", &["--partitions", parts], Some(threads))?;
+                    if without_run(&came) != without_run(&other) {
+                        return Err(format!("{verb} says otherwise in {parts} partitions on {threads} threads"));
+                    }
+                    same(&build.out("learned"), &build.out("otherwise"))?;
+                }
+                println!("{n} readers: {verb} gives the same bytes in 1 and 7 partitions, on 1 and 2 threads");
+            }
+        }
+        if smallest.is_none() {
+            build.killed_examples()?;
+            println!("{n} readers: examples killed and begun anew, to the same bytes");
+        }
         if smallest.is_none() {
             // What it takes to hold all readers, which is what one partition does.
             let held = number(&build.run("one partition", &["--partitions", "1"], None)?, "peak_bytes")?;
@@ -112,7 +153,48 @@ fn scale(readers: u32) -> Outcome {
             );
         }
     }
+    market(&cli, &folder, readers == FULL_READERS, &mut row)?;
     publish("scale", &rows)
+}
+
+/// `market` at three sizes, over a few of the crowd's merchants.
+fn market(
+    cli: &Path,
+    folder: &Path,
+    full: bool,
+    row: &mut dyn FnMut(String, f64, &'static str, Option<(&'static str, f64)>),
+) -> Outcome {
+    let build = Build::new(cli, folder, 1)?;
+    let mut crowd = program(cli);
+    crowd.args(["crowd", "--json", "--readers", "1", "--merchants", &MARKET_MERCHANTS.to_string()]);
+    said(crowd.arg("--out").arg(build.out("tables")))?;
+    let mut first = None;
+    for part in SIZES {
+        let n = MARKET_READERS * if full { 4 } else { 1 } / part;
+        let make = |name: &str, threads: u32| {
+            let mut market = program(cli);
+            market.args(["market", "--json", "--market", "fi/helsinki", "--users", &n.to_string()]);
+            market.arg("--merchants").arg(build.out("tables")).arg("--out").arg(build.out(name));
+            said(market.env("RAYON_NUM_THREADS", threads.to_string()))
+        };
+        let came = make("market", 2)?;
+        let (rate, peak) = (number(&came, "rows_per_second")?, number(&came, "peak_bytes")?);
+        let first = *first.get_or_insert(peak);
+        println!("market of {n} readers: {rate:.0} readers/s, {:.0} MB at most", peak / 1e6);
+        row(format!("market of {n} readers: readers a second"), rate.round(), "readers/s", None);
+        row(
+            format!("market of {n} readers: peak memory"),
+            (peak / 1e5).round() / 10.0,
+            "MB",
+            Some(("the smallest size", peak / first)),
+        );
+        if part == SIZES[0] {
+            make("market on one thread", 1)?;
+            same(&build.out("market"), &build.out("market on one thread"))?;
+            println!("market of {n} readers: 1 thread gives the same bytes");
+        }
+    }
+    Ok(())
 }
 
 /// One size.
@@ -155,6 +237,47 @@ impl Build {
         said(&mut build)
     }
 
+    /// `examples` or `evaluate`, its files in a folder of this name.
+    fn learning(&self, verb: &str, name: &str, arguments: &[&str]) -> Outcome<Command> {
+        let out = self.out(name);
+        sh::create_dir(&out)?;
+        let mut learn = program(&self.cli);
+        learn.args([verb, "--json", "--queries", &QUERIES.to_string()]).args(arguments);
+        learn.arg("--tables").arg(self.out("tables")).arg("--work").arg(self.out("work"));
+        match verb {
+            "examples" => learn.args(["--candidates", "20"]).arg("--out").arg(out.join("examples.parquet")),
+            _ => learn
+                .args(["--split", "2026-07-01T00:00:00Z", "--model", "none", "--resamples", "100", "--cuts", "1"])
+                .arg("--allow-leaks"),
+        };
+        Ok(learn)
+    }
+
+    fn learn(&self, verb: &str, name: &str, arguments: &[&str], threads: Option<u32>) -> Outcome<String> {
+        let mut learn = self.learning(verb, name, arguments)?;
+        if let Some(threads) = threads {
+            learn.env("RAYON_NUM_THREADS", threads.to_string());
+        }
+        said(&mut learn)
+    }
+
+    /// Kills `examples` once it writes rows, and begins anew.
+    fn killed_examples(&self) -> Outcome {
+        let mut learn = self.learning("examples", "killed examples", &[])?;
+        let mut child = learn.stdout(Stdio::null()).spawn().map_err(|err| format!("cannot run {learn:?}: {err}"))?;
+        let (folder, started) = (self.out("killed examples"), Instant::now());
+        while !folder.join(".examples.parquet").exists() && started.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let killed = child.kill().and_then(|()| child.wait());
+        killed.map_err(|err| format!("cannot kill examples: {err}"))?;
+        if folder.join("examples.parquet").exists() {
+            return Err("examples was over before it was killed".into());
+        }
+        self.learn("examples", "killed examples", &[], None)?;
+        same(&self.out("learned"), &folder)
+    }
+
     /// Kills a build half way through its profiles, and builds again; partitions that were done, and the seconds.
     fn killed(&self, n_parts: usize) -> Outcome<(usize, f64)> {
         let mut build = self.command("killed", &[]);
@@ -192,6 +315,12 @@ fn said(command: &mut Command) -> Outcome<String> {
         return Err(format!("{command:?} ended with {}", output.status));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A result without what is true of its run alone.
+fn without_run(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("\"run\": {") else { return text.to_owned() };
+    format!("{before}{}", rest.split_once('}').map_or("", |(_, after)| after))
 }
 
 /// The first number under a key of a JSON text.

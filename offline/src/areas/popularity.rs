@@ -70,6 +70,32 @@ impl Default for Shrinkage {
     }
 }
 
+/// What counts of an order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Delivery {
+    /// When it was placed.
+    pub at: Timestamp,
+    /// The row of its merchant, if it is in the table.
+    pub row: Option<u32>,
+    /// Whether it arrived.
+    pub completed: bool,
+    /// Where to, if that is known.
+    pub to: Option<Point>,
+}
+
+impl Delivery {
+    /// Of a row of the tables.
+    #[must_use]
+    pub fn of(order: &Order, catalog: &Catalog<'_>) -> Self {
+        Self {
+            at: order.ordered_at,
+            row: catalog.row(&order.merchant_id),
+            completed: order.status == Status::Completed,
+            to: catalog.destination(order),
+        }
+    }
+}
+
 /// Decayed orders of each merchant at every level, and how many were completed.
 ///
 /// Orders may be recorded in any order, and in parts that are merged: no bit of a count depends on it.
@@ -181,8 +207,12 @@ impl Popularity {
 
     /// Adds an order.
     pub fn record(&mut self, order: &Order, catalog: &Catalog<'_>) {
-        let row = catalog.row(&order.merchant_id);
-        let completed = order.status == Status::Completed;
+        self.add(&Delivery::of(order, catalog));
+    }
+
+    /// Adds what counts of an order.
+    pub fn add(&mut self, delivery: &Delivery) {
+        let Delivery { at, row, completed, to } = *delivery;
         if let Some(row) = row {
             let (done, all) = self.completed.entry(row).or_default();
             (*done, *all) = (*done + u32::from(completed), *all + 1);
@@ -191,12 +221,12 @@ impl Popularity {
         if !completed {
             return;
         }
-        let Some((row, point)) = row.zip(catalog.destination(order)) else {
+        let Some((row, point)) = row.zip(to) else {
             self.unplaced += 1;
             return;
         };
         self.orders += 1;
-        let (at, half_life, cell) = (order.ordered_at, self.half_life, point.cell());
+        let (half_life, cell) = (self.half_life, point.cell());
         let around = self.surroundings.entry(cell).or_insert_with(|| Surroundings::of(cell));
         self.cells.entry(cell).or_default().entry(row).or_default().add(1.0, at, half_life);
         for (near, middle) in &around.ring {

@@ -6,17 +6,17 @@
 
 use super::bootstrap::{Resampled, Sums};
 use super::measure::{NDCG_10, judge};
-use super::{EvaluateError, EvaluateOptions, Figure, scores};
+use super::{EvaluateError, EvaluateOptions, Figure, column, scores};
 use crate::areas::{AreaError, Catalog, Popularity};
 use crate::cuisines::CuisineMap;
-use crate::examples::ExamplesError;
 use crate::import::uci::{Rating, Stated};
 use crate::profiles::{Press, ReaderRows, reader_id};
 use crate::tables::{Merchant, Order, Tables, Timestamp};
+use crate::timeline::TimelineError;
 use freshrank::bundle::Bundle;
 use freshrank::campaign::Policy;
 use freshrank::context::{Context, Fix, Grade};
-use freshrank::feature::{FEATURES, Rows, featurize};
+use freshrank::feature::{Rows, featurize};
 use freshrank::geo::Point;
 use freshrank::locate::locate;
 use freshrank::profile::Profile;
@@ -228,8 +228,8 @@ impl Stranger<'_> {
         let Some(cell) = place.cell() else { return Ok((Vec::new(), Rows::default())) };
         let day = NOON.div_euclid(86_400);
         let draft = self.catalog.draft(cell, NOON, &popularity, &self.catalog.doors(day, day));
-        let Some(draft) = draft.map_err(ExamplesError::from)? else { return Ok((Vec::new(), Rows::default())) };
-        let wrong = |source| ExamplesError::from(AreaError::Format { cell, source });
+        let Some(draft) = draft.map_err(TimelineError::from)? else { return Ok((Vec::new(), Rows::default())) };
+        let wrong = |source| TimelineError::from(AreaError::Format { cell, source });
         let bundle = draft.encode().and_then(Bundle::decode).map_err(wrong)?;
         let areas = Areas::new([&bundle], Vec::new());
         let area = areas.get(bundle.cell);
@@ -245,10 +245,7 @@ impl Stranger<'_> {
         rows: &Rows,
         said: &BTreeSet<&str>,
     ) -> Result<Vec<f64>, EvaluateError> {
-        let column = |name: &str, sign: f64| -> Vec<f64> {
-            let at = FEATURES.iter().position(|feature| feature.name == name);
-            rows.iter().map(|row| at.map_or(0.0, |at| sign * f64::from(row[at]))).collect()
-        };
+        let by = |at: usize, sign: f64| -> Vec<f64> { rows.iter().map(|row| sign * f64::from(row[at])).collect() };
         let fixed = |scores: Vec<i32>| scores.into_iter().map(f64::from).collect();
         let share = |candidate: &Candidate| {
             let row = self.catalog.row_of(candidate.merchant.id).and_then(|row| self.catalog.merchant(row));
@@ -263,9 +260,9 @@ impl Stranger<'_> {
             }
             ("prior", _) => fixed(score::prior(rows)),
             ("stated taste", _) => kept.iter().map(share).collect(),
-            ("popularity in the cell", _) => column("log_popularity_cell", 1.0),
-            ("popularity", _) => column("log_popularity_city", 1.0),
-            ("nearest", _) => column("distance_km", -1.0),
+            ("popularity in the cell", _) => by(const { column("log_popularity_cell") }, 1.0),
+            ("popularity", _) => by(const { column("log_popularity_city") }, 1.0),
+            ("nearest", _) => by(const { column("distance_km") }, -1.0),
             _ => vec![0.0; kept.len()],
         })
     }

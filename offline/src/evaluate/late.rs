@@ -8,20 +8,19 @@
 use super::bootstrap::{Interval, Means, Resampled, Sums};
 use super::measure::{NDCG_10, RECIPROCAL_RANK, judge};
 use super::{EvaluateError, EvaluateOptions};
-use crate::areas::{AreaError, Catalog, Doors, Popularity, orders_before};
+use crate::areas::Catalog;
 use crate::cuisines::CuisineMap;
-use crate::examples::ExamplesError;
 use crate::preferences::is_evidence;
-use crate::profiles::{MarketFacts, Press, ReaderRows, by_reader, offset_minutes, reader_id};
+use crate::profiles::{ReaderRows, by_reader, offset_minutes, reader_id};
 use crate::tables::{Tables, Timestamp};
-use crate::timeline::mix;
+use crate::timeline::{Hours, Timeline, last_event, mix};
 use freshrank::areas::{Availability, Closure};
 use freshrank::blend::{self, Ingredients};
 use freshrank::bundle::Bundle;
 use freshrank::campaign::Policy;
 use freshrank::context::{Context, Fix, Grade, LastEvent};
 use freshrank::feature::featurize;
-use freshrank::geo::{Cell, Point};
+use freshrank::geo::Point;
 use freshrank::locate::{Place, locate};
 use freshrank::profile::Profile;
 use freshrank::retrieve::{Reason, retrieve};
@@ -31,13 +30,11 @@ use freshrank::{Areas, MerchantId};
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
-const WEEK: i64 = 7 * DAY;
-const DOORS_DAYS: i64 = 28;
 /// A decided place this near the order's counts as found.
 const SAME_PLACE_KM: f64 = 1.0;
 /// What the file must say it is.
@@ -381,7 +378,7 @@ enum Truth {
 
 struct Experiment<'t> {
     catalog: &'t Catalog<'t>,
-    press: Press<'t>,
+    timeline: Timeline<'t>,
     readers: BTreeMap<&'t str, ReaderRows<'t>>,
     merchants: Vec<MerchantId>,
     zone: TimeZone,
@@ -405,12 +402,12 @@ pub fn late_binding(
     progress: &dyn Fn(usize, usize),
 ) -> Result<LateBinding, EvaluateError> {
     let catalog = Catalog::new(tables, map, &options.timeline.areas);
-    let press = Press::new(tables, map, &catalog, &options.timeline.profiles);
+    let timeline = Timeline::new(tables, map, &catalog, &options.timeline)?;
     let policy = Policy { slots: assumptions.message.slots, ..options.timeline.policy.clone() };
     let experiment = Experiment {
         catalog: &catalog,
-        zone: press.zone(&ReaderRows::default(), Timestamp::MAX),
-        press,
+        zone: timeline.press().zone(&ReaderRows::default(), Timestamp::MAX),
+        timeline,
         readers: by_reader(tables),
         merchants: tables.merchants.iter().map(|merchant| MerchantId::of(&merchant.merchant_id)).collect(),
         center: center(tables),
@@ -423,21 +420,15 @@ pub fn late_binding(
     if messages.is_empty() {
         return Err(EvaluateError::NoQueries { protocol: "late-binding", split: options.split });
     }
-    let (slates, truths) = experiment.live(tables, &messages, progress)?;
+    let (slates, truths) = experiment.live(&messages, progress)?;
     Ok(experiment.report(tables, &messages, &slates, &truths))
 }
 
 impl<'t> Experiment<'t> {
     /// Every message that was sent from the split on and followed by an order, ascending by reader and time.
     fn messages(&self) -> Vec<Sent<'t>> {
-        let weeks: BTreeSet<i64> = self.days().map(|day| (day * DAY).div_euclid(WEEK) * WEEK).collect();
-        let facts: BTreeMap<i64, MarketFacts> = weeks
-            .into_iter()
-            .flat_map(|week| [week - WEEK, week, week + WEEK])
-            .map(|w| (w, self.press.market(w)))
-            .collect();
         let of = |(user_id, rows): (&&'t str, &ReaderRows<'t>)| -> Vec<Sent<'t>> {
-            self.days().filter_map(|day| self.message(user_id, rows, day, &facts)).collect()
+            self.days().filter_map(|day| self.message(user_id, rows, day)).collect()
         };
         self.readers.par_iter().flat_map_iter(of).collect()
     }
@@ -448,13 +439,7 @@ impl<'t> Experiment<'t> {
         self.options.split.div_euclid(DAY)..=last.unwrap_or(0).div_euclid(DAY)
     }
 
-    fn message(
-        &self,
-        user_id: &'t str,
-        rows: &ReaderRows<'t>,
-        day: i64,
-        facts: &BTreeMap<i64, MarketFacts>,
-    ) -> Option<Sent<'t>> {
+    fn message(&self, user_id: &'t str, rows: &ReaderRows<'t>, day: i64) -> Option<Sent<'t>> {
         let message = &self.assumptions.message;
         let key = mix(self.options.seed ^ MerchantId::of(user_id).0);
         if (day + (key % 7_919) as i64) % i64::from(message.every_days) != 0 {
@@ -476,7 +461,8 @@ impl<'t> Experiment<'t> {
             return None;
         }
         self.catalog.row(&next.merchant_id)?;
-        let made = self.press.profile(reader_id(b"", user_id), rows, sent, facts.get(&(sent.div_euclid(WEEK) * WEEK))?);
+        let facts = self.timeline.facts(sent);
+        let made = self.timeline.press().profile(reader_id(b"", user_id), rows, sent, &facts);
         let profile = made.encode().and_then(|bytes| Profile::decode(&bytes)).unwrap_or(made);
         let mut of = Sent {
             user_id,
@@ -597,7 +583,6 @@ impl<'t> Experiment<'t> {
     #[allow(clippy::type_complexity, reason = "what it answers, once")]
     fn live(
         &self,
-        tables: &Tables,
         messages: &[Sent<'t>],
         progress: &dyn Fn(usize, usize),
     ) -> Result<(Vec<Vec<Option<Slate>>>, Vec<HashMap<MerchantId, Truth>>), EvaluateError> {
@@ -612,22 +597,10 @@ impl<'t> Experiment<'t> {
         let mut slates: Vec<Vec<Option<Slate>>> =
             messages.iter().map(|message| message.asks.iter().map(|_| None).collect()).collect();
         let mut truths: Vec<HashMap<MerchantId, Truth>> = messages.iter().map(|_| HashMap::new()).collect();
-        let orders = orders_before(&tables.orders, Timestamp::MAX);
-        let mut popularity = Popularity::new(&self.options.timeline.areas);
-        let mut doors: Option<(i64, Doors)> = None;
-        let (mut recorded, mut done) = (0, 0);
+        let mut hours = self.timeline.hours()?;
+        let mut done = 0;
         for group in tasks.chunk_by(|a, b| a.0 == b.0) {
-            let as_of = group[0].0;
-            while let Some(order) = orders.get(recorded).filter(|order| order.ordered_at < as_of) {
-                popularity.record(order, self.catalog);
-                recorded += 1;
-            }
-            let days = as_of.div_euclid(DAY * DOORS_DAYS) * DOORS_DAYS;
-            let (_, doors) = match doors.take_if(|(known, _)| *known == days) {
-                Some(known) => doors.insert(known),
-                None => doors.insert((days, self.catalog.doors(days, days + DOORS_DAYS - 1))),
-            };
-            for (i, ask, answer) in self.hour(group, messages, as_of, &popularity, doors)? {
+            for (i, ask, answer) in self.hour(group, messages, &mut hours)? {
                 match (ask, answer) {
                     (Some(ask), Answer::Slate(slate)) => slates[i][ask] = Some(slate),
                     (_, Answer::Truth(truth)) => truths[i] = truth,
@@ -646,9 +619,7 @@ impl<'t> Experiment<'t> {
         &self,
         group: &[(Timestamp, usize, Option<usize>)],
         messages: &[Sent<'t>],
-        as_of: Timestamp,
-        popularity: &Popularity,
-        doors: &Doors,
+        hours: &mut Hours<'t, '_>,
     ) -> Result<Vec<(usize, Option<usize>, Answer)>, EvaluateError> {
         let scene = |(_, i, ask): &(Timestamp, usize, Option<usize>)| {
             let message = &messages[*i];
@@ -663,19 +634,10 @@ impl<'t> Experiment<'t> {
             (*i, *ask, context, place)
         };
         let scenes: Vec<(usize, Option<usize>, Context, Place)> = group.par_iter().map(scene).collect();
-        let cells: BTreeSet<Cell> = scenes.iter().filter_map(|(.., place)| place.cell()).collect();
-        let bundle = |cell: Cell| -> Result<Option<(Cell, Bundle)>, AreaError> {
-            let Some(draft) = self.catalog.draft(cell, as_of, popularity, doors)? else {
-                return Ok(None);
-            };
-            let bundle = draft.encode().and_then(Bundle::decode);
-            bundle.map(|bundle| Some((cell, bundle))).map_err(|source| AreaError::Format { cell, source })
-        };
-        let cells: Vec<Cell> = cells.into_iter().collect();
-        let bundles = cells.into_par_iter().map(bundle).collect::<Result<Vec<_>, _>>().map_err(ExamplesError::from)?;
-        let bundles: BTreeMap<Cell, Bundle> = bundles.into_iter().flatten().collect();
+        let as_of = group.first().map_or(0, |task| task.0);
+        let bundles = hours.make(as_of, scenes.iter().filter_map(|(.., place)| place.cell()))?;
         let answer = |(i, ask, context, place): (usize, Option<usize>, Context, Place)| {
-            let bundle = place.cell().and_then(|cell| bundles.get(&cell));
+            let bundle = place.cell().and_then(|cell| bundles.of(cell));
             let message = &messages[i];
             let answer = match ask {
                 Some(of) => Answer::Slate(self.slate(message, &message.asks[of], &context, &place, bundle)?),
@@ -929,14 +891,6 @@ fn figures(message: &Sent<'_>, slate: Option<&Slate>, truth: &HashMap<MerchantId
     figures[ORDERABLE] = bool(truth.get(&message.label) == Some(&Truth::Good));
     figures[NDCG_ORDERABLE] = figures[ORDERABLE] * slate.ndcg_10;
     figures
-}
-
-fn last_event(rows: &ReaderRows<'_>, before: Timestamp) -> Option<LastEvent> {
-    let end = rows.events.partition_point(|event| event.at < before);
-    rows.events[..end].iter().rev().find_map(|event| {
-        let point = Point::new(event.latitude?, event.longitude?)?;
-        Some(LastEvent { kind: event.kind.clone(), point, at: event.at })
-    })
 }
 
 /// The middle merchant's coordinates.

@@ -10,11 +10,11 @@ use super::measure::{RECIPROCAL_RANK, judge};
 use super::{EvaluateError, EvaluateOptions, Figure};
 use crate::areas::Catalog;
 use crate::cuisines::CuisineMap;
-use crate::examples::{ExamplesError, name};
-use crate::preferences::is_evidence;
+use crate::examples::name;
 use crate::tables::{Tables, Timestamp};
-use crate::timeline::{Answer, Protocol, Query, Timeline};
-use freshrank::feature::{FEATURES, N_FEATURES};
+use crate::timeline::{Answer, Protocol, Query, Readers, Timeline, forget};
+use freshrank::MerchantId;
+use freshrank::feature::{FEATURES, N_FEATURES, Rows};
 use serde::Serialize;
 use std::fmt;
 use thiserror::Error;
@@ -94,14 +94,12 @@ impl Watch {
         Self { step, seen: 0, ages: Default::default(), tried: 0, lone: vec![[0.0; 2]; N_FEATURES] }
     }
 
-    pub(super) fn see(&mut self, timeline: &Timeline<'_>, answer: &Answer<'_>, labels: &[f32], missing: &[f32]) {
-        let query = &answer.query;
-        let orders = timeline.reader(query.user_id).map_or(&[][..], |rows| rows.orders.as_slice());
-        if let Some(last) = orders.iter().rev().find(|order| is_evidence(order, query.at)) {
-            let age = (query.at - last.ordered_at) / DAY;
+    pub(super) fn see(&mut self, answer: &Answer<'_>, labels: &[f32], missing: &[f32]) {
+        if let Some((ordered_at, repeats)) = answer.last {
+            let age = (answer.query.at - ordered_at) / DAY;
             let bin = AGES_DAYS.iter().take_while(|days| age >= **days).count();
             self.ages[bin].0 += 1;
-            self.ages[bin].1 += usize::from(last.merchant_id == query.order.merchant_id);
+            self.ages[bin].1 += usize::from(repeats);
         }
         self.seen += 1;
         if !self.seen.is_multiple_of(self.step) {
@@ -157,43 +155,79 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// Asks queries again of tables that end with them; how many there were.
-pub(super) fn audit(
-    tables: &Tables,
-    map: &CuisineMap,
-    timeline: &Timeline<'_>,
-    protocol: Protocol,
-    options: &EvaluateOptions,
-) -> Result<usize, EvaluateError> {
-    let (mut queries, _) = timeline.queries(protocol, options.split);
-    queries.retain(|query| query.at >= options.split);
-    let mut audited = 0;
-    for cut in 1..=options.cuts {
-        let end = queries.len() * cut / options.cuts;
-        let some = &queries[end.saturating_sub(ASKED_AGAIN)..end];
-        let Some(last) = some.last() else { continue };
-        let past = past(tables, last.at);
-        let catalog = Catalog::new(&past, map, &options.timeline.areas);
-        let again = Timeline::new(&past, map, &catalog, &options.timeline);
-        compare(&answers(timeline, some)?, &answers(&again, some)?, timeline)?;
-        audited += some.len();
-    }
-    Ok(audited)
+/// Keeps the answers to queries that are asked again.
+pub(super) struct Witness {
+    n: usize,
+    seen: usize,
+    /// By cut.
+    kept: Vec<Vec<Kept>>,
 }
 
-fn answers<'t>(timeline: &Timeline<'t>, queries: &[Query<'t>]) -> Result<Vec<Answer<'t>>, EvaluateError> {
-    let mut all = Vec::with_capacity(queries.len());
-    let lived = timeline.live(queries, &|_, _| (), |answers| all.extend(answers));
-    lived.map_err(ExamplesError::from)?;
-    Ok(all)
+/// One answer, by itself.
+struct Kept {
+    user_id: String,
+    query: Query<'static>,
+    ids: Vec<MerchantId>,
+    rows: Rows,
+}
+
+impl Kept {
+    fn of(answer: &Answer<'_>) -> Self {
+        let user_id = answer.query.user_id.to_owned();
+        let query = answer.query.of_reader("");
+        let ids = answer.kept.iter().map(|kept| kept.merchant.id).collect();
+        Self { user_id, query, ids, rows: answer.rows.clone() }
+    }
+
+    fn query(&self) -> Query<'_> {
+        self.query.of_reader(&self.user_id)
+    }
+}
+
+impl Witness {
+    /// Of so many queries, the last ones before each cut.
+    pub(super) fn new(n: usize, cuts: usize) -> Self {
+        Self { n, seen: 0, kept: (0..cuts).map(|_| Vec::new()).collect() }
+    }
+
+    pub(super) fn see(&mut self, answer: &Answer<'_>) {
+        let cuts = self.kept.len();
+        for (cut, kept) in (1..).zip(&mut self.kept) {
+            let end = self.n * cut / cuts;
+            if (end.saturating_sub(ASKED_AGAIN)..end).contains(&self.seen) {
+                kept.push(Kept::of(answer));
+            }
+        }
+        self.seen += 1;
+    }
+
+    /// Asks them again of tables that end with them; how many there were. `readers` are those the answers are of.
+    pub(super) fn audit(
+        &self,
+        readers: Readers<'_>,
+        map: &CuisineMap,
+        options: &EvaluateOptions,
+    ) -> Result<usize, EvaluateError> {
+        let mut audited = 0;
+        for some in &self.kept {
+            let Some(last) = some.last() else { continue };
+            let past = past(readers.shared(), last.query.at);
+            let catalog = Catalog::new(&past, map, &options.timeline.areas);
+            let again = Timeline::new(readers.before(&past, last.query.at), map, &catalog, &options.timeline)?;
+            let queries: Vec<Query<'_>> = some.iter().map(Kept::query).collect();
+            let mut answers = Vec::with_capacity(some.len());
+            again.live(&queries, &|_, _| (), |more| answers.extend(more.iter().map(Kept::of)))?;
+            compare(some, &answers, &catalog)?;
+            audited += some.len();
+        }
+        Ok(audited)
+    }
 }
 
 /// The tables without what is not known before a time, and with other ratings where they were observed later.
 fn past(tables: &Tables, at: Timestamp) -> Tables {
     let mut past = tables.clone();
-    past.orders.retain(|order| order.ordered_at < at);
-    past.events.retain(|event| event.at < at);
-    past.places.retain(|place| place.first_seen_at.is_none_or(|seen| seen < at));
+    forget(&mut past, at);
     // Bundles bring offers a week ahead, so those are known.
     past.offers.retain(|offer| offer.starts_at < at + 8 * DAY);
     for merchant in past.merchants.iter_mut().filter(|merchant| merchant.observed_at.is_some_and(|seen| seen >= at)) {
@@ -203,22 +237,19 @@ fn past(tables: &Tables, at: Timestamp) -> Tables {
 }
 
 /// The first bit that differs.
-fn compare(all: &[Answer<'_>], past: &[Answer<'_>], timeline: &Timeline<'_>) -> Result<(), Leak> {
+fn compare(all: &[Kept], past: &[Kept], catalog: &Catalog<'_>) -> Result<(), Leak> {
     for (with, without) in all.iter().zip(past) {
         let query = &with.query;
         let leak = |merchant: String, what, with, without| {
             Err(Leak { protocol: query.protocol.name(), at: query.at, merchant, what, with, without })
         };
-        let ids = |answer: &Answer<'_>| answer.kept.iter().map(|kept| kept.merchant.id).collect::<Vec<_>>();
-        let (ids, others) = (ids(with), ids(without));
-        if ids != others {
-            return leak("all candidates".into(), "candidates", ids.len() as f64, others.len() as f64);
+        if with.ids != without.ids {
+            return leak("all candidates".into(), "candidates", with.ids.len() as f64, without.ids.len() as f64);
         }
-        for ((id, row), other) in ids.iter().zip(with.rows.iter()).zip(without.rows.iter()) {
+        for ((id, row), other) in with.ids.iter().zip(with.rows.iter()).zip(without.rows.iter()) {
             let differs = row.iter().zip(other).position(|(a, b)| a.to_bits() != b.to_bits());
             if let Some(i) = differs {
-                let merchant = name(timeline.catalog(), *id);
-                return leak(merchant, FEATURES[i].name, f64::from(row[i]), f64::from(other[i]));
+                return leak(name(catalog, *id), FEATURES[i].name, f64::from(row[i]), f64::from(other[i]));
             }
         }
     }

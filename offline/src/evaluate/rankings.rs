@@ -100,7 +100,7 @@ impl Rankings {
             before += tie.len();
         }
         if answer.found.is_err() {
-            self.rows.push(row(query.order.merchant_id.clone(), None, None, 1.0));
+            self.rows.push(row(name(timeline.catalog(), query.label), None, None, 1.0));
         }
     }
 

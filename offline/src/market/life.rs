@@ -4,6 +4,7 @@ use super::calendar::Calendar;
 use super::draw::Dice;
 use super::oracle::{Oracle, Past, Soul};
 use super::parameters::{App, Dayparts, Pace, Places};
+use crate::tables::spool::{decode, encode, take, take_varint, varint};
 use crate::tables::{Event, Merchant, Order, Place, Reader, Status, Timestamp};
 use freshrank::geo::Point;
 use freshrank::time::{DAY_MINUTES, Local};
@@ -38,6 +39,40 @@ pub struct Life {
     pub orders: Vec<Order>,
     pub past: Vec<Past>,
     pub events: Vec<Event>,
+}
+
+impl Life {
+    /// What of it waits until its mail is sent.
+    pub fn put_by(&self) -> Vec<u8> {
+        let mut to = Vec::new();
+        encode(0, &self.reader, &mut to);
+        [self.home.latitude(), self.home.longitude()].iter().for_each(|degrees| to.extend(degrees.to_le_bytes()));
+        varint(self.past.len() as u64, &mut to);
+        for past in &self.past {
+            varint(past.merchant.into(), &mut to);
+            to.extend(past.at.to_le_bytes());
+        }
+        self.events.iter().for_each(|event| encode(0, event, &mut to));
+        to
+    }
+
+    /// The same again, without places and orders.
+    pub fn taken_up(mut bytes: &[u8], oracle: &Oracle) -> Option<Self> {
+        let from = &mut bytes;
+        let (_, reader) = decode::<Reader>(from)?;
+        let home = Point::new(f64::from_le_bytes(take(from)?), f64::from_le_bytes(take(from)?))?;
+        let mut past = Vec::new();
+        for _ in 0..take_varint(from)? {
+            let merchant = u32::try_from(take_varint(from)?).ok()?;
+            past.push(Past { merchant, at: i64::from_le_bytes(take(from)?) });
+        }
+        let mut events = Vec::new();
+        while !from.is_empty() {
+            events.push(decode::<Event>(from)?.1);
+        }
+        let soul = oracle.soul(&reader.user_id);
+        Some(Self { reader, soul, home, places: Vec::new(), orders: Vec::new(), past, events })
+    }
 }
 
 /// Somewhere food can be brought.

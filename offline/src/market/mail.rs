@@ -6,11 +6,11 @@
 
 use super::draw::{Dice, Key};
 use super::life::{Life, Stage};
-use super::parameters::Mail;
+use super::oracle::Oracle;
+use super::parameters;
 use crate::tables::{Event, Timestamp};
-use freshrank::geo::Cell;
+use freshrank::geo::{Cell, Point};
 use freshrank::time::{DAY_MINUTES, Local};
-use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
 /// Orders by cell and merchant, so far.
@@ -22,37 +22,68 @@ struct Slot {
     propensity: f64,
 }
 
-/// All mail of the window.
-pub fn send(stage: &Stage<'_>, lives: &[Life]) -> Vec<Event> {
-    let oracle = stage.oracle;
-    let p = &oracle.parameters().mail;
-    let mut orders: Vec<(Timestamp, Cell, u32)> = lives.iter().flat_map(ordered).collect();
-    orders.sort_unstable();
-    let first_day = oracle.local(oracle.start()).day();
-    let mut counts = Counts::new();
-    let mut counted = 0;
-    let mut events = Vec::new();
-    for (round, day) in (0..oracle.parameters().window.days).step_by(usize::from(p.every_days)).enumerate() {
-        let minute = i64::from(p.minute_of_day[round % 2]);
-        let at = oracle.at(Local { minutes: (first_day + i64::from(day)) * DAY_MINUTES + minute });
-        for &(_, cell, merchant) in orders[counted..].iter().take_while(|order| order.0 < at) {
-            *counts.entry(cell).or_default().entry(merchant).or_default() += 1;
-            counted += 1;
-        }
-        let popular: HashMap<Cell, Vec<(u32, f64)>> =
-            counts.iter().map(|(&cell, merchants)| (cell, most(merchants, p.considered))).collect();
-        let write = |(number, life)| Letter { stage, life, number, round, popular: &popular }.write(at);
-        let letters: Vec<Vec<Event>> = lives.par_iter().enumerate().map(write).collect();
-        events.extend(letters.into_iter().flatten());
-    }
-    events
+/// When messages are sent, and what was ordered before each of them: counts add up in any order.
+pub struct Rounds {
+    at: Vec<Timestamp>,
+    counts: Vec<Counts>,
 }
 
-fn ordered(life: &Life) -> impl Iterator<Item = (Timestamp, Cell, u32)> {
-    life.orders.iter().zip(&life.past).filter_map(|(order, past)| {
-        let point = freshrank::geo::Point::new(order.latitude?, order.longitude?)?;
-        Some((past.at, point.cell(), past.merchant))
-    })
+impl Rounds {
+    pub fn new(oracle: &Oracle) -> Self {
+        let p = &oracle.parameters().mail;
+        let first_day = oracle.local(oracle.start()).day();
+        let days = (0..oracle.parameters().window.days).step_by(usize::from(p.every_days));
+        let at = days.enumerate().map(|(round, day)| {
+            let minute = i64::from(p.minute_of_day[round % 2]);
+            oracle.at(Local { minutes: (first_day + i64::from(day)) * DAY_MINUTES + minute })
+        });
+        let at: Vec<Timestamp> = at.collect();
+        Self { counts: vec![Counts::new(); at.len()], at }
+    }
+
+    /// Counts the orders of a life, each in the first round that knows of it.
+    pub fn count(&mut self, life: &Life) {
+        for (order, past) in life.orders.iter().zip(&life.past) {
+            let point = order.latitude.zip(order.longitude).and_then(|(north, east)| Point::new(north, east));
+            let round = self.at.partition_point(|at| *at <= past.at);
+            if let (Some(point), Some(counts)) = (point, self.counts.get_mut(round)) {
+                *counts.entry(point.cell()).or_default().entry(past.merchant).or_default() += 1;
+            }
+        }
+    }
+
+    /// Once all lives are counted.
+    pub fn end(self, oracle: &Oracle) -> Mail {
+        let considered = oracle.parameters().mail.considered;
+        let mut counts = Counts::new();
+        let popular = self.counts.into_iter().map(|more| {
+            for (cell, merchants) in more {
+                let of = counts.entry(cell).or_default();
+                merchants.into_iter().for_each(|(merchant, n)| *of.entry(merchant).or_default() += n);
+            }
+            counts.iter().map(|(&cell, merchants)| (cell, most(merchants, considered))).collect()
+        });
+        let popular: Vec<Popular> = popular.collect();
+        Mail { rounds: self.at.into_iter().zip(popular).collect() }
+    }
+}
+
+/// By cell, who is popular there, with ln(1 + orders).
+type Popular = HashMap<Cell, Vec<(u32, f64)>>;
+
+/// All rounds of the window.
+pub struct Mail {
+    rounds: Vec<(Timestamp, Popular)>,
+}
+
+impl Mail {
+    /// What the log says of the messages to one reader.
+    pub fn send(&self, stage: &Stage<'_>, life: &Life, number: usize) -> Vec<Event> {
+        let letter = |(round, (at, popular)): (usize, &(Timestamp, Popular))| {
+            Letter { stage, life, number, round, popular }.write(*at)
+        };
+        self.rounds.iter().enumerate().flat_map(letter).collect()
+    }
 }
 
 /// The most ordered from, with ln(1 + orders); equal ones in the order of the table.
@@ -69,7 +100,7 @@ struct Letter<'a> {
     life: &'a Life,
     number: usize,
     round: usize,
-    popular: &'a HashMap<Cell, Vec<(u32, f64)>>,
+    popular: &'a Popular,
 }
 
 impl Letter<'_> {
@@ -85,7 +116,7 @@ impl Letter<'_> {
         if slate.len() < p.slots { Vec::new() } else { self.read(p, sent, &slate, &mut dice) }
     }
 
-    fn slate(&self, p: &Mail, at: Timestamp, dice: &mut Dice) -> Vec<Slot> {
+    fn slate(&self, p: &parameters::Mail, at: Timestamp, dice: &mut Dice) -> Vec<Slot> {
         let mut left: Vec<(u32, f64)> = self.stage.candidates(self.life.home, at);
         let popular = self.popular.get(&self.life.home.cell()).map_or(&[][..], Vec::as_slice);
         let popular: BTreeMap<u32, f64> = popular.iter().copied().collect();
@@ -110,7 +141,7 @@ impl Letter<'_> {
     }
 
     /// Proxies and people fetch it, people see and click it, scanners click everything.
-    fn read(&self, p: &Mail, sent: Timestamp, slate: &[Slot], dice: &mut Dice) -> Vec<Event> {
+    fn read(&self, p: &parameters::Mail, sent: Timestamp, slate: &[Slot], dice: &mut Dice) -> Vec<Event> {
         let oracle = self.stage.oracle;
         let key = Key::new(oracle.seed(), "mailbox", &self.life.reader.user_id);
         let mailboxes = &oracle.parameters().readers.mailboxes;

@@ -1,6 +1,6 @@
 //! The moments of a table of orders that a market is fitted to.
 
-use crate::tables::Tables;
+use crate::tables::{Order, Tables};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub struct Moments {
     pub p99_orders: f64,
     /// Share of readers with a second order.
     pub returning_share: f64,
-    /// Between a returning reader's consecutive orders, days, over all gaps.
+    /// Between a returning reader's consecutive orders, days, over all gaps; to the minute.
     pub median_gap_days: f64,
     /// Share of orders after a reader's first that go to a merchant ordered from before.
     pub repeat_share: f64,
@@ -31,44 +31,73 @@ impl Moments {
     /// Of these tables; orders need no order.
     #[must_use]
     pub fn of(tables: &Tables) -> Self {
-        let mut readers: BTreeMap<&str, Vec<&crate::tables::Order>> = BTreeMap::new();
-        let mut popularity: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut readers: BTreeMap<&str, Vec<&Order>> = BTreeMap::new();
         for order in &tables.orders {
             readers.entry(&order.user_id).or_default().push(order);
-            *popularity.entry(&order.merchant_id).or_default() += 1;
         }
-        let (mut gaps, mut later, mut repeats, mut new_places) = (Vec::new(), 0_usize, 0_usize, 0_usize);
-        for orders in readers.values_mut() {
-            orders.sort_by_key(|order| order.ordered_at);
-            gaps.extend(orders.windows(2).map(|two| (two[1].ordered_at - two[0].ordered_at) as f64 / 86_400.0));
-            let (mut merchants, mut places) = (BTreeSet::new(), BTreeSet::new());
-            for (n, order) in orders.iter().enumerate() {
-                let known = !merchants.insert(&order.merchant_id);
-                let bits = |x: Option<f64>| x.map(f64::to_bits);
-                let place = (&order.place_id, bits(order.latitude), bits(order.longitude));
-                let new_place = places.insert(place);
-                if n > 0 {
-                    later += 1;
-                    repeats += usize::from(known);
-                    new_places += usize::from(new_place);
-                }
+        let mut counts = Counts::default();
+        readers.into_values().for_each(|orders| counts.add_reader(orders));
+        counts.moments(tables.merchants.len())
+    }
+}
+
+/// What the moments are made of: counts that add up, reader by reader, and grow with merchants and days alone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counts {
+    orders: usize,
+    popularity: BTreeMap<String, usize>,
+    /// Readers by number of orders.
+    readers: BTreeMap<usize, usize>,
+    /// Gaps by whole minutes.
+    gaps: BTreeMap<i64, usize>,
+    repeats: usize,
+    new_places: usize,
+}
+
+impl Counts {
+    /// Counts all orders of one reader.
+    pub(super) fn add_reader<'o>(&mut self, orders: impl IntoIterator<Item = &'o Order>) {
+        let mut orders: Vec<&Order> = orders.into_iter().collect();
+        orders.sort_by(|a, b| (a.ordered_at, &a.merchant_id).cmp(&(b.ordered_at, &b.merchant_id)));
+        if orders.is_empty() {
+            return;
+        }
+        self.orders += orders.len();
+        *self.readers.entry(orders.len()).or_default() += 1;
+        for two in orders.windows(2) {
+            *self.gaps.entry((two[1].ordered_at - two[0].ordered_at) / 60).or_default() += 1;
+        }
+        let (mut merchants, mut places) = (BTreeSet::new(), BTreeSet::new());
+        for (n, order) in orders.iter().enumerate() {
+            match self.popularity.get_mut(&order.merchant_id) {
+                Some(count) => *count += 1,
+                None => drop(self.popularity.insert(order.merchant_id.clone(), 1)),
             }
+            let known = !merchants.insert(&order.merchant_id);
+            let bits = |x: Option<f64>| x.map(f64::to_bits);
+            let new_place = places.insert((&order.place_id, bits(order.latitude), bits(order.longitude)));
+            self.repeats += usize::from(n > 0 && known);
+            self.new_places += usize::from(n > 0 && new_place);
         }
-        let mut counts: Vec<f64> = readers.values().map(|orders| orders.len() as f64).collect();
-        let mut popularity: Vec<usize> = popularity.into_values().collect();
+    }
+
+    pub(super) fn moments(self, n_merchants: usize) -> Moments {
+        let readers: usize = self.readers.values().sum();
+        let later = self.orders - readers;
+        let mut popularity: Vec<usize> = self.popularity.into_values().collect();
         popularity.sort_unstable_by(|a, b| b.cmp(a));
-        let top: usize = popularity.iter().take(tables.merchants.len().div_ceil(10)).sum();
-        let returning = counts.iter().filter(|count| **count > 1.0).count();
-        Self {
-            readers: readers.len(),
-            orders: tables.orders.len(),
-            median_orders: quantile(&mut counts, 0.5),
-            p99_orders: quantile(&mut counts, 0.99),
-            returning_share: share(returning, readers.len()),
-            median_gap_days: quantile(&mut gaps, 0.5),
-            repeat_share: share(repeats, later),
-            new_place_share: share(new_places, later),
-            top_tenth_share: share(top, tables.orders.len()),
+        let top: usize = popularity.iter().take(n_merchants.div_ceil(10)).sum();
+        let once = self.readers.get(&1).copied().unwrap_or(0);
+        Moments {
+            readers,
+            orders: self.orders,
+            median_orders: quantile(&self.readers, 0.5) as f64,
+            p99_orders: quantile(&self.readers, 0.99) as f64,
+            returning_share: share(readers - once, readers),
+            median_gap_days: quantile(&self.gaps, 0.5) as f64 / 1440.0,
+            repeat_share: share(self.repeats, later),
+            new_place_share: share(self.new_places, later),
+            top_tenth_share: share(top, self.orders),
         }
     }
 }
@@ -77,17 +106,22 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// The value at this share of the sorted values; 0 of none.
-fn quantile(values: &mut [f64], share: f64) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let at = (values.len().saturating_sub(1) as f64 * share).round() as usize;
-    values.get(at).copied().unwrap_or(0.0)
+/// The value at this share of all that were counted; 0 of none.
+fn quantile<V: Copy + Default>(counts: &BTreeMap<V, usize>, share: f64) -> V {
+    let n: usize = counts.values().sum();
+    let mut before = (n.saturating_sub(1) as f64 * share).round() as usize;
+    for (value, n) in counts {
+        if before < *n {
+            return *value;
+        }
+        before -= n;
+    }
+    V::default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::Order;
 
     #[test]
     fn a_reader_who_repeats_once_of_two_later_orders_has_a_repeat_share_of_a_half() {

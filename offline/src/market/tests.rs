@@ -85,6 +85,39 @@ fn one_thread_and_four_make_the_same_tables() {
 }
 
 #[test]
+fn blocks_change_no_row_on_disk_or_in_memory() {
+    let (merchants, parameters) = (helsinki(120), Parameters::frozen().unwrap());
+    let city = City::new(&Form::Logit, &merchants, &parameters, 3, "fi/helsinki").unwrap();
+    let by = |block| {
+        let mut rows = Tables::default();
+        let moments = city.people(150, block, &mut rows, None, &|_, _| ()).unwrap();
+        sort(&mut rows);
+        (rows, moments)
+    };
+    let whole = by(150);
+    assert!(whole.0.events.iter().any(|event| event.kind == "served") && whole.0.orders.len() > 150);
+    assert!([1, 7, 149].into_iter().all(|block| by(block) == whole), "a block of readers changed a row");
+    assert_eq!(Moments::of(&Tables { merchants: city.merchants.clone(), ..whole.0.clone() }), whole.1);
+
+    let folder = tempfile::tempdir().unwrap();
+    let logit = &Form::Logit;
+    let written = write_as(logit, &merchants, &parameters, 3, 150, "fi/helsinki", folder.path(), &|_, _| ()).unwrap();
+    let expected = simulate(&merchants, &parameters, 3, 150, "fi/helsinki").unwrap();
+    assert_eq!(written.moments, expected.moments);
+    let other = tempfile::tempdir().unwrap();
+    crate::tables::write(&expected.tables, other.path()).unwrap();
+    let read = |folder: &Path| crate::tables::read(folder, &crate::tables::ReadOptions::default()).unwrap().0;
+    assert!(read(folder.path()) == read(other.path()), "written in blocks, the tables have other rows");
+    let mut files: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    let tables = ["events", "merchants", "offers", "orders", "places", "readers"].map(|name| format!("{name}.parquet"));
+    assert!(files.iter().filter(|file| *file != "oracle.json").eq(&tables), "{files:?}");
+}
+
+#[test]
 fn what_is_real_stays_and_a_second_pass_changes_nothing() {
     let mut real = helsinki(60);
     real[0].price_band = Some(4);

@@ -19,10 +19,8 @@ pub(super) struct Spot<'a> {
 /// The rows of a reader's places, lived through in order of time.
 pub(super) struct Known<'a> {
     pub spots: Vec<Spot<'a>>,
-    /// Orders after the first one.
-    pub n_later: usize,
-    /// Those among them that went where none went before and nothing was registered.
-    pub n_new: usize,
+    /// Orders after the first one: when, and whether they went where none went before and nothing was registered.
+    pub later: Vec<(Timestamp, bool)>,
     /// Where the orders went, in order of time.
     pub visits: Vec<usize>,
 }
@@ -38,7 +36,7 @@ impl<'a> Known<'a> {
         registered.sort_by(|a, b| (a.0, &a.1.place_id).cmp(&(b.0, &b.1.place_id)));
         let mut registered = registered.into_iter().peekable();
 
-        let mut known = Self { spots: Vec::new(), n_later: 0, n_new: 0, visits: Vec::new() };
+        let mut known = Self { spots: Vec::new(), later: Vec::new(), visits: Vec::new() };
         for order in orders {
             while let Some((_, place)) = registered.next_if(|(seen, _)| *seen < order.ordered_at) {
                 known.visit(Some(&place.place_id), Point::new(place.latitude, place.longitude), options);
@@ -48,8 +46,9 @@ impl<'a> Known<'a> {
                 continue;
             };
             known.spots[at].orders.push((order.ordered_at, local(order.ordered_at, zone)));
-            known.n_later += usize::from(!known.visits.is_empty());
-            known.n_new += usize::from(!known.visits.is_empty() && known.spots.len() > n_spots);
+            if !known.visits.is_empty() {
+                known.later.push((order.ordered_at, known.spots.len() > n_spots));
+            }
             known.visits.push(at);
         }
         for (_, place) in registered {
@@ -87,7 +86,8 @@ impl<'a> Known<'a> {
 
     /// The rate of new places: the reader's own, upon the market's.
     pub fn new_rate(&self, market: f64, options: &PlaceOptions) -> f64 {
-        (options.new_place_strength * market + self.n_new as f64) / (options.new_place_strength + self.n_later as f64)
+        let n_new = self.later.iter().filter(|(_, new)| *new).count();
+        (options.new_place_strength * market + n_new as f64) / (options.new_place_strength + self.later.len() as f64)
     }
 }
 

@@ -5,9 +5,8 @@ use super::figures::{Answered, Bin, Spread, bins, calibration_error, confidence,
 use super::model::PlaceModel;
 use super::study::{Asked, Hours, Rates, Rule, Study, counted, last_place, most_frequent};
 use super::{facts::COLUMNS, logit::shares};
-use crate::areas::AreaError;
 use crate::evaluate::judge;
-use crate::timeline::{Answer, Protocol, Query, Timeline, mix};
+use crate::timeline::{Answer, Protocol, Query, Timeline, TimelineError, mix};
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, UInt32Array};
 use arrow::record_batch::RecordBatch;
 use freshrank::MerchantId;
@@ -56,9 +55,9 @@ pub enum ReportError {
         /// Latest.
         test: usize,
     },
-    /// The areas cannot be built.
+    /// The queries cannot be asked.
     #[error(transparent)]
-    Area(#[from] AreaError),
+    Timeline(#[from] TimelineError),
     /// A file cannot be written.
     #[error("{}: {source}", path.display())]
     Write {
@@ -413,7 +412,7 @@ pub fn rank(
         // By place: the reciprocal rank of every query, and whether its merchant was there.
         let mut reached: [Vec<(f64, bool)>; 4] = Default::default();
         for (i, (asked, at)) in tested.iter().zip(&ranked).enumerate() {
-            let wanted = MerchantId::of(&asked.query.order.merchant_id);
+            let wanted = asked.query.label;
             let single = |which: At| {
                 let ranked = at.iter().find(|(at, _)| *at == which).map(|(_, ranked)| ranked);
                 ranked.map_or((0.0, false), |ranked| judged(&ranked.ids, &ranked.scores[s], wanted))
@@ -483,7 +482,7 @@ fn sharpest(asked: &[&Asked<'_>], ranked: &[Vec<(At, Ranked)>], scorer: usize) -
     let loss = |sharpness: f64| -> f64 {
         let of = |(asked, at): (&&Asked<'_>, &Vec<(At, Ranked)>)| {
             let (_, ranked) = at.first()?;
-            let wanted = MerchantId::of(&asked.query.order.merchant_id);
+            let wanted = asked.query.label;
             let i = ranked.ids.iter().position(|id| *id == wanted)?;
             Some(-libm::log(softened(&ranked.scores[scorer], sharpness)[i]))
         };

@@ -8,9 +8,11 @@ use super::figures::Answered;
 use super::logit::Choice;
 use super::model::Weights;
 use super::{History, PlaceOptions, counts, likeliest, local, market_new_place_rate};
-use crate::profiles::{Press, offset_minutes};
-use crate::tables::{Tables, Timestamp};
+use crate::preferences::is_evidence;
+use crate::profiles::{Press, by_reader, offset_minutes};
+use crate::tables::{Order, Tables, Timestamp};
 use crate::timeline::{Protocol, Query, Timeline};
+use freshrank::MerchantId;
 use freshrank::context::{Context, LastEvent};
 use freshrank::locate::{Fusion, Posterior, STALE_SECONDS, fuse};
 use freshrank::profile::Profile;
@@ -81,17 +83,22 @@ impl<'t> Study<'t> {
     /// question.
     #[must_use]
     pub fn new(tables: &'t Tables, timeline: &Timeline<'t>, press: &Press<'t>, options: &PlaceOptions) -> Self {
-        let (queries, _) = timeline.queries(Protocol::SendTime, Timestamp::MIN);
+        let (queries, _) = timeline.queries(tables, Protocol::SendTime, Timestamp::MIN);
+        let readers = by_reader(tables);
         let mut rates: BTreeMap<i64, f64> = queries.iter().map(|query| (query.at.div_euclid(WEEK), 0.0)).collect();
         rates.par_iter_mut().for_each(|(week, rate)| *rate = market_new_place_rate(tables, *week * WEEK, options));
         let ask = |query: &Query<'t>| {
-            let rows = timeline.reader(query.user_id)?;
+            let rows = readers.get(query.user_id)?;
+            let is_answer = |order: &&&Order| {
+                order.ordered_at == query.ordered_at && MerchantId::of(&order.merchant_id) == query.label
+            };
+            let answer = rows.orders.iter().filter(|order| is_evidence(order, Timestamp::MAX)).find(is_answer)?;
             let zone = press.zone(rows, query.at);
             let history = History { orders: &rows.orders, places: &rows.places, events: &rows.events };
             let known = Known::of(&history, query.at, &zone, options);
             let market = rates.get(&query.at.div_euclid(WEEK))?;
             let facts = Facts::from(&known, &history, query.at, *market, options);
-            let to = known.find(query.order.place_id.as_deref(), destination(query.order, &history), options);
+            let to = known.find(answer.place_id.as_deref(), destination(answer, &history), options);
             let before = rows.events.partition_point(|event| event.at < query.at);
             let last_event = rows.events[..before].iter().rev().find_map(|event| {
                 Some(LastEvent { kind: event.kind.clone(), point: super::facts::position(event)?, at: event.at })
@@ -101,7 +108,7 @@ impl<'t> Study<'t> {
                 label: to.unwrap_or(facts.spots.len()),
                 used: facts.spots.iter().filter(|spot| spot.n > 0.0).count(),
                 message: Hour::of(local(query.at, &zone)),
-                order: Hour::of(local(query.order.ordered_at, &zone)),
+                order: Hour::of(local(query.ordered_at, &zone)),
                 offset_minutes: offset_minutes(&zone, query.at),
                 last_event: last_event.filter(|event| query.at - event.at <= STALE_SECONDS),
                 facts,

@@ -7,12 +7,12 @@
 
 use super::held_out::{Ask, Interval, Log, Mixes, Resampling, Slices, Sums, asks, before, logs};
 use super::{Evidence, Menus, Mix, PreferenceOptions, Preferences, posterior, projected, smoothed};
-use crate::areas::{AreaError, Catalog};
+use crate::areas::Catalog;
 use crate::cuisines::CuisineMap;
 use crate::entree::Entree;
 use crate::evaluate::judge;
 use crate::tables::{Tables, Timestamp};
-use crate::timeline::{Protocol, Timeline, TimelineOptions};
+use crate::timeline::{Protocol, Timeline, TimelineError, TimelineOptions};
 use freshrank::feature::FEATURES;
 use freshrank::profile::{MAX_RAW, Profile, Taste};
 use freshrank::wire::DecodeError;
@@ -86,9 +86,9 @@ impl Form {
 /// Why nothing was measured.
 #[derive(Debug, Error)]
 pub enum WorthError {
-    /// An area cannot be built.
+    /// The queries cannot be asked.
     #[error(transparent)]
-    Area(#[from] AreaError),
+    Timeline(#[from] TimelineError),
     /// A taste does not fit into a profile.
     #[error(transparent)]
     Profile(#[from] DecodeError),
@@ -572,8 +572,8 @@ pub fn on_tables(
     let (asked, from) = asked(&logs, tables.orders.len())?;
     let mixes = Mixes::new(tables, &menus, asked.iter().map(|ask| ask.order.ordered_at));
     let catalog = Catalog::new(tables, map, &timeline.areas);
-    let life = Timeline::new(tables, map, &catalog, timeline);
-    let (queries, _) = life.queries(Protocol::KnownPlace, from);
+    let life = Timeline::new(tables, map, &catalog, timeline)?;
+    let (queries, _) = life.queries(tables, Protocol::KnownPlace, from);
     // By reader, time and merchant: two orders of one second at two merchants are two.
     let of: HashMap<(&str, Timestamp, &str), &Ask<'_>> = asked
         .iter()
@@ -585,8 +585,9 @@ pub fn on_tables(
     let mut new = Tally::new("candidates of the place that are new to the reader");
     let mut failed = None;
     let mut one = |answer: &crate::timeline::Answer<'_>| -> Result<(), DecodeError> {
-        let order = answer.query.order;
-        let key = (order.user_id.as_str(), order.ordered_at, order.merchant_id.as_str());
+        let query = &answer.query;
+        let merchant = catalog.merchant(query.merchant).map_or("", |row| row.merchant_id.as_str());
+        let key = (query.user_id, query.ordered_at, merchant);
         let Some(ask) = of.get(&key) else { return Ok(()) };
         let log = &logs[ask.log];
         let known = known(Reading { map, options }, &mixes, log, ask)?;

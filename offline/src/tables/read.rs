@@ -32,6 +32,11 @@ pub(super) const SIMULATED: &str = "freshrank.simulated";
 /// Metres of a degree of latitude on the sphere that distances are measured on.
 const METRES_PER_DEGREE: f64 = 111_195.08;
 
+/// What the report says of rows that a sample passed over, after their table.
+pub(super) const SKIPPED: &str = "of readers who are not in the sample";
+/// Rows of a table between two looks at which of them are still in the sample.
+const SAMPLED_ROWS: usize = 1 << 20;
+
 /// Rows of a Parquet file that are decoded at once.
 const BATCH_ROWS: usize = 8192;
 
@@ -118,9 +123,22 @@ impl Default for ReadOptions {
 /// # Errors
 /// No merchants, a file or column that is not there or not readable, or too many lost rows.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<(Tables, Report), TableError> {
-    let files = Files::of(path)?;
-    let mut from = Source::new(files, options);
+    read_from(Source::new(Files::of(path)?, options))
+}
 
+/// The same of at most `n_readers` readers, those with the smallest hashes of their ids: rows of others are read and
+/// counted, not held. Where it cuts, the report says so.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_sample(path: &Path, options: &ReadOptions, n_readers: usize) -> Result<(Tables, Report), TableError> {
+    let mut from = Source::new(Files::of(path)?, options);
+    from.sample = Some(Sample { n_readers, hashes: BTreeSet::new(), below: None });
+    read_from(from)
+}
+
+fn read_from(mut from: Source<'_>) -> Result<(Tables, Report), TableError> {
+    let options = from.options;
     let merchants = from.merchants()?;
     let readers = from.unique::<Reader, _>(|row| row.user_id.clone(), "user_id")?;
     let places = from.unique::<Place, _>(|row| (row.user_id.clone(), row.place_id.clone()), "place_id")?;
@@ -129,6 +147,9 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<(Tables, Report), Tabl
     let offers = from.offers(&known)?;
     let events = from.table::<Event>()?;
     from.all_mapped()?;
+    // Who was taken for small by an earlier table may not be so by a later one.
+    let (readers, places) = (from.sampled(readers), from.sampled(places));
+    let (orders, events) = (from.sampled(orders), from.sampled(events));
 
     let spots = Spots::of(&places);
     let orders = from.keep_mut(orders, |row| {
@@ -230,10 +251,49 @@ pub(super) fn add_readers(tables: &mut Tables) -> usize {
     n_added
 }
 
+/// Which readers are in a sample.
+#[derive(Debug)]
+struct Sample {
+    n_readers: usize,
+    /// The smallest ones found so far.
+    hashes: BTreeSet<u64>,
+    /// Once there are too many: the smallest that is not among them.
+    below: Option<u64>,
+}
+
+impl Sample {
+    /// Whether a reader is in it, as far as one can tell by now.
+    fn takes(&mut self, reader: &str) -> bool {
+        let hash = freshrank::MerchantId::of(reader).0;
+        if self.below.is_some_and(|below| hash >= below) {
+            return false;
+        }
+        if self.hashes.insert(hash)
+            && self.hashes.len() > self.n_readers
+            && let Some(largest) = self.hashes.pop_last()
+        {
+            self.below = Some(largest);
+        }
+        self.below.is_none_or(|below| hash < below)
+    }
+}
+
+/// The reader that a row belongs to; none for merchants and offers.
+fn reader_of<R: Row>(row: &R) -> Option<Cow<'_, str>> {
+    let column = R::COLUMNS.iter().find(|column| column.name == "user_id")?;
+    match (column.get)(row) {
+        Value::Text(user_id) => Some(user_id),
+        _ => None,
+    }
+}
+
 /// What reading came to, in some partition or in all of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     rows: BTreeMap<String, usize>,
+    /// Rows of readers that are not in the sample, by table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    skipped: BTreeMap<String, usize>,
     added: usize,
     moved: usize,
     faults: BTreeMap<String, Listed>,
@@ -252,6 +312,9 @@ impl Counts {
     pub fn merge(&mut self, other: &Self) {
         for (table, rows) in &other.rows {
             *self.rows.entry(table.clone()).or_default() += rows;
+        }
+        for (table, rows) in &other.skipped {
+            *self.skipped.entry(table.clone()).or_default() += rows;
         }
         self.added += other.added;
         self.moved += other.moved;
@@ -316,12 +379,15 @@ impl Counts {
         if self.added > 0 {
             report.rows.insert("readers (known from other tables only)".to_owned(), self.added);
         }
+        for (table, n) in &self.skipped {
+            report.rows.insert(format!("{table} {SKIPPED}"), *n);
+        }
         if self.moved > 0 {
             report.rows.insert("rows whose coordinates were mapped by --affine".to_owned(), self.moved);
         }
         for table in TABLES {
             let (lost, kept) = (report.lost(table), counts.get(table).copied().unwrap_or(0));
-            let rows = lost + kept;
+            let rows = lost + kept + self.skipped.get(table).copied().unwrap_or(0);
             if lost as f64 > options.max_bad_share * rows as f64 {
                 let (table, limit) = (table.to_owned(), options.max_bad_share);
                 return Err(TableError::TooManyBad { table, lost, rows, limit, report });
@@ -442,6 +508,15 @@ pub(super) fn unique<R: Row, K: Hash + Eq>(
     kept
 }
 
+/// Takes out the rows of readers who turned out not to be in the sample.
+fn keep_sampled<R: Row>(sample: &mut Sample, rows: &mut Vec<(u64, R)>, counts: &mut Counts) {
+    let before = rows.len();
+    rows.retain(|(_, row)| reader_of(row).is_none_or(|reader| sample.takes(&reader)));
+    if rows.len() < before {
+        *counts.skipped.entry(R::TABLE.to_owned()).or_default() += before - rows.len();
+    }
+}
+
 /// One cell as it was found.
 enum Cell<'a> {
     Text(Cow<'a, str>),
@@ -457,6 +532,8 @@ pub(super) struct Source<'o> {
     pub(super) simulated: Option<String>,
     /// Mappings that some table used.
     pub(super) mapped: BTreeSet<String>,
+    /// All readers if absent.
+    sample: Option<Sample>,
 }
 
 /// Takes one row and its number in the file.
@@ -464,7 +541,7 @@ type Take<'t, R> = &'t mut dyn FnMut(&mut Counts, u64, R) -> Result<(), TableErr
 
 impl<'o> Source<'o> {
     pub(super) fn new(files: Files, options: &'o ReadOptions) -> Self {
-        Self { files, options, counts: Counts::default(), simulated: None, mapped: BTreeSet::new() }
+        Self { files, options, counts: Counts::default(), simulated: None, mapped: BTreeSet::new(), sample: None }
     }
 
     fn fault(&mut self, table: &str, row: u64, row_lost: bool, wrong: Wrong) {
@@ -530,12 +607,35 @@ impl<'o> Source<'o> {
     }
 
     fn table<R: Row>(&mut self) -> Result<Vec<(u64, R)>, TableError> {
-        let mut rows = Vec::new();
-        self.each(&mut |_, row, values| {
+        let mut rows: Vec<(u64, R)> = Vec::new();
+        let mut sample = self.sample.take();
+        let mut next = SAMPLED_ROWS;
+        let read = self.each(&mut |counts, row, values: R| {
+            if let Some(sample) = &mut sample
+                && let Some(reader) = reader_of(&values)
+            {
+                if !sample.takes(&reader) {
+                    *counts.skipped.entry(R::TABLE.to_owned()).or_default() += 1;
+                    return Ok(());
+                }
+                if rows.len() >= next {
+                    keep_sampled(sample, &mut rows, counts);
+                    next = rows.len() + SAMPLED_ROWS;
+                }
+            }
             rows.push((row, values));
             Ok(())
-        })?;
-        Ok(rows)
+        });
+        self.sample = sample;
+        read.map(|()| rows)
+    }
+
+    /// Those of readers who are in the sample once all rows were seen.
+    fn sampled<R: Row>(&mut self, mut rows: Vec<(u64, R)>) -> Vec<(u64, R)> {
+        if let Some(sample) = &mut self.sample {
+            keep_sampled(sample, &mut rows, &mut self.counts);
+        }
+        rows
     }
 
     /// Reads a table row by row; a few thousand rows are held at a time. An absent table has none.

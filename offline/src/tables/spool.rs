@@ -12,13 +12,15 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crc32fast::Hasher;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::column::{Column, Row, Type, Value};
 use super::read::{self, Counts, Files, Known, ReadOptions, Source, Spots};
-use super::{Event, Merchant, Offer, Order, Place, Reader, TableError, Tables};
+use super::{Event, Merchant, Offer, Order, Place, Reader, Report, TableError, Tables};
 
 /// Rows of a partition, about; two of them in memory take a few hundred megabytes.
 const PART_ROWS: u64 = 250_000;
@@ -48,6 +50,8 @@ pub struct Split {
     pub shared: Tables,
     /// What reading them and splitting the others came to.
     pub counts: Counts,
+    /// Rows of all tables, those that were left out among them.
+    pub rows: u64,
     /// How many partitions there are.
     pub n_parts: usize,
     /// Bytes of all partitions.
@@ -55,6 +59,7 @@ pub struct Split {
     dir: PathBuf,
     /// As the tables' files are called in messages.
     names: BTreeMap<&'static str, String>,
+    options: ReadOptions,
 }
 
 /// What a table's marker says.
@@ -134,7 +139,17 @@ pub fn split(
     let mut counts = std::mem::take(&mut from.counts);
     counts.merge(&of.counts);
     counts.add(&shared);
-    Ok(Some(Split { shared, counts, n_parts, bytes: of.bytes, dir: dir.to_owned(), names: names.into() }))
+    let rows = of.rows + shared.merchants.len() as u64 + shared.offers.len() as u64;
+    Ok(Some(Split {
+        shared,
+        counts,
+        rows,
+        n_parts,
+        bytes: of.bytes,
+        dir: dir.to_owned(),
+        names: names.into(),
+        options: options.clone(),
+    }))
 }
 
 struct Splitting<'s> {
@@ -219,7 +234,44 @@ impl Splitting<'_> {
     }
 }
 
+/// Works on all partitions, on all cores; false where `told`, which gets the number of those that are done, asked to stop.
+pub(crate) fn each_part<E: Send>(
+    n_parts: usize,
+    told: &(dyn Fn(u64) -> bool + Sync),
+    work: &(dyn Fn(usize) -> Result<(), E> + Sync),
+) -> Result<bool, E> {
+    let (done, stopped) = (AtomicU64::new(0), AtomicBool::new(!told(0)));
+    let next = AtomicU64::new(0);
+    // One partition after the other from one counter: never more are in memory than there are threads.
+    let worker = |_: usize| -> Result<(), E> {
+        while !stopped.load(Ordering::Relaxed) {
+            let part = next.fetch_add(1, Ordering::Relaxed) as usize;
+            if part >= n_parts {
+                break;
+            }
+            work(part)?;
+            let n_done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if !told(n_done) {
+                stopped.store(true, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    };
+    (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).try_for_each(worker)?;
+    Ok(!stopped.into_inner())
+}
+
 impl Split {
+    /// What came of reading, once all partitions were loaded; `loaded` is the sum of what loading them came to.
+    ///
+    /// # Errors
+    /// More rows were lost than the options accept.
+    pub fn report(&self, loaded: &Counts) -> Result<Report, TableError> {
+        let mut counts = self.counts.clone();
+        counts.merge(loaded);
+        counts.report(&self.options)
+    }
+
     /// One partition's readers, as [`read()`](super::read()) would have them, and what loading came to; no merchant is among them.
     ///
     /// # Errors
@@ -291,7 +343,7 @@ fn part_of(reader: &str, n_parts: usize) -> usize {
 }
 
 /// The row's number, which columns it has, and their values.
-fn encode<R: Row>(row: u64, values: &R, to: &mut Vec<u8>) {
+pub(crate) fn encode<R: Row>(row: u64, values: &R, to: &mut Vec<u8>) {
     varint(row, to);
     let mask_at = to.len();
     to.extend([0; 4]);
@@ -315,7 +367,7 @@ fn encode<R: Row>(row: u64, values: &R, to: &mut Vec<u8>) {
     to[mask_at..mask_at + 4].copy_from_slice(&mask.to_le_bytes());
 }
 
-fn decode<R: Row>(from: &mut &[u8]) -> Option<(u64, R)> {
+pub(crate) fn decode<R: Row>(from: &mut &[u8]) -> Option<(u64, R)> {
     let row = take_varint(from)?;
     let mask = u32::from_le_bytes(take(from)?);
     let mut values = R::default();
@@ -346,19 +398,19 @@ fn take_value<'b, R>(column: &Column<R>, from: &mut &'b [u8]) -> Option<Value<'b
     })
 }
 
-fn text(value: &str, to: &mut Vec<u8>) {
+pub(crate) fn text(value: &str, to: &mut Vec<u8>) {
     varint(value.len() as u64, to);
     to.extend(value.as_bytes());
 }
 
-fn take_text<'b>(from: &mut &'b [u8]) -> Option<&'b str> {
+pub(crate) fn take_text<'b>(from: &mut &'b [u8]) -> Option<&'b str> {
     let length = usize::try_from(take_varint(from)?).ok()?;
     let (text, rest) = from.split_at_checked(length)?;
     *from = rest;
     std::str::from_utf8(text).ok()
 }
 
-fn take<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
+pub(crate) fn take<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
     let (bytes, rest) = from.split_first_chunk::<N>()?;
     *from = rest;
     Some(*bytes)
@@ -455,7 +507,7 @@ pub(crate) fn read_sealed(path: &Path) -> Result<Option<Vec<u8>>, TableError> {
 
 /// As [`read_sealed`] for reading on and on: the file behind its checked trailer's length, the bytes themselves
 /// unchecked.
-pub(crate) fn open_sealed(path: &Path) -> Result<Option<impl Read + use<>>, TableError> {
+pub(crate) fn open_sealed(path: &Path, buffer_bytes: usize) -> Result<Option<impl Read + use<>>, TableError> {
     let io = |source| TableError::Io { file: path.to_owned(), source };
     if !path.is_file() {
         return Ok(None);
@@ -469,7 +521,12 @@ pub(crate) fn open_sealed(path: &Path) -> Result<Option<impl Read + use<>>, Tabl
     let read = std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(body)).and_then(|_| file.read_exact(&mut end));
     read.and_then(|()| std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(0))).map_err(io)?;
     let is_whole = trailer(&end).is_some_and(|(length, _)| length == body);
-    Ok(is_whole.then(|| BufReader::with_capacity(1 << 16, file.take(body))))
+    Ok(is_whole.then(|| BufReader::with_capacity(buffer_bytes, file.take(body))))
+}
+
+/// Whether a file is there and ends as a whole one does.
+pub(crate) fn is_sealed(path: &Path) -> Result<bool, TableError> {
+    Ok(open_sealed(path, 0)?.is_some())
 }
 
 fn trailer(bytes: &[u8]) -> Option<(u64, u32)> {

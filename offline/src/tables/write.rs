@@ -138,8 +138,9 @@ fn put<R: Row>(
     Ok(())
 }
 
-/// A Parquet table whose rows come a few at a time; without [`Sheet::close`] there is none.
+/// A Parquet table whose rows come a few at a time; without [`Sheet::close`] there is none, nor of no rows.
 pub struct Sheet<R> {
+    n_rows: usize,
     schema: Arc<Schema>,
     writer: ArrowWriter<File>,
     draft: PathBuf,
@@ -151,14 +152,18 @@ impl<R: Row> Sheet<R> {
     /// A table of a directory that exists; `simulated` is [`Tables::simulated`].
     ///
     /// # Errors
-    /// The directory is not writable.
+    /// The directory is not writable, or has a CSV file of the table.
     pub fn new(dir: &Path, simulated: Option<&str>) -> Result<Self, TableError> {
+        let other = dir.join(format!("{}.csv", R::TABLE));
+        if other.is_file() {
+            return Err(TableError::Stale { file: other });
+        }
         let (draft, file) = (dir.join(format!(".{}.parquet", R::TABLE)), dir.join(format!("{}.parquet", R::TABLE)));
         let to = File::create(&draft).map_err(|source| TableError::Io { file: file.clone(), source })?;
         let opened = writer::<R>(simulated, to);
         let (schema, writer) =
             opened.map_err(|err| TableError::Parquet { file: file.clone(), what: err.to_string() })?;
-        Ok(Self { schema, writer, draft, file, rows: PhantomData })
+        Ok(Self { n_rows: 0, schema, writer, draft, file, rows: PhantomData })
     }
 
     /// Adds some rows.
@@ -166,6 +171,7 @@ impl<R: Row> Sheet<R> {
     /// # Errors
     /// The file is not writable.
     pub fn put(&mut self, rows: &[R]) -> Result<(), TableError> {
+        self.n_rows += rows.len();
         put(rows, &self.schema, &mut self.writer)
             .map_err(|err| TableError::Parquet { file: self.file.clone(), what: err.to_string() })
     }
@@ -175,8 +181,13 @@ impl<R: Row> Sheet<R> {
     /// # Errors
     /// The file is not writable.
     pub fn close(self) -> Result<(), TableError> {
-        let Self { writer, draft, file, .. } = self;
+        let Self { n_rows, writer, draft, file, .. } = self;
         writer.close().map_err(|err| TableError::Parquet { file: file.clone(), what: err.to_string() })?;
+        if n_rows == 0 && R::TABLE != Merchant::TABLE {
+            let removed =
+                fs::remove_file(&draft).and_then(|()| if file.is_file() { fs::remove_file(&file) } else { Ok(()) });
+            return removed.map_err(|source| TableError::Io { file, source });
+        }
         fs::rename(&draft, &file).map_err(|source| TableError::Io { file, source })
     }
 }

@@ -1,0 +1,123 @@
+//! `examples` and `evaluate` over partitions on disk, held against all readers in memory: not one byte may differ, whatever
+//! the number of partitions and threads.
+
+use freshrank::MerchantId;
+use freshrank_offline::cuisines::{CuisineMap, FitOptions, fit};
+use freshrank_offline::evaluate::{EvaluateOptions, evaluate};
+use freshrank_offline::examples::{self, ExampleOptions, ExamplesReport};
+use freshrank_offline::market::{Oracle, Parameters, simulate};
+use freshrank_offline::tables::{self, Merchant, ReadOptions, Tables, spool};
+use freshrank_offline::timeline::{Disk, Readers};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+struct World {
+    _folder: tempfile::TempDir,
+    folder: PathBuf,
+    tables: Tables,
+    map: CuisineMap,
+    oracle: Oracle,
+}
+
+/// A small simulated market with all six tables.
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let cuisines = ["pizza", "sushi", "thai", "burger;american", "indian", "coffee_shop;bakery", "kebab"];
+    let merchant = |n: usize| Merchant {
+        merchant_id: format!("m{n}"),
+        name: format!("Merchant {n}"),
+        chain_id: n.is_multiple_of(6).then(|| format!("chain{}", n % 4)),
+        latitude: 60.16 + (n % 11) as f64 / 300.0,
+        longitude: 24.90 + (n % 13) as f64 / 150.0,
+        country: Some("FI".into()),
+        cuisines: cuisines[n % cuisines.len()].split(';').map(Into::into).collect(),
+        opening_hours: (!n.is_multiple_of(5)).then(|| "Mo-Su 10:00-23:00".into()),
+        ..Merchant::default()
+    };
+    let merchants: Vec<Merchant> = (0..60).map(merchant).collect();
+    let market = simulate(&merchants, &Parameters::frozen().unwrap(), 7, 250, "fi/helsinki").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tables");
+    tables::write(&market.tables, &path).unwrap();
+    let map = fit(&market.tables.merchants, &FitOptions::default()).unwrap();
+    let (tables, _) = tables::read(&path, &ReadOptions::default()).unwrap();
+    World { _folder: folder, folder: path, tables, map, oracle: market.oracle }
+});
+
+fn threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap().install(work)
+}
+
+/// Everything both commands come to, as bytes.
+#[derive(PartialEq)]
+struct Came {
+    examples: Vec<u8>,
+    report: ExamplesReport,
+    rankings: Vec<u8>,
+    figures: String,
+}
+
+fn came(readers: Readers<'_>, queries: Option<usize>, folder: &Path) -> Came {
+    let options = ExampleOptions { candidates: 12, queries, ..ExampleOptions::default() };
+    let (examples, rankings) = (folder.join("examples.parquet"), folder.join("rankings.parquet"));
+    let oracle = Some(&WORLD.oracle);
+    let report = examples::write(readers, &WORLD.map, oracle, &options, &examples, &|_, _| ()).unwrap();
+    let end = WORLD.tables.orders.last().unwrap().ordered_at;
+    let mut options = EvaluateOptions::new(end - 60 * 86_400);
+    (options.resamples, options.cuts, options.allow_leaks) = (20, 1, true);
+    options.queries = queries.unwrap_or(options.queries);
+    let found = evaluate(readers, &WORLD.map, oracle, None, &options, Some(&rankings), &|_, _| ()).unwrap();
+    assert!(found.protocols.iter().all(|protocol| protocol.audited > 0));
+    Came {
+        examples: fs::read(examples).unwrap(),
+        report,
+        rankings: fs::read(rankings).unwrap(),
+        figures: serde_json::to_string(&found).unwrap(),
+    }
+}
+
+#[test]
+fn partitions_and_threads_change_no_byte_of_examples_and_evaluate() {
+    let folder = tempfile::tempdir().unwrap();
+    for queries in [None, Some(40)] {
+        let expected = came((&WORLD.tables).into(), queries, folder.path());
+        assert!(expected.report.rows > 500, "{:?}", expected.report);
+        assert_eq!(expected.figures.contains("drawn_of"), queries.is_some());
+        if let Some(most) = queries {
+            assert!(expected.report.queries["send-time"].values().sum::<usize>() <= most);
+        }
+        for (partitions, n_threads) in [(1, 1), (3, 2), (7, 1), (7, 2)] {
+            let what = format!("{partitions} partitions, {n_threads} threads, {queries:?} queries");
+            let work = folder.path().join(&what);
+            let split = spool::split(&WORLD.folder, &ReadOptions::default(), &work, partitions, &|_, _| true);
+            let (split, disk) = (split.unwrap().unwrap(), Disk::new(&work));
+            let found = threads(n_threads, || came(Readers::on_disk(&split, &disk), queries, &work));
+            assert_eq!(found.report, expected.report, "{what}");
+            assert_eq!(found.figures, expected.figures, "{what}");
+            assert!(found.examples == expected.examples, "{what}: other examples");
+            assert!(found.rankings == expected.rankings, "{what}: other rankings");
+        }
+    }
+}
+
+#[test]
+fn a_sample_has_all_rows_of_the_readers_with_the_smallest_hashes() {
+    let all = &WORLD.tables;
+    let mut hashes: Vec<(u64, &str)> =
+        all.readers.iter().map(|reader| (MerchantId::of(&reader.user_id).0, reader.user_id.as_str())).collect();
+    hashes.sort_unstable();
+    for n in [0, 1, 60, 250, 1000] {
+        let sample: BTreeSet<&str> = hashes.iter().take(n).map(|(_, user_id)| *user_id).collect();
+        let mut expected = all.clone();
+        expected.readers.retain(|row| sample.contains(row.user_id.as_str()));
+        expected.places.retain(|row| sample.contains(row.user_id.as_str()));
+        expected.orders.retain(|row| sample.contains(row.user_id.as_str()));
+        expected.events.retain(|row| sample.contains(row.user_id.as_str()));
+        let (found, report) = tables::read_sample(&WORLD.folder, &ReadOptions::default(), n).unwrap();
+        assert!(found == expected, "{n} readers");
+        let rows =
+            |tables: &Tables| tables.readers.len() + tables.places.len() + tables.orders.len() + tables.events.len();
+        assert_eq!(report.skipped(), rows(all) - rows(&expected), "{report}");
+    }
+}
