@@ -21,6 +21,7 @@ pub enum Verb {
     /// A directory of CSV or Parquet tables, or one such file
     Csv(Rows),
     /// The folder of UCI's Restaurant & consumer data, which has no times: for `evaluate --cold-start`
+    #[command(after_help = format!("Download: {}", import::uci::PAGE))]
     Uci(Folder),
     /// Places of Overture Maps that sell food, .parquet or .geojson
     #[command(after_help = format!("Download: {}", overture::PAGE))]
