@@ -15,8 +15,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// An OpenStreetMap extract, .osm.pbf
+    #[command(after_help = "Download: https://download.geofabrik.de/")]
     Osm(Merchants),
     /// A GeoJSON feature collection with OpenStreetMap tags
+    #[command(after_help = "Download: https://overpass-turbo.eu/, exported as GeoJSON")]
     Geojson(Merchants),
     /// A directory of CSV or Parquet tables, or one such file
     Csv(Rows),
