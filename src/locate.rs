@@ -101,15 +101,15 @@ pub struct Sight {
 pub const FUSION: Fusion = Fusion {
     exact_trust: 0.95,
     trip_end: Trust { now: 0.95, half_life_hours: 12.0 },
-    event: Trust { now: 0.95, half_life_hours: 0.812 },
+    event: Trust { now: 0.95, half_life_hours: 0.795 },
     precise: Sight { median_km: 0.05, gateway_share: 0.0, gateway_km: 1.0, outlier: 0.0005, city_km: 0.0 },
     network: Sight { median_km: 9.5, gateway_share: 0.2, gateway_km: 193.0, outlier: 0.005, city_km: 25.0 },
     coarse: Sight { median_km: 30.0, gateway_share: 0.3, gateway_km: 193.0, outlier: 0.1, city_km: 50.0 },
     new_km: 1.32,
     far_share: 0.2,
     far_km: 300.0,
-    power: 0.9215,
-    elsewhere: 0.939,
+    power: 0.912,
+    elsewhere: 0.9855,
 };
 
 /// Where the next order will likely go.

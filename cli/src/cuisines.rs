@@ -6,9 +6,8 @@ use freshrank_offline::cuisines::fit::allowed;
 use freshrank_offline::cuisines::graph::{Company, Linked};
 use freshrank_offline::cuisines::judge::{self, Judging};
 use freshrank_offline::cuisines::k_means::{adjusted_rand_index, lloyd};
-use freshrank_offline::cuisines::{
-    Candidate, CuisineError, CuisineMap, FitOptions, Vocabulary, draw, entree, fit_traced,
-};
+use freshrank_offline::cuisines::{Candidate, CuisineError, CuisineMap, FitOptions, Vocabulary, draw, fit_traced};
+use freshrank_offline::entree::Guide;
 use freshrank_offline::import;
 use freshrank_offline::tables::{self, Merchant, ReadOptions};
 use serde::{Deserialize, Serialize};
@@ -161,13 +160,15 @@ impl Sources {
             merchants.extend(chains);
         }
         if let Some(path) = &self.entree {
-            let (restaurants, report) = entree(path)?;
-            let (cuisines, features) = report.cuisine_features;
+            let guide = Guide::read(path)?;
+            let restaurants = guide.merchants();
             said.push(format!(
-                "{}: {} restaurants, {} with cuisines, which are {cuisines} of {features} features",
+                "{}: {} restaurants, {} with cuisines, which are {} of {} features",
                 path.display(),
                 restaurants.len(),
-                report.with_cuisines
+                restaurants.iter().filter(|restaurant| !restaurant.cuisines.is_empty()).count(),
+                guide.n_cuisines,
+                guide.features.len()
             ));
             credits.push("UCI Entree Chicago Recommendation Data (CC BY 4.0)".into());
             merchants.extend(restaurants);

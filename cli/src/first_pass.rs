@@ -3,7 +3,7 @@
 use crate::{Outcome, print, shelf};
 use clap::{Args, Subcommand};
 use freshrank_offline::cuisines::CuisineMap;
-use freshrank_offline::first_pass::{Cap, FirstPassOptions, Loss, Market, Recall, tune};
+use freshrank_offline::first_pass::{Cap, FirstPassOptions, Interval, Loss, Market, Recall, tune};
 use freshrank_offline::tables::Tables;
 use std::path::PathBuf;
 
@@ -87,6 +87,7 @@ pub fn run(verb: &Verb) -> Outcome {
         [pool.to_string(), turns].into_iter().chain(weights.iter().map(f32::to_string)).collect()
     });
     print::table(&[&["pool", "turns"], &tuned.columns[..]].concat(), rows);
+    let fine = |value: &f64| format!("{value:.4}");
     for market in &tuned.markets {
         let (mean, most) = market.candidates;
         println!(
@@ -97,32 +98,53 @@ pub fn run(verb: &Verb) -> Outcome {
         );
         let percent = |share: &f64| format!("{:.1}", share * 100.0);
         let rows = market.recall.iter().map(|recall| {
-            let Recall { split, pool, by, queries, members, mrr, at, at_share } = recall;
+            let Recall { split, pool, by, queries, members, mrr, at, at_share, at_tenth, more } = recall;
             let mut row = vec![split.to_string(), pool.to_string(), by.to_string(), queries.to_string()];
             row.extend([format!("{members:.1}"), format!("{mrr:.3}")]);
             row.extend(at.iter().chain(at_share).map(percent));
+            row.extend([range(at_tenth, &percent), spread(more, &percent)]);
             row
         });
         println!("recall@N, per cent, N as a number and as a share of the pool's members");
-        let depths = ["10", "20", "50", "100", "200", "5 %", "10 %", "20 %", "50 %"];
+        let depths =
+            ["10", "20", "50", "100", "200", "5 %", "10 %", "20 %", "50 %", "of 10 %", "10 %, more than before"];
         print::table(&[&["split", "pool", "by", "messages", "members", "MRR"], &depths[..]].concat(), rows);
         let rows = market.end_to_end.iter().map(|loss| {
-            let Loss { scorer, by, n, whole, cut, lost: (lost, low, high) } = loss;
-            let interval = format!("{lost:.4} ({low:.4} to {high:.4})");
-            vec![by.to_string(), n.clone(), scorer.to_string(), format!("{whole:.4}"), format!("{cut:.4}"), interval]
+            let Loss { scorer, by, n, whole, cut, lost } = loss;
+            let lost = spread(lost, &fine);
+            vec![by.to_string(), n.clone(), scorer.to_string(), fine(whole), fine(cut), lost]
         });
         println!("test: NDCG@10 lost to a cut at N, with 95 % intervals of resampled readers");
         print::table(&["cut by", "N", "ranked by", "no cut", "cut", "lost"], rows);
         let (mean, most) = market.area;
         println!(
-            "test: recall lost where areas are capped; {mean:.0} merchants an area before filters, {most} at most"
+            "test: what is lost where areas are capped; {mean:.0} merchants an area before filters, {most} at most"
         );
         let rows = market.caps.iter().map(|cap| {
-            let Cap { by, merchants, lost, lost_where_capped, capped } = cap;
-            let where_capped = lost_where_capped.as_ref().map(percent).unwrap_or_default();
-            vec![by.to_string(), merchants.to_string(), percent(lost), capped.to_string(), where_capped]
+            let Cap { by, merchants, lost, lost_where_capped, capped, ndcg_lost } = cap;
+            let where_capped = lost_where_capped.as_ref().map(|lost| spread(lost, &percent)).unwrap_or_default();
+            let mut row = vec![by.to_string(), merchants.to_string(), spread(lost, &percent)];
+            row.extend([capped.to_string(), where_capped]);
+            row.extend(ndcg_lost.values().map(|lost| spread(lost, &fine)));
+            row
         });
-        print::table(&["kept by", "cap", "lost, %", "messages above the cap", "lost there, %"], rows);
+        let scorers = market.caps.first().map(|cap| cap.ndcg_lost.keys()).into_iter().flatten();
+        let ranked: Vec<String> = scorers.map(|scorer| format!("NDCG@10 lost, ranked by {scorer}")).collect();
+        let header: Vec<&str> = ["kept by", "cap", "orders lost, %", "messages above the cap", "lost there, %"]
+            .into_iter()
+            .chain(ranked.iter().map(String::as_str))
+            .collect();
+        print::table(&header, rows);
     }
     Ok(())
+}
+
+/// The ends of an interval.
+fn range((_, low, high): &Interval, of: &dyn Fn(&f64) -> String) -> String {
+    format!("{} to {}", of(low), of(high))
+}
+
+/// A value with its interval.
+fn spread(interval: &Interval, of: &dyn Fn(&f64) -> String) -> String {
+    format!("{} ({})", of(&interval.0), range(interval, of))
 }

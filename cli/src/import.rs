@@ -15,12 +15,15 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// An OpenStreetMap extract, .osm.pbf
+    #[command(after_help = "Download: https://download.geofabrik.de/")]
     Osm(Merchants),
     /// A GeoJSON feature collection with OpenStreetMap tags
+    #[command(after_help = "Download: https://overpass-turbo.eu/, exported as GeoJSON")]
     Geojson(Merchants),
     /// A directory of CSV or Parquet tables, or one such file
     Csv(Rows),
     /// The folder of UCI's Restaurant & consumer data, which has no times: for `evaluate --cold-start`
+    #[command(after_help = format!("Download: {}", import::uci::PAGE))]
     Uci(Folder),
     /// Places of Overture Maps that sell food, .parquet or .geojson
     #[command(after_help = format!("Download: {}", overture::PAGE))]

@@ -4,7 +4,7 @@ use crate::{Outcome, print};
 use clap::{Args, Subcommand};
 use freshrank::time;
 use freshrank_offline::cuisines::{CuisineMap, FitOptions, fit};
-use freshrank_offline::entree::{self, Entree};
+use freshrank_offline::entree::sittings::{self, Sittings};
 use freshrank_offline::preferences::held_out::{CHURNED_DAYS, Interval, Resampling, logs};
 use freshrank_offline::preferences::state::Update;
 use freshrank_offline::preferences::tune::{Grid, Tuned, tune};
@@ -123,8 +123,8 @@ impl Sources {
 }
 
 /// The log, and a map of its own restaurants: what Helsinki combines says little of Chicago.
-fn read_entree(folder: &Path, map_out: Option<&Path>) -> Result<(Entree, CuisineMap), Box<dyn Error + Send + Sync>> {
-    let entree = entree::read(folder)?;
+fn read_entree(folder: &Path, map_out: Option<&Path>) -> Result<(Sittings, CuisineMap), Box<dyn Error + Send + Sync>> {
+    let entree = sittings::read(folder)?;
     let merchants: Vec<_> = entree.tables.merchants.iter().chain(&entree.elsewhere).cloned().collect();
     let map = fit(&merchants, &FitOptions::default())?;
     map_out.map(|path| map.write(path)).transpose()?;

@@ -64,6 +64,12 @@ class Loaders(unittest.TestCase):
         points = [(24.9 + i / 7000, 60.1 + i / 9000) for i in range(n)]
         kind = [kinds[i % len(kinds)] for i in range(n)]
         others = [["ramen_restaurant"] if i % 5 == 0 else None for i in range(n)]
+
+        def finer(kind, others):
+            """A category that nobody knows, below a known one."""
+            below = kind and f"{kind}_of_its_own"
+            return {"primary": below, "hierarchy": kind and ["l0", kind, below], "alternates": others}
+
         table = pa.table(
             {
                 "id": pa.array([f"08f{i:013x}" for i in range(n)]),
@@ -75,7 +81,7 @@ class Loaders(unittest.TestCase):
                     categories,
                 ),
                 "taxonomy": pa.array(
-                    [None if i % 2 else {"primary": k, "alternates": o} for i, (k, o) in enumerate(zip(kind, others))],
+                    [None if i % 2 else finer(k, o) for i, (k, o) in enumerate(zip(kind, others))],
                     taxonomy,
                 ),
                 "confidence": pa.array([i / n for i in range(n)], pa.float64()),
@@ -109,8 +115,8 @@ class Loaders(unittest.TestCase):
     def test_dhrd_is_dated_as_zoneinfo_dates_it(self):
         freshrank("import", "dhrd", SAMPLES / "dhrd", "--start", "2024-02-26", "--out", self.out)
         zone = zoneinfo.ZoneInfo("Asia/Singapore")
-        # Day 0 is a Friday (weekday 4 of most orders less their day), the first from that Monday on.
-        day_0 = datetime.date(2024, 3, 1)
+        # Day 0 is a Thursday (weekday 4 of most orders less their day, Sunday is 0), the first from that Monday on.
+        day_0 = datetime.date(2024, 2, 29)
         seen, expected = set(), []
         vendors = {row["vendor_id"] for row in records(SAMPLES / "dhrd/vendors_sg.txt") if row["geohash"] != "wailo"}
         for name in ("orders_sg_train.txt", "orders_sg_test.txt"):

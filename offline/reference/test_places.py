@@ -1,6 +1,7 @@
 """The place model beside SciPy and scikit-learn, on the design matrix and the predictions that freshrank exports.
 
-A conditional logit is concave: whoever maximises the same likelihood finds the same weights. Demand is simulated.
+Whether an order goes to a new place is a logit, to which of the known ones if not a conditional logit. Both are concave:
+whoever maximises the same likelihood finds the same weights. Demand is simulated.
 """
 
 import json
@@ -63,9 +64,17 @@ class Places(unittest.TestCase):
 
     def test_scipy_finds_the_same_weights(self) -> None:
         x, starts, chosen = self.matrix("train")
-        query = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(x)]))
         ridge = self.model["fitted"]["ridge"]
         self.assertEqual(len(starts), self.model["fitted"]["train_queries"])
+        ends = np.r_[starts[1:], len(x)]
+        # Of every query a new place against none, and of those that went to a known place the known ones.
+        whether = [(np.vstack([np.zeros(x.shape[1]), x[b - 1]]), np.array([not chosen[b - 1], chosen[b - 1]])) for b in ends]
+        which = [(x[a : b - 1], chosen[a : b - 1]) for a, b in zip(starts, ends) if not chosen[b - 1]]
+        sizes = [len(rows) for rows, _ in whether + which]
+        x = np.vstack([rows for rows, _ in whether + which])
+        chosen = np.concatenate([one for _, one in whether + which])
+        starts = np.r_[0, np.cumsum(sizes)[:-1]]
+        query = np.repeat(np.arange(len(starts)), sizes)
 
         def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
             u = x @ w
@@ -155,8 +164,10 @@ class Places(unittest.TestCase):
         query = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(x)]))
         w = np.array([c["send_time"] for c in self.model["columns"] if not c["name"].startswith("fresh_")])
         u = x @ w
-        u -= np.log(np.add.reduceat(np.exp(u), starts))[query]
         new = np.r_[query[1:] != query[:-1], True]
+        known = np.where(new, 0.0, np.exp(u))
+        rate = 1 / (1 + np.exp(-u[new]))[query]
+        u = np.log(np.where(new, rate, (1 - rate) * known / np.add.reduceat(known, starts)[query]))
 
         def loss(ab: np.ndarray) -> float:
             v = ab[0] * u + ab[1] * new

@@ -12,6 +12,7 @@ import pathlib
 import random
 import subprocess
 import tempfile
+import tomllib
 import unittest
 
 import numpy as np
@@ -201,9 +202,7 @@ class Entree(unittest.TestCase):
         position = {label: i for i, label in enumerate(labels)}
         sensitive = [f"_{term}_" for term in vocabulary["sensitive"]]
         names = [line.split("\t")[1] for line in (ENTREE / "features.txt").read_text().splitlines()]
-        source = (ROOT / "offline/src/entree.rs").read_text()
-        listed = source.split('const CUISINES: &str = "\\\n')[1].split('";')[0]
-        reviewed = set(" ".join(line.strip().rstrip("\\").strip() for line in listed.splitlines()).split("; "))
+        reviewed = set(tomllib.loads((ROOT / "offline/entree.toml").read_text())["cuisines"])
 
         units, slots = [], []
         for line in (ENTREE / "chicago.txt").read_text().splitlines():

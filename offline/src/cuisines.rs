@@ -5,7 +5,6 @@
 //! eigenvector never places what it does not reach.
 
 pub mod vocabulary;
-pub mod entree;
 pub mod graph;
 pub mod spectral;
 pub mod k_means;
@@ -20,7 +19,6 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use entree::entree;
 pub use fit::{FitOptions, fit, fit_traced};
 pub use judge::Candidate;
 pub use vocabulary::Vocabulary;
@@ -68,23 +66,6 @@ pub enum CuisineError {
     /// The reviewed table is damaged.
     #[error("offline/cuisines.toml: {0}")]
     Vocabulary(#[from] toml::de::Error),
-    /// The reviewed list of Entree's cuisines is damaged.
-    #[error("offline/entree.toml: {0}")]
-    EntreeTable(toml::de::Error),
-    /// A line of Entree's files is none.
-    #[error("{file}:{row}: {column}: found {found}, expected {expected}", file = file.display())]
-    Line {
-        /// Which file.
-        file: PathBuf,
-        /// Which line, from 1.
-        row: usize,
-        /// Which part of it.
-        column: &'static str,
-        /// What it holds.
-        found: String,
-        /// What it may hold.
-        expected: &'static str,
-    },
     /// More labels than ids.
     #[error("merchants have {found} different cuisine labels, the limit is {limit}")]
     TooManyLabels {

@@ -1,48 +1,37 @@
-//! Entree: what people of the nineties looked for among the restaurants of Chicago; real choices to measure tastes on.
+//! Entree: the restaurants of eight American cities, and what people of the nineties looked for among Chicago's.
 //!
-//! The log (Burke 1997, UCI) has sessions, not orders: a person is shown restaurants one by one and stops at one of
-//! them. Half of all later sessions begin within half an hour of the last one, which is the same search begun anew, so
-//! that sessions of one visitor that follow each other within [`SITTING_HOURS`] count as one sitting, and where its
-//! last session stopped is its order. Times are the log's own clock, read as UTC. A visitor is a hashed host: a few are
-//! shared by several people.
+//! Burke's log (1996 to 1999, UCI, CC BY 4.0) as it is published, with `sessions.tsv` for its quarterly logs. A restaurant
+//! has features of a guide book where others have labels; `offline/entree.toml` says which of them are cuisines. Whoever
+//! needs Entree reads it here: the cuisine map takes the menus, [`sittings`] the choices, [`crate::import::entree`] tables.
 
-use crate::tables::{Merchant, Order, Reader, Tables, Timestamp};
-use freshrank::time;
+use crate::cuisines::vocabulary::plain;
+use crate::tables::Merchant;
+use jiff::civil::DateTime;
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Sessions of a visitor that begin within so many hours of the one before are one sitting.
-pub const SITTING_HOURS: i64 = 6;
+pub mod sittings;
+
+/// Where it is published.
+pub const PAGE: &str = "http://kdd.ics.uci.edu/databases/entree/entree.html";
 /// The only city with sessions.
-const CHICAGO: &str = "chicago";
-const ELSEWHERE: [&str; 7] =
-    ["atlanta", "boston", "los_angeles", "new_orleans", "new_york", "san_francisco", "washington_dc"];
+pub const CHICAGO: &str = "chicago";
+/// Features by their numbers.
+const FEATURES: &str = "features.txt";
+/// Sessions over Chicago's restaurants.
+const SESSIONS: &str = "sessions.tsv";
+/// Its columns.
+const COLUMNS: [&str; 5] = ["timestamp", "visitor", "entry", "moves", "end"];
+/// Texts of the folder that are no city.
+const NO_CITY: [&str; 2] = [FEATURES, "README.txt"];
 /// Where nobody knows the restaurant that a session stopped at.
 const UNKNOWN: &str = "-1";
+/// The reviewed list of this version.
+const REVIEWED: &str = include_str!("../entree.toml");
 
-/// The features that are cuisines; the others tell of the room, the price, the hours and the company. Reviewed by hand:
-/// what a menu is about counts, what it also has (a wine list, a brunch, game in season) does not.
-const CUISINES: &str = "\
-    Afghanistan; African; American; American (Contemporary); American (New); American (Regional); American \
-    (Traditional); Argentinean; Armenian; Asian; Austrian; Bakeries; Bar-B-Q; Belgian; Brasserie; Brazilian; \
-    Burmese; Burritos; Cafe/Espresso Bars; Cafe/Garden Dining; Cafeterias; Cajun; Californian; Cambodian; Canadian; \
-    Caribbean; Caviar; Chinese; Coffee Houses; Coffee Shops; Coffee and Dessert; Coffeehouses; Continental; Creole; \
-    Cuban; Czech; Deli; Dim Sum; Diners; Down-Home; Down-Home Creole; Eastern European; Eclectic; Egyptian; English; \
-    Ethiopian; Fast Food; Filipino; Fondue; Fountain and Ice Cream; Franco-Russian; Frankfurters; French; French \
-    (New); French Bistro; French Classic; French Contemporary; French Nouvelle; French-Japanese; German; Greek; \
-    Grills; Guatemalan; Hamburgers; Hamburgers & Beer; Haute Creole; Haute New Orleans; Health Food; Hot Dogs; \
-    Hungarian; Indian; Indonesian; International; Irish; Italian; Italian (North; Italian (North & South); Italian \
-    (Northern); Italian (Southern); Italian Nuova Cucina; Jamaican; Japanese; Jewish; Korean; Kosher; Latin; \
-    Lebanese; Lithuanian; Malaysian; Mediterranean; Mexican; Middle Eastern; Moroccan; Nicaraguan; Noodle Houses; \
-    Noodle Shops; Omelettes; Other Quick Food; Oyster Bars; Pacific New Wave; Pacific Rim; Pancakes; Pastries; \
-    Pastry Shops; Persian; Peruvian; Pizza; Pizzerias; Po' Boys; Polish; Polynesian; Portuguese; Puerto Rican; \
-    Romanian; Roumanian; Russian; Salvadoran; Scandinavian; Scottish; Seafood; Soul Food; Soulfood; South American; \
-    Southeast Asian; Southern; Southern Comfort; Southwestern; Spanish; Steakhouses; Sushi; Swiss; Swiss-French; \
-    Tacos; Tapas; Tex Mex; Tex-Mex; Thai; Tibetan; Tunisian; Turkish; Ukrainian; Ukranian; Vegetarian; Venezuelan; \
-    Vietnamese; Yogurt Bar; Yugoslavian";
-
-/// Why there is nothing to measure on.
+/// Why there is nothing to read.
 #[derive(Debug, Error)]
 pub enum EntreeError {
     /// The file system's answer.
@@ -53,6 +42,9 @@ pub enum EntreeError {
         /// What it said.
         source: std::io::Error,
     },
+    /// The reviewed list is damaged.
+    #[error("offline/entree.toml: {0}")]
+    Reviewed(toml::de::Error),
     /// A value that the published layout has no place for.
     #[error("{}:{row}: {column}: found {found:?}, expected {expected}", file.display())]
     Value {
@@ -69,262 +61,281 @@ pub enum EntreeError {
     },
 }
 
-/// The log as tables, with what a session shows beyond them.
-#[derive(Debug, Clone)]
-pub struct Entree {
-    /// Chicago's restaurants in the order of their numbers, visitors, and an order for every sitting that stopped at a
-    /// known restaurant. Nobody knows where a restaurant stands: coordinates are 0.
-    pub tables: Tables,
-    /// The restaurants of the other cities, whose menus tell what goes together, too.
-    pub elsewhere: Vec<Merchant>,
-    /// By order of [`Self::tables`]: the session that stopped there.
-    pub sessions: Vec<Session>,
-    /// Sessions in the log.
-    pub n_sessions: usize,
-    /// Of them, those that stopped nobody knows where.
-    pub n_unknown: usize,
-    /// Mean reciprocal rank of the restaurant a session stopped at among those it showed, in random order; over all
-    /// sessions that stopped somewhere.
-    pub random_mrr: f64,
-    /// The same with the restaurant first that came up last: what a scorer gains that looks at the order.
-    pub shown_last_mrr: f64,
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reviewed {
+    cuisines: BTreeSet<String>,
 }
 
-/// What a session showed.
+/// The guide book.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guide {
+    /// Names by their numbers; some stand twice.
+    pub features: BTreeMap<usize, String>,
+    /// Features that are cuisines.
+    pub n_cuisines: usize,
+    /// City by city in the order of their names, in each in the order of the numbers, which begin with 0.
+    pub restaurants: Vec<Restaurant>,
+}
+
+/// A line of the guide.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restaurant {
+    /// `atlanta`.
+    pub city: String,
+    /// `atlanta:7`, its name, the features that are cuisines, and its name again as its chain in whatever city. Nobody
+    /// knows where it stands: coordinates are 0.
+    pub merchant: Merchant,
+    /// The features that are no cuisines.
+    pub others: Vec<String>,
+}
+
+/// A search among Chicago's restaurants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Rows of restaurants, each once, in the order in which they came up; the one it stopped at is among them. **The
-    /// order is a leak**: the last is nearly always where it stopped.
-    pub shown: Vec<u32>,
+    /// Its line in the file, from 1.
+    pub row: usize,
+    /// The log's own clock.
+    pub at: DateTime,
+    /// A hashed host; a few are shared by several people.
+    pub visitor: String,
+    /// Numbers of restaurants in the order in which they came up, with repetitions. **The order is a leak**: the last is
+    /// nearly always where it stopped.
+    pub moves: Vec<usize>,
+    /// Where it stopped; absent where nobody knows.
+    pub end: Option<usize>,
 }
 
-/// One line of sessions.tsv.
-struct Line {
-    visitor: String,
-    at: Timestamp,
-    shown: Vec<u32>,
-    end: Option<u32>,
-}
-
-/// Reads the folder as UCI publishes it, with `sessions.tsv` for its quarterly logs.
-///
-/// # Errors
-/// Names the file, row and column that is not in the layout.
-pub fn read(folder: &Path) -> Result<Entree, EntreeError> {
-    let features = features(&folder.join("features.txt"))?;
-    let merchants = restaurants(folder, CHICAGO, &features)?;
-    let mut elsewhere = Vec::new();
-    for city in ELSEWHERE {
-        elsewhere.extend(restaurants(folder, city, &features)?);
+impl Guide {
+    /// Reads `features.txt` and every city of a folder.
+    ///
+    /// # Errors
+    /// Names the file, row and column that is not in the layout.
+    pub fn read(folder: &Path) -> Result<Self, EntreeError> {
+        let Reviewed { cuisines } = toml::from_str(REVIEWED).map_err(EntreeError::Reviewed)?;
+        let file = folder.join(FEATURES);
+        let mut features = BTreeMap::new();
+        for (row, line) in rows(&text(&file)?) {
+            let [number, name] = fields(&file, row, line, "a number, a tab and a name")?;
+            let number = number.trim().parse().map_err(|_| value(&file, row, "number", number, "a number".into()))?;
+            features.insert(number, name.trim().to_owned());
+        }
+        let mut restaurants = Vec::new();
+        for file in cities(folder)? {
+            restaurants.extend(city(&file, &features, &cuisines)?);
+        }
+        let n_cuisines = features.values().filter(|name| cuisines.contains(*name)).count();
+        Ok(Self { features, n_cuisines, restaurants })
     }
 
-    let lines = lines(&folder.join("sessions.tsv"), merchants.len())?;
-    let n_unknown = lines.iter().filter(|line| line.end.is_none()).count();
-    let n_sessions = lines.len();
-    let (random_mrr, shown_last_mrr) = controls(&lines);
-    let mut visitors: BTreeMap<String, Vec<Line>> = BTreeMap::new();
-    for line in lines {
-        visitors.entry(line.visitor.clone()).or_default().push(line);
+    /// All restaurants.
+    #[must_use]
+    pub fn merchants(&self) -> Vec<Merchant> {
+        self.restaurants.iter().map(|restaurant| restaurant.merchant.clone()).collect()
     }
-    let mut stops: Vec<(Order, Session)> = Vec::new();
-    for (visitor, mut lines) in visitors {
-        // The log is not in order of time; sessions of one second stay in the log's order.
-        lines.sort_by_key(|line| line.at);
-        for sitting in lines.chunk_by(|a, b| b.at - a.at <= SITTING_HOURS * 3600) {
-            let last = sitting.iter().rev().find_map(|line| Some((line, line.end?)));
-            if let Some((line, end)) = last {
-                let merchant_id = merchants[end as usize].merchant_id.clone();
-                let order = Order { user_id: visitor.clone(), merchant_id, ordered_at: line.at, ..Order::default() };
-                stops.push((order, Session { shown: line.shown.clone() }));
+
+    /// Reads the sessions over Chicago's restaurants.
+    ///
+    /// # Errors
+    /// Names the file, row and column that is not in the layout.
+    pub fn sessions(&self, folder: &Path) -> Result<Vec<Session>, EntreeError> {
+        let file = folder.join(SESSIONS);
+        let n = self.restaurants.iter().filter(|restaurant| restaurant.city == CHICAGO).count();
+        let expected = || format!("{} between tabs", COLUMNS.join(", "));
+        let all = text(&file)?;
+        let mut sessions = Vec::new();
+        for (row, line) in rows(&all) {
+            let [time, visitor, entry, moves, end] = fields(&file, row, line, &expected())?;
+            if row == 1 {
+                if [time, visitor, entry, moves, end] != COLUMNS {
+                    return Err(value(&file, row, "line", line, expected()));
+                }
+                continue;
             }
+            let number = |column, text: &str| {
+                let number = text.parse().ok().filter(|number| *number < n);
+                number.ok_or_else(|| value(&file, row, column, text, format!("a restaurant's number below {n}")))
+            };
+            let at = time
+                .parse()
+                .map_err(|_| value(&file, row, "timestamp", time, "a time like 1996-09-07T12:17:05".to_owned()))?;
+            let moved = |step: &str| number("moves", step.trim_end_matches(|c: char| c.is_ascii_uppercase()));
+            let moves = moves.split_whitespace().map(moved).collect::<Result<_, _>>()?;
+            let end = if end.trim() == UNKNOWN { None } else { Some(number("end", end.trim())?) };
+            sessions.push(Session { row, at, visitor: visitor.to_owned(), moves, end });
+        }
+        Ok(sessions)
+    }
+}
+
+impl Restaurant {
+    /// Whether the folder has sessions over it.
+    #[must_use]
+    pub fn has_sessions(&self) -> bool {
+        self.city == CHICAGO
+    }
+}
+
+/// Whether a folder has sessions.
+#[must_use]
+pub fn has_sessions(folder: &Path) -> bool {
+    folder.join(SESSIONS).is_file()
+}
+
+/// The cities' files, by name.
+fn cities(folder: &Path) -> Result<Vec<PathBuf>, EntreeError> {
+    let io = |source| EntreeError::Io { file: folder.to_owned(), source };
+    let mut cities = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.ends_with(".txt") && !NO_CITY.contains(&name) {
+            cities.push(path);
         }
     }
-    stops.sort_by(|(a, _), (b, _)| (a.ordered_at, &a.user_id).cmp(&(b.ordered_at, &b.user_id)));
-    let visitors: BTreeSet<&str> = stops.iter().map(|(order, _)| order.user_id.as_str()).collect();
-    let reader = |visitor: &&str| Reader {
-        user_id: (*visitor).to_owned(),
-        market: Some("us/chicago".to_owned()),
-        ..Reader::default()
-    };
-    let readers = visitors.iter().map(reader).collect();
-    let (orders, sessions) = stops.into_iter().unzip();
-    Ok(Entree {
-        tables: Tables { merchants, readers, orders, ..Tables::default() },
-        elsewhere,
-        sessions,
-        n_sessions,
-        n_unknown,
-        random_mrr,
-        shown_last_mrr,
-    })
+    cities.sort();
+    Ok(cities)
 }
 
-/// See [`Entree::random_mrr`] and [`Entree::shown_last_mrr`].
-fn controls(lines: &[Line]) -> (f64, f64) {
-    let (mut n, mut random, mut last) = (0.0, 0.0, 0.0);
-    for line in lines {
-        let Some(position) = line.shown.iter().position(|row| Some(*row) == line.end) else { continue };
-        n += 1.0;
-        random += (1..=line.shown.len()).map(|rank| 1.0 / rank as f64).sum::<f64>() / line.shown.len() as f64;
-        last += 1.0 / (line.shown.len() - position) as f64;
-    }
-    if n > 0.0 { (random / n, last / n) } else { (0.0, 0.0) }
-}
-
-/// The text of a file.
-fn text(file: &Path) -> Result<String, EntreeError> {
-    std::fs::read_to_string(file).map_err(|source| EntreeError::Io { file: file.to_owned(), source })
-}
-
-/// A line's columns, as many as there should be.
-fn columns<'a, const N: usize>(file: &Path, row: usize, line: &'a str) -> Result<[&'a str; N], EntreeError> {
-    let columns: Vec<&str> = line.split('\t').collect();
-    let found = columns.len();
-    columns.try_into().map_err(|_| EntreeError::Value {
-        file: file.to_owned(),
-        row,
-        column: "line",
-        found: format!("{found} columns"),
-        expected: format!("{N} columns between tabs"),
-    })
-}
-
-/// By number: the feature's name where it is a cuisine.
-fn features(file: &Path) -> Result<Vec<Option<String>>, EntreeError> {
-    let cuisines: BTreeSet<&str> = CUISINES.split("; ").collect();
-    let mut features = Vec::new();
-    for (i, line) in text(file)?.lines().enumerate() {
-        let [number, name] = columns(file, i + 1, line)?;
-        if number.parse() != Ok(i) {
-            let (found, expected) = (number.to_owned(), format!("{i:03}: features are numbered from 000"));
-            return Err(EntreeError::Value { file: file.to_owned(), row: i + 1, column: "number", found, expected });
+fn city(
+    file: &Path,
+    features: &BTreeMap<usize, String>,
+    cuisines: &BTreeSet<String>,
+) -> Result<Vec<Restaurant>, EntreeError> {
+    let city = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let mut restaurants = Vec::new();
+    for (row, line) in rows(&text(file)?) {
+        let [number, name, has] =
+            fields(file, row, line, "a number, a name and numbers of features, with tabs between")?;
+        let next = restaurants.len();
+        if number.trim().parse() != Ok(next) {
+            return Err(value(file, row, "number", number, format!("{next:07}: restaurants are numbered from 0")));
         }
-        features.push(cuisines.contains(name).then(|| name.to_owned()));
-    }
-    Ok(features)
-}
-
-fn restaurants(folder: &Path, city: &str, features: &[Option<String>]) -> Result<Vec<Merchant>, EntreeError> {
-    let file = folder.join(format!("{city}.txt"));
-    let mut merchants = Vec::new();
-    for (i, line) in text(&file)?.lines().enumerate() {
-        let bad = |column, found: &str, expected: String| EntreeError::Value {
-            file: file.clone(),
-            row: i + 1,
-            column,
-            found: found.to_owned(),
-            expected,
-        };
-        let [number, name, has] = columns(&file, i + 1, line)?;
-        if number.parse() != Ok(i) {
-            return Err(bad("number", number, format!("{i:07}: restaurants are numbered from 0000000")));
-        }
-        let mut cuisines = Vec::new();
+        let mut own = (Vec::new(), Vec::new());
         for id in has.split_whitespace() {
-            let feature = id.parse::<usize>().ok().and_then(|id| features.get(id));
-            let feature = feature.ok_or_else(|| bad("features", id, format!("a number below {}", features.len())))?;
-            cuisines.extend(feature.iter().cloned());
+            let feature = id.parse().ok().and_then(|id: usize| features.get(&id));
+            let feature = feature.ok_or_else(|| value(file, row, "features", id, "a number of features.txt".into()))?;
+            if cuisines.contains(feature) { &mut own.0 } else { &mut own.1 }.push(feature.clone());
         }
-        let merchant_id = format!("{city}/{number}");
-        merchants.push(Merchant { merchant_id, name: name.to_owned(), cuisines, ..Merchant::default() });
+        let merchant = Merchant {
+            merchant_id: format!("{city}:{next}"),
+            chain_id: plain(name).map(|name| format!("entree:{name}")),
+            // Some names are followed by a comma and nothing.
+            name: name.trim().trim_end_matches(',').trim().to_owned(),
+            cuisines: own.0,
+            ..Merchant::default()
+        };
+        restaurants.push(Restaurant { city: city.to_owned(), merchant, others: own.1 });
     }
-    Ok(merchants)
+    Ok(restaurants)
 }
 
-fn lines(file: &Path, n_merchants: usize) -> Result<Vec<Line>, EntreeError> {
-    let mut lines = Vec::new();
-    for (i, line) in text(file)?.lines().enumerate().skip(1) {
-        let bad = |column, found: &str, expected: String| EntreeError::Value {
-            file: file.to_owned(),
-            row: i + 1,
-            column,
-            found: found.to_owned(),
-            expected,
-        };
-        let [at, visitor, _, moves, end] = columns(file, i + 1, line)?;
-        let stamp = time::parse(&format!("{at}Z"));
-        let stamp = stamp.map_err(|_| bad("timestamp", at, "a time like 1996-09-07T12:17:05".to_owned()))?;
-        let restaurant = |column, text: &str| {
-            let row = text.parse::<u32>().ok().filter(|row| (*row as usize) < n_merchants);
-            row.ok_or_else(|| bad(column, text, format!("a restaurant's number below {n_merchants}")))
-        };
-        let mut shown: Vec<u32> = Vec::new();
-        for moved in moves.split_whitespace() {
-            let row = restaurant("moves", moved.trim_end_matches(|c: char| c.is_ascii_uppercase()))?;
-            if !shown.contains(&row) {
-                shown.push(row);
-            }
-        }
-        let end = if end == UNKNOWN { None } else { Some(restaurant("end", end)?) };
-        shown.extend(end.filter(|end| !shown.contains(end)));
-        lines.push(Line { visitor: visitor.to_owned(), at: stamp, shown, end });
-    }
-    Ok(lines)
+fn value(file: &Path, row: usize, column: &'static str, found: &str, expected: String) -> EntreeError {
+    EntreeError::Value { file: file.to_owned(), row, column, found: found.to_owned(), expected }
+}
+
+/// The text of a file. The originals are Latin-1; whoever converted them has UTF-8.
+fn text(file: &Path) -> Result<String, EntreeError> {
+    let bytes = std::fs::read(file).map_err(|source| EntreeError::Io { file: file.to_owned(), source })?;
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect()))
+}
+
+/// Lines that are not empty, numbered from 1.
+fn rows(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty())
+}
+
+/// A line's fields, as many as there should be.
+fn fields<'a, const N: usize>(
+    file: &Path,
+    row: usize,
+    line: &'a str,
+    expected: &str,
+) -> Result<[&'a str; N], EntreeError> {
+    let fields: Vec<&str> = line.split('\t').collect();
+    fields.try_into().map_err(|_| value(file, row, "line", line, expected.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cuisines::Vocabulary;
 
-    const FEATURES: &str = "000\tThai\n001\tGood Decor\n002\tPizza\n";
-    const SESSIONS: &str = "timestamp\tvisitor\tentry\tmoves\tend\n\
-        1996-09-09T10:00:00\tv\t0\t1L 1N 0L\t1\n\
-        1996-09-07T12:00:00\tv\t2C\t0L 1L\t0\n\
-        1996-09-07T12:30:00\tv\t0\t1M\t2\n\
-        1996-09-07T17:00:00\tv\t0\t0L\t-1\n\
-        1996-09-08T12:00:00\tw\t0\t0L\t-1\n";
+    const HEADER: &str = "timestamp\tvisitor\tentry\tmoves\tend\n";
 
-    fn folder(sessions: &str) -> tempfile::TempDir {
+    fn folder(chicago: &str, sessions: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        write("features.txt", FEATURES);
-        write("sessions.tsv", sessions);
-        write("chicago.txt", "0000000\tNoi\t001 000\n0000001\tUno\t002\n0000002\tDue\t002 000\n");
-        ELSEWHERE.iter().for_each(|city| write(&format!("{city}.txt"), "0000000\tElse\t000\n"));
+        write("features.txt", "005\tAmerican (New)\n024\tCreative\n096\tFrench-Japanese\n");
+        write("chicago.txt", chicago);
+        write("sessions.tsv", &format!("{HEADER}{sessions}"));
         folder
     }
 
     #[test]
-    fn a_sitting_is_one_order_where_its_last_known_session_stopped() {
-        let entree = read(folder(SESSIONS).path()).unwrap();
-        let orders: Vec<String> = entree
-            .tables
-            .orders
-            .iter()
-            .zip(&entree.sessions)
-            .map(|(o, s)| format!("{} {} {} {:?}", o.user_id, time::format(o.ordered_at), o.merchant_id, s.shown))
-            .collect();
+    fn what_is_cooked_is_read_and_what_is_not_is_apart() {
+        let vocabulary = Vocabulary::reviewed().unwrap();
+        let folder = folder("0000000\tCafe Moe's,\t024 005\n0000001\t CAFE MOES\t096\n0000002\tElsewhere\t024\n", "");
+        let guide = Guide::read(folder.path()).unwrap();
+        let row = |restaurant: &Restaurant| {
+            let Merchant { merchant_id, name, chain_id, cuisines, .. } = &restaurant.merchant;
+            let labels = vocabulary.labels(cuisines).join(";");
+            format!("{merchant_id} {name} {} {labels} {}", chain_id.as_deref().unwrap(), restaurant.others.join(";"))
+        };
         assert_eq!(
-            orders,
-            ["v 1996-09-07T12:30:00Z chicago/0000002 [1, 2]", "v 1996-09-09T10:00:00Z chicago/0000001 [1, 0]",],
-            "the session after it, of which nobody knows the end, is of the same sitting"
+            guide.restaurants.iter().map(row).collect::<Vec<_>>(),
+            [
+                "chicago:0 Cafe Moe's entree:cafe_moes new_american Creative",
+                "chicago:1 CAFE MOES entree:cafe_moes french;japanese ",
+                "chicago:2 Elsewhere entree:elsewhere  Creative",
+            ],
+            "one name is one chain"
         );
-        assert_eq!((entree.n_sessions, entree.n_unknown, entree.tables.readers.len()), (5, 2, 1));
-        assert_eq!(entree.tables.merchants[2].cuisines, ["Pizza", "Thai"], "the room is no cuisine");
-        assert_eq!(entree.elsewhere.len(), 7);
-        // [1, 0] at 1, [0, 1] at 0, [1, 2] at 2.
-        assert!((entree.random_mrr - 0.75).abs() < 1e-12);
-        assert!((entree.shown_last_mrr - (0.5 + 0.5 + 1.0) / 3.0).abs() < 1e-12);
+        assert_eq!((guide.n_cuisines, guide.features.len()), (2, 3));
     }
 
     #[test]
     fn a_row_out_of_layout_is_named() {
-        for (wrong, expected) in [
-            ("x\tv\t0\t1L\t1", "timestamp: found \"x\", expected a time like 1996-09-07T12:17:05"),
-            ("1996-09-09T10:00:00\tv\t0\t3L\t1", "moves: found \"3\", expected a restaurant's number below 3"),
-            ("1996-09-09T10:00:00\tv\t0\t1L\tend", "end: found \"end\", expected a restaurant's number below 3"),
-            ("1996-09-09T10:00:00\tv", "line: found \"2 columns\", expected 5 columns between tabs"),
+        let two = "0000000\tUno\t005\n0000001\tDue\t005\n";
+        for (chicago, says) in [
+            ("0000000\tMoe's\t999\n", "chicago.txt:1: features: found \"999\", expected a number of features.txt"),
+            (
+                "0000001\tMoe's\t005\n",
+                "chicago.txt:1: number: found \"0000001\", expected 0000000: restaurants are numbered from 0",
+            ),
+            (
+                "0000000\tMoe's\t005\nbad\n",
+                "chicago.txt:2: line: found \"bad\", expected a number, a name and numbers of features, with tabs between",
+            ),
         ] {
-            let error = read(folder(&format!("header\n{wrong}\n")).path()).unwrap_err().to_string();
-            assert!(error.ends_with(&format!("sessions.tsv:2: {expected}")), "{error}");
+            let error = Guide::read(folder(chicago, "").path()).unwrap_err().to_string();
+            assert!(error.ends_with(says), "{error}");
         }
-        let error = read(Path::new("nowhere")).unwrap_err().to_string();
+        for (wrong, says) in [
+            ("x\tv\t0\t1L\t1", "timestamp: found \"x\", expected a time like 1996-09-07T12:17:05"),
+            ("1996-09-09T10:00:00\tv\t0\t2L\t1", "moves: found \"2\", expected a restaurant's number below 2"),
+            ("1996-09-09T10:00:00\tv\t0\t1L\tend", "end: found \"end\", expected a restaurant's number below 2"),
+            (
+                "1996-09-09T10:00:00\tv",
+                "line: found \"1996-09-09T10:00:00\\tv\", expected timestamp, visitor, entry, moves, end between tabs",
+            ),
+        ] {
+            let folder = folder(two, wrong);
+            let error = Guide::read(folder.path()).unwrap().sessions(folder.path()).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("sessions.tsv:2: {says}")), "{error}");
+        }
+        let error = Guide::read(Path::new("nowhere")).unwrap_err().to_string();
         assert!(error.starts_with("nowhere/features.txt: "), "{error}");
     }
 
     #[test]
-    fn the_reviewed_cuisines_stand_once_and_in_order() {
-        let cuisines: Vec<&str> = CUISINES.split("; ").collect();
-        assert!(cuisines.windows(2).all(|pair| pair[0] < pair[1]), "{cuisines:?}");
+    fn every_listed_cuisine_has_a_label_that_the_reviewed_table_names() {
+        let vocabulary = Vocabulary::reviewed().unwrap();
+        let Reviewed { cuisines } = toml::from_str(REVIEWED).unwrap();
+        for name in cuisines {
+            for label in vocabulary.labels(std::slice::from_ref(&name)) {
+                assert!(vocabulary.knows(&label), "{name}: {label}");
+            }
+        }
     }
 }

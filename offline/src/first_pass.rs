@@ -18,6 +18,7 @@ use freshrank::retrieve::first_pass::{Columns, Pool, Ranks, WEIGHTS, Weights, tu
 use freshrank::score::{self, ModelError, Scorer};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use thiserror::Error;
@@ -40,7 +41,9 @@ const SMOOTH: f64 = 0.1;
 const TURNS: [u8; 4] = [1, 2, 4, 8];
 /// How far a list is judged by recall: so many candidates, and such shares of them.
 const DEPTHS: [usize; 5] = [10, 20, 50, 100, 200];
-const SHARES: [f64; 4] = [0.05, 0.1, 0.2, 0.5];
+const SHARES: [f64; 4] = [0.05, TENTH, 0.2, 0.5];
+/// The share of the members whose recall has an interval.
+const TENTH: f64 = 0.1;
 /// Merchants that an area would be capped at.
 const CAPS: [usize; 4] = [200, 500, 1000, 2000];
 /// The first pass before there were pools: the prior's weights on these.
@@ -163,7 +166,14 @@ pub struct Recall {
     pub at: [f64; DEPTHS.len()],
     /// Recall at 5, 10, 20 and 50 % of the members, at least 1.
     pub at_share: [f64; SHARES.len()],
+    /// Where 95 % of the resampled recalls at 10 % lie.
+    pub at_tenth: Interval,
+    /// Recall at 10 % more than the first pass before there were pools, over the same queries.
+    pub more: Interval,
 }
+
+/// A mean over queries, and where 95 % of the means over resampled readers lie: value, low, high.
+pub type Interval = (f64, f64, f64);
 
 /// NDCG@10 lost to a cut.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -178,8 +188,8 @@ pub struct Loss {
     pub whole: f64,
     /// NDCG@10 of what is left.
     pub cut: f64,
-    /// The difference, with where 95 % of the resampled differences lie.
-    pub lost: (f64, f64, f64),
+    /// The difference.
+    pub lost: Interval,
 }
 
 /// What capping an area costs.
@@ -190,11 +200,13 @@ pub struct Cap {
     /// Merchants that stay.
     pub merchants: usize,
     /// Share of the orders, among those from a merchant of the area, that a capped area has no merchant for.
-    pub lost: f64,
+    pub lost: Interval,
     /// The same, over queries whose area is larger than the cap.
-    pub lost_where_capped: Option<f64>,
+    pub lost_where_capped: Option<Interval>,
     /// How many those are.
     pub capped: usize,
+    /// NDCG@10 that is lost, by who ranks what is left; over all queries of the split.
+    pub ndcg_lost: BTreeMap<&'static str, Interval>,
 }
 
 /// A query with what the first pass sees.
@@ -204,12 +216,14 @@ struct Seen {
     at: Timestamp,
     cell: Option<Cell>,
     merchant: u32,
+    ids: Vec<MerchantId>,
     columns: Vec<Columns>,
     is_in: Vec<[bool; N_POOLS]>,
     before: Vec<f32>,
     /// ln(1 + decayed orders from the cell).
     counts: Vec<f32>,
-    scores: Vec<f64>,
+    /// By who ranks: the model first, if there is one, then the prior.
+    scores: Vec<(&'static str, Vec<f64>)>,
     /// The order's merchant among the candidates.
     found: Option<usize>,
     new_merchant: bool,
@@ -228,6 +242,15 @@ impl Seen {
 
     fn ranks(&self, weights: &Weights) -> Vec<Ranks> {
         weights.ranks(&self.columns, &|pool, i| self.is_in[i][pool as usize])
+    }
+
+    /// NDCG@10 of the candidates that are kept, ranked by one of the scorers; 0 where the order's merchant is not.
+    fn ndcg(&self, scorer: usize, keeps: &dyn Fn(usize) -> bool) -> f64 {
+        let kept: Vec<usize> = (0..self.columns.len()).filter(|i| keeps(*i)).collect();
+        let scores: Vec<f64> = kept.iter().map(|i| self.scores[scorer].1[*i]).collect();
+        let labels: Vec<f32> = kept.iter().map(|i| if self.found == Some(*i) { 1.0 } else { 0.0 }).collect();
+        let missing: &[f32] = if labels.iter().any(|label| *label > 0.0) { &[] } else { &[1.0] };
+        judge(&scores, &labels, missing).map_or(0.0, |measures| measures[1])
     }
 }
 
@@ -262,8 +285,8 @@ pub fn tune(
     weights.turns = turns(&train, &weights, options.share);
     let named = |of: &dyn Fn(Pool) -> Columns| Pool::ALL.map(|pool| (pool.name(), of(pool))).into();
     let figures = markets.iter().zip(&all);
-    let figures = figures
-        .map(|(market, (seen, filtered))| figures_of(market, map, seen, filtered, &weights, &logit, ltr, options));
+    let figures =
+        figures.map(|(market, (seen, filtered))| figures_of(market, map, seen, filtered, &weights, &logit, options));
     Ok(Tuned {
         simulated: markets.iter().filter_map(|m| Some((m.name.clone(), m.tables.simulated.clone()?))).collect(),
         columns: FIRST_PASS,
@@ -366,10 +389,12 @@ pub fn splits_of(timeline: &Timeline<'_>, tables: &Tables) -> (Timestamp, Timest
 fn seen(answer: &Answer<'_>, split: &'static str, ltr: Option<&dyn Scorer>) -> Result<Seen, ModelError> {
     let before: Vec<(usize, f32)> =
         FEATURES.iter().enumerate().filter(|(_, f)| BEFORE.contains(&f.name)).map(|(i, f)| (i, f.prior)).collect();
-    let scores = match ltr {
-        Some(ltr) => score::score(ltr, &answer.rows)?,
-        None => score::prior(&answer.rows),
-    };
+    let wide = |scores: Vec<i32>| -> Vec<f64> { scores.into_iter().map(f64::from).collect() };
+    let mut scores = Vec::new();
+    if let Some(ltr) = ltr {
+        scores.push((ltr.name(), wide(score::score(ltr, &answer.rows)?)));
+    }
+    scores.push(("prior", wide(score::prior(&answer.rows))));
     let (own, count) = const { (column("own_log_orders"), column("log_popularity_cell")) };
     let is_in = answer.kept.iter().zip(answer.rows.iter()).map(|(candidate, row)| {
         // Whom the profile remembers has a count above nothing.
@@ -386,11 +411,12 @@ fn seen(answer: &Answer<'_>, split: &'static str, ltr: Option<&dyn Scorer>) -> R
         at: answer.query.at,
         cell: answer.place.cell(),
         merchant: answer.query.merchant,
+        ids: answer.kept.iter().map(|candidate| candidate.merchant.id).collect(),
         columns: answer.rows.iter().map(|row| FIRST_PASS_AT.map(|at| row[at])).collect(),
         is_in: is_in.collect(),
         before: answer.rows.iter().map(|row| before.iter().fold(0.0, |sum, (i, w)| sum + w * row[*i])).collect(),
         counts: answer.rows.iter().map(|row| row[count]).collect(),
-        scores: scores.into_iter().map(f64::from).collect(),
+        scores,
         found: answer.found.ok(),
         new_merchant: answer.query.new_merchant,
     })
@@ -496,6 +522,20 @@ fn moments(
     (mean, covariance)
 }
 
+/// How many are ahead by their leads; who is level is ahead half of the time.
+fn ahead(leads: impl Iterator<Item = f64>) -> f64 {
+    leads.fold(0.0, |ahead, lead| {
+        ahead
+            + if lead > 0.0 {
+                1.0
+            } else if lead < 0.0 {
+                0.0
+            } else {
+                0.5
+            }
+    })
+}
+
 /// So many of the members; at least one.
 fn depth(share: f64, members: usize) -> f64 {
     let n = libm::ceil(share * members as f64);
@@ -508,18 +548,8 @@ fn ascend(rivals: &[Rivals], start: [f64; N_COLUMNS], spread: &[f64; N_COLUMNS],
     let mut leads: Vec<Vec<f64>> = rivals.par_iter().map(|rivals| rivals.leads(&weights)).collect();
     let value = |leads: &[Vec<f64>], column: usize, step: f64| -> f64 {
         let one = |(rivals, leads): (&Rivals, &Vec<f64>)| {
-            let ahead = leads.iter().zip(&rivals.more[column]).fold(0.0, |ahead, (lead, more)| {
-                let lead = lead + step * f64::from(*more);
-                // Who is level is ahead half of the time.
-                ahead
-                    + if lead > 0.0 {
-                        1.0
-                    } else if lead < 0.0 {
-                        0.0
-                    } else {
-                        0.5
-                    }
-            });
+            let ahead =
+                ahead(leads.iter().zip(&rivals.more[column]).map(|(lead, more)| lead + step * f64::from(*more)));
             let hit = if 1.0 + ahead <= depth(share, rivals.len() + 1) { 1.0 } else { 0.0 };
             hit + SMOOTH / libm::log2(2.0 + ahead)
         };
@@ -597,7 +627,6 @@ fn turns(train: &[&Seen], weights: &Weights, share: f64) -> [u8; N_POOLS] {
     best.1
 }
 
-#[allow(clippy::too_many_arguments)]
 fn figures_of(
     market: &Market<'_>,
     map: &CuisineMap,
@@ -605,7 +634,6 @@ fn figures_of(
     filtered: &BTreeMap<&'static str, usize>,
     weights: &Weights,
     logit: &Weights,
-    ltr: Option<&dyn Scorer>,
     options: &FirstPassOptions,
 ) -> Figures {
     let mut queries = BTreeMap::new();
@@ -620,7 +648,7 @@ fn figures_of(
     for split in ["train", "valid", "test"] {
         let of: Vec<&Seen> = seen.iter().filter(|seen| seen.split == split).collect();
         for pool in Pool::ALL {
-            recall.extend(recalls(&of, split, pool, weights, logit));
+            recall.extend(recalls(&of, split, pool, weights, logit, options));
         }
     }
     let test: Vec<&Seen> = seen.iter().filter(|seen| seen.split == "test").collect();
@@ -631,7 +659,7 @@ fn figures_of(
         filtered: filtered.clone(),
         candidates: sizes(&|seen| seen.columns.len()),
         recall,
-        end_to_end: losses(&test, weights, ltr, options),
+        end_to_end: losses(&test, weights, options),
         area,
         caps,
     }
@@ -640,7 +668,14 @@ fn figures_of(
 /// By what a pool is ranked in a report, the best last.
 type Ranker<'a> = (&'static str, Box<dyn Fn(&Seen, usize) -> f64 + Sync + 'a>);
 
-fn recalls(of: &[&Seen], split: &'static str, pool: Pool, weights: &Weights, logit: &Weights) -> Vec<Recall> {
+fn recalls(
+    of: &[&Seen],
+    split: &'static str,
+    pool: Pool,
+    weights: &Weights,
+    logit: &Weights,
+    options: &FirstPassOptions,
+) -> Vec<Recall> {
     let column = |name: &str| FIRST_PASS.iter().position(|column| *column == name).unwrap_or(0);
     let (near, share) = (column("distance_km"), column("log_share_cell"));
     let rankers: [Ranker<'_>; 7] = [
@@ -652,30 +687,30 @@ fn recalls(of: &[&Seen], split: &'static str, pool: Pool, weights: &Weights, log
         ("logit", Box::new(|seen, i| f64::from(logit.score(pool, &seen.columns[i])))),
         ("tuned", Box::new(|seen, i| f64::from(weights.score(pool, &seen.columns[i])))),
     ];
-    let of: Vec<&&Seen> = of.iter().filter(|seen| seen.found.is_some() && seen.is_positive(pool)).collect();
+    let of: Vec<&Seen> = of.iter().copied().filter(|seen| seen.found.is_some() && seen.is_positive(pool)).collect();
     let n = of.len().max(1) as f64;
     let members = |seen: &Seen| seen.is_in.iter().filter(|is_in| is_in[pool as usize]).count();
     let all: usize = of.iter().map(|seen| members(seen)).sum();
-    let one = |(by, score): &Ranker<'_>| {
-        // The place in the list, ties at their middle; a merchant that is no member of the pool is never found there.
-        let place = |seen: &&&Seen| -> Option<f64> {
+    // The place in the list, ties at their middle; a merchant that is no member of the pool is never found there.
+    let places = |score: &(dyn Fn(&Seen, usize) -> f64 + Sync)| -> Vec<Option<f64>> {
+        let place = |seen: &&Seen| -> Option<f64> {
             let found = seen.found.filter(|i| seen.is_in[*i][pool as usize])?;
             let own = score(seen, found);
             let rivals = (0..seen.columns.len()).filter(|i| *i != found && seen.is_in[*i][pool as usize]);
-            let ahead = rivals.map(|i| score(seen, i) - own).fold(0.0, |ahead, lead| {
-                ahead
-                    + if lead > 0.0 {
-                        1.0
-                    } else if lead < 0.0 {
-                        0.0
-                    } else {
-                        0.5
-                    }
-            });
-            Some(1.0 + ahead)
+            Some(1.0 + ahead(rivals.map(|i| score(seen, i) - own)))
         };
-        let places: Vec<Option<f64>> = of.par_iter().map(place).collect();
-        let reciprocal = |seen: &&&Seen| {
+        of.par_iter().map(place).collect()
+    };
+    let tenth = |places: &[Option<f64>]| -> Vec<f64> {
+        let hit = |(seen, place): (&&Seen, &Option<f64>)| {
+            if place.is_some_and(|place| place <= depth(TENTH, members(seen))) { 1.0 } else { 0.0 }
+        };
+        of.iter().zip(places).map(hit).collect()
+    };
+    let before = tenth(&places(&|seen, i| f64::from(seen.before[i])));
+    let one = |(by, score): &Ranker<'_>| {
+        let places = places(score);
+        let reciprocal = |seen: &&Seen| {
             let members: Vec<usize> = (0..seen.columns.len()).filter(|i| seen.is_in[*i][pool as usize]).collect();
             let scores: Vec<f64> = members.iter().map(|i| score(seen, *i)).collect();
             let labels: Vec<f32> = members.iter().map(|i| if seen.found == Some(*i) { 1.0 } else { 0.0 }).collect();
@@ -686,6 +721,8 @@ fn recalls(of: &[&Seen], split: &'static str, pool: Pool, weights: &Weights, log
             let hits = of.iter().zip(&places).filter(|(seen, place)| place.is_some_and(|place| place <= depth(seen)));
             hits.count() as f64 / n
         };
+        let hits = tenth(&places);
+        let more: Vec<f64> = hits.iter().zip(&before).map(|(hit, before)| hit - before).collect();
         Recall {
             split,
             pool: pool.name(),
@@ -695,39 +732,20 @@ fn recalls(of: &[&Seen], split: &'static str, pool: Pool, weights: &Weights, log
             mrr: mean(&reciprocal),
             at: DEPTHS.map(|depth| within(&|_| depth as f64)),
             at_share: SHARES.map(|share| within(&|seen| depth(share, members(seen)))),
+            at_tenth: interval(&of, &hits, options),
+            more: interval(&of, &more, options),
         }
     };
     rankers.iter().map(one).collect()
 }
 
 /// NDCG@10 of what a cut leaves, against that of all candidates.
-fn losses(test: &[&Seen], weights: &Weights, ltr: Option<&dyn Scorer>, options: &FirstPassOptions) -> Vec<Loss> {
-    let ndcg = |seen: &Seen, keeps: &dyn Fn(usize) -> bool| -> f64 {
-        let kept: Vec<usize> = (0..seen.columns.len()).filter(|i| keeps(*i)).collect();
-        let scores: Vec<f64> = kept.iter().map(|i| seen.scores[*i]).collect();
-        let labels: Vec<f32> = kept.iter().map(|i| if seen.found == Some(*i) { 1.0 } else { 0.0 }).collect();
-        let missing: &[f32] = if labels.iter().any(|label| *label > 0.0) { &[] } else { &[1.0] };
-        judge(&scores, &labels, missing).map_or(0.0, |measures| measures[1])
-    };
-    let whole: Vec<f64> = test.par_iter().map(|seen| ndcg(seen, &|_| true)).collect();
-    let ahead = |keys: &[(u32, u32)]| -> Vec<usize> {
-        let mut order: Vec<usize> = (0..keys.len()).collect();
-        order.sort_by_key(|i| keys[*i]);
-        let mut places = vec![0; keys.len()];
-        order.iter().enumerate().for_each(|(place, i)| places[*i] = place);
-        places
-    };
+fn losses(test: &[&Seen], weights: &Weights, options: &FirstPassOptions) -> Vec<Loss> {
     let in_turns = |seen: &Seen| -> Vec<usize> {
         let keys: Vec<(u32, u32)> = seen.ranks(weights).iter().map(|ranks| turn(ranks, &weights.turns)).collect();
-        ahead(&keys)
+        places(keys.len(), |a, b| keys[a].cmp(&keys[b]))
     };
-    let by = |score: &dyn Fn(usize) -> f32, n: usize| -> Vec<usize> {
-        let mut order: Vec<usize> = (0..n).collect();
-        order.sort_by(|a, b| score(*b).total_cmp(&score(*a)).then(a.cmp(b)));
-        let mut places = vec![0; n];
-        order.iter().enumerate().for_each(|(place, i)| places[*i] = place);
-        places
-    };
+    let by = |score: &dyn Fn(usize) -> f32, n: usize| places(n, |a, b| score(b).total_cmp(&score(a)));
     let before = |seen: &Seen| by(&|i| seen.before[i], seen.columns.len());
     let relevant = |seen: &Seen| by(&|i| weights.score(Pool::Relevant, &seen.columns[i]), seen.columns.len());
     type Cutter<'a> = (&'static str, &'a (dyn Fn(&Seen) -> Vec<usize> + Sync));
@@ -735,26 +753,44 @@ fn losses(test: &[&Seen], weights: &Weights, ltr: Option<&dyn Scorer>, options: 
     let counts = DEPTHS.map(|n| (n.to_string(), n as f64, 0.0));
     let shares = SHARES.map(|share| (format!("{:.0} %", share * 100.0), 0.0, share));
     let mut losses = Vec::new();
-    for (by, places) in cutters {
-        let places: Vec<Vec<usize>> = test.par_iter().map(|seen| places(seen)).collect();
-        for (n, count, share) in counts.iter().chain(&shares) {
-            let cut = |(seen, places): (&&Seen, &Vec<usize>)| {
-                let limit = if *share > 0.0 { depth(*share, places.len()) } else { *count };
-                ndcg(seen, &|i| (places[i] as f64) < limit)
-            };
-            let cut: Vec<f64> = test.par_iter().zip(&places).map(cut).collect();
-            let lost: Vec<f64> = whole.iter().zip(&cut).map(|(whole, cut)| whole - cut).collect();
-            losses.push(Loss {
-                scorer: ltr.map_or("prior", Scorer::name),
-                by,
-                n: n.clone(),
-                whole: mean(&whole),
-                cut: mean(&cut),
-                lost: interval(test, &lost, options),
-            });
+    for scorer in 0..n_scorers(test) {
+        let name = test[0].scores[scorer].0;
+        let whole: Vec<f64> = test.par_iter().map(|seen| seen.ndcg(scorer, &|_| true)).collect();
+        for (by, places) in cutters {
+            let places: Vec<Vec<usize>> = test.par_iter().map(|seen| places(seen)).collect();
+            for (n, count, share) in counts.iter().chain(&shares) {
+                let cut = |(seen, places): (&&Seen, &Vec<usize>)| {
+                    let limit = if *share > 0.0 { depth(*share, places.len()) } else { *count };
+                    seen.ndcg(scorer, &|i| (places[i] as f64) < limit)
+                };
+                let cut: Vec<f64> = test.par_iter().zip(&places).map(cut).collect();
+                let lost: Vec<f64> = whole.iter().zip(&cut).map(|(whole, cut)| whole - cut).collect();
+                losses.push(Loss {
+                    scorer: name,
+                    by,
+                    n: n.clone(),
+                    whole: mean(&whole),
+                    cut: mean(&cut),
+                    lost: interval(test, &lost, options),
+                });
+            }
         }
     }
     losses
+}
+
+/// How many rank the queries; the same for each.
+fn n_scorers(of: &[&Seen]) -> usize {
+    of.first().map_or(0, |seen| seen.scores.len())
+}
+
+/// Where each of so many stands in the order of the comparison, the first of equals before the others.
+fn places(n: usize, compare: impl Fn(usize, usize) -> Ordering) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|a, b| compare(*a, *b).then(a.cmp(b)));
+    let mut places = vec![0; n];
+    order.iter().enumerate().for_each(|(place, i)| places[*i] = place);
+    places
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -762,7 +798,7 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// A mean over queries, and where 95 % of the means over resampled readers lie.
-fn interval(test: &[&Seen], values: &[f64], options: &FirstPassOptions) -> (f64, f64, f64) {
+fn interval(test: &[&Seen], values: &[f64], options: &FirstPassOptions) -> Interval {
     let mut readers: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for (seen, value) in test.iter().zip(values) {
         let (sum, n) = readers.entry(&seen.reader).or_default();
@@ -786,14 +822,28 @@ fn interval(test: &[&Seen], values: &[f64], options: &FirstPassOptions) -> (f64,
     (mean(values), at(0.025), at(0.975))
 }
 
-/// Where the ordered merchant stands among all of its area, before any filter.
+/// Where the merchants of a query's area stand, before any filter.
+struct Stands<'s> {
+    seen: &'s Seen,
+    /// Merchants of the area.
+    size: usize,
+    /// By who stays: how many stand before the order's merchant.
+    own: [usize; N_KEEPERS],
+    /// Likewise before each candidate.
+    candidates: [Vec<usize>; N_KEEPERS],
+}
+
+/// By what merchants stay in a capped area.
+const KEEPERS: [&str; N_KEEPERS] = ["share in the cell", "share in the city", "nearest"];
+const N_KEEPERS: usize = 3;
+
+/// What is lost where only so many merchants of an area stay.
 fn caps(market: &Market<'_>, map: &CuisineMap, test: &[&Seen], options: &FirstPassOptions) -> ((f64, usize), Vec<Cap>) {
     let catalog = Catalog::new(market.tables, map, &options.timeline.areas);
     let orders = orders_before(&market.tables.orders, Timestamp::MAX);
     let mut popularity = Popularity::new(&options.timeline.areas);
     let mut recorded = 0;
-    // By query: the area's merchants, and how many stand before the one that was ordered from.
-    let mut stands: Vec<(usize, [usize; 3])> = Vec::new();
+    let mut stands: Vec<Stands<'_>> = Vec::new();
     for seen in test {
         while let Some(order) = orders.get(recorded).filter(|order| order.ordered_at < seen.at) {
             popularity.record(order, &catalog);
@@ -809,33 +859,49 @@ fn caps(market: &Market<'_>, map: &CuisineMap, test: &[&Seen], options: &FirstPa
             -position.map_or(f64::INFINITY, |position| position.distance_km(middle))
         };
         let near: Vec<f64> = rows.iter().map(near).collect();
-        let before = |values: &[f64]| {
-            // Equal ones in the order of the table.
-            let ahead = |i: usize, value: f64| value > values[own] || (value == values[own] && i < own);
-            values.iter().enumerate().filter(|(i, value)| ahead(*i, **value)).count()
-        };
         let level = |level: Level| shares.by_level[level as usize].as_slice();
-        stands.push((rows.len(), [before(level(Level::Cell)), before(level(Level::City)), before(&near)]));
+        // Equal ones in the order of the table.
+        let stand = |values: &[f64]| places(rows.len(), |a, b| values[b].total_cmp(&values[a]));
+        let by = [stand(level(Level::Cell)), stand(level(Level::City)), stand(&near)];
+        let of = |id: &MerchantId| catalog.row_of(*id).and_then(|row| rows.binary_search(&row).ok());
+        let at: Vec<Option<usize>> = seen.ids.iter().map(of).collect();
+        let candidates = |places: &Vec<usize>| at.iter().map(|at| at.map_or(usize::MAX, |at| places[at])).collect();
+        stands.push(Stands {
+            seen,
+            size: rows.len(),
+            own: by.each_ref().map(|places| places[own]),
+            candidates: by.each_ref().map(candidates),
+        });
     }
-    let n = stands.len().max(1) as f64;
+    let lost = |of: &[&Stands<'_>], each: &dyn Fn(&Stands<'_>) -> f64| {
+        let (seen, values): (Vec<&Seen>, Vec<f64>) = of.iter().map(|stands| (stands.seen, each(stands))).unzip();
+        interval(&seen, &values, options)
+    };
+    let all: Vec<&Stands<'_>> = stands.iter().collect();
     let mut caps = Vec::new();
-    for (k, by) in ["share in the cell", "share in the city", "nearest"].into_iter().enumerate() {
+    for (k, by) in KEEPERS.into_iter().enumerate() {
         for merchants in CAPS {
-            let lost =
-                |of: &[&(usize, [usize; 3])]| of.iter().filter(|(_, before)| before[k] >= merchants).count() as f64;
-            let all: Vec<&(usize, [usize; 3])> = stands.iter().collect();
-            let capped: Vec<&(usize, [usize; 3])> = stands.iter().filter(|(size, _)| *size > merchants).collect();
+            let capped: Vec<&Stands<'_>> = stands.iter().filter(|stands| stands.size > merchants).collect();
+            let gone = |stands: &Stands<'_>| if stands.own[k] >= merchants { 1.0 } else { 0.0 };
+            let ndcg = |scorer: usize| {
+                let less = |stands: &Stands<'_>| {
+                    let left = stands.seen.ndcg(scorer, &|i| stands.candidates[k][i] < merchants);
+                    stands.seen.ndcg(scorer, &|_| true) - left
+                };
+                (stands[0].seen.scores[scorer].0, lost(&all, &less))
+            };
             caps.push(Cap {
                 by,
                 merchants,
-                lost: lost(&all) / n,
-                lost_where_capped: (!capped.is_empty()).then(|| lost(&capped) / capped.len() as f64),
+                lost: lost(&all, &gone),
+                lost_where_capped: (!capped.is_empty()).then(|| lost(&capped, &gone)),
                 capped: capped.len(),
+                ndcg_lost: (0..stands.first().map_or(0, |stands| stands.seen.scores.len())).map(ndcg).collect(),
             });
         }
     }
-    let sizes = stands.iter().map(|(size, _)| *size);
-    ((sizes.clone().sum::<usize>() as f64 / n, sizes.max().unwrap_or(0)), caps)
+    let sizes = stands.iter().map(|stands| stands.size);
+    ((sizes.clone().sum::<usize>() as f64 / stands.len().max(1) as f64, sizes.max().unwrap_or(0)), caps)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub use nsi::nsi;
 pub use osm::osm;
 pub use overture::overture;
 
+use crate::entree::EntreeError;
 use crate::hours::{self, Site};
 use crate::tables::{self, Merchant, ReadOptions, Report, TableError, Tables};
 
@@ -67,6 +68,17 @@ pub enum ImportError {
         /// What should have been there.
         expected: &'static str,
     },
+    /// A reviewed list is damaged.
+    #[error("{file}: {source}")]
+    Reviewed {
+        /// Which.
+        file: &'static str,
+        /// Where, and what was expected.
+        source: toml::de::Error,
+    },
+    /// Entree's files are not as they are published.
+    #[error(transparent)]
+    Entree(#[from] EntreeError),
     /// A file with no merchant in it.
     #[error("{}: found no merchant among {seen} elements", file.display())]
     Nothing {

@@ -6,10 +6,10 @@
 pub mod tables;
 pub mod counter;
 pub mod hours;
+pub mod entree;
 pub mod import;
 pub mod campaigns;
 pub mod market;
-pub mod entree;
 pub mod crowd;
 pub mod cuisines;
 pub mod preferences;

@@ -17,7 +17,7 @@ mod run;
 mod gate;
 
 use crate::cuisines::CuisineMap;
-use crate::tables::Tables;
+use crate::timeline::Readers;
 use freshrank::Hash;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -212,10 +212,10 @@ impl Models {
     ///
     /// # Errors
     /// Files that do not belong together, tables that cannot judge, or a folder that cannot be written.
-    pub fn publish(
+    pub fn publish<'t>(
         &self,
         candidate: &Path,
-        tables: &Tables,
+        readers: impl Into<Readers<'t>>,
         map: &CuisineMap,
         options: &GateOptions,
         signature: &Signature,
@@ -230,7 +230,7 @@ impl Models {
         if in_use.is_some_and(|in_use| in_use.model == run.model) {
             return Ok(Published::Standing(run.model));
         }
-        let judgement = gate::judge(tables, map, &run, in_use, options, progress)?;
+        let judgement = gate::judge(readers, map, &run, in_use, options, progress)?;
         if judgement.verdict != Verdict::NotWorse {
             return Ok(Published::Refused(judgement));
         }

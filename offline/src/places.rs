@@ -1,7 +1,7 @@
 //! Where a reader's next order will likely go: known places by part of the day, and the rate of new ones.
 //!
-//! A conditional logit over the places a reader is known to have used and an explicit *never used before*; one order in
-//! eight goes there. `facts` has its columns, `model` what was fitted, `study` the queries it is fitted and tested on,
+//! Two steps: whether the order goes to a place *never used before*, as one in eight does, by a logit on what the reader is
+//! like; and to which of the known ones if not, by a conditional logit over them. `facts` has its columns, `model` what was fitted, `study` the queries it is fitted and tested on,
 //! `fit` how, `report` what it is worth beside the last place and the most frequent one.
 //!
 //! The last day's events are no column of what ships: `freshrank::locate` weighs them at the open, when they are

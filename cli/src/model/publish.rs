@@ -1,6 +1,6 @@
 //! `freshrank model publish`, `rollback` and `history`: which model ranks, and how it came there.
 
-use crate::examples::Sources;
+use crate::examples::{Sources, Splitting};
 use crate::{Outcome, print};
 use clap::Args;
 use freshrank::time;
@@ -18,6 +18,8 @@ pub struct Arguments {
     candidate: PathBuf,
     #[command(flatten)]
     sources: Sources,
+    #[command(flatten)]
+    splitting: Splitting,
     /// The folder of the model in use
     #[arg(long, value_name = "DIR", default_value = "models")]
     models: PathBuf,
@@ -87,7 +89,9 @@ impl Who {
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let models = Models::open(&arguments.models)?;
-    let (tables, map, _) = arguments.sources.read()?;
+    let spooled = arguments.sources.spool(&arguments.splitting)?;
+    let passes = print::progress("partitions");
+    let readers = spooled.readers(&passes);
     let options = GateOptions {
         timeline: arguments.sources.timeline()?,
         margin: arguments.margin,
@@ -97,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         seed: arguments.seed,
     };
     let bar = print::progress("queries");
-    let found = models.publish(&arguments.candidate, &tables, &map, &options, &arguments.signature.now(), &bar)?;
+    let found = models.publish(&arguments.candidate, readers, &spooled.map, &options, &arguments.signature.now(), &bar)?;
     match &found {
         Published::Changed(change, _) if arguments.json => Ok(print::json(change)?),
         Published::Refused(judgement) if arguments.json => {

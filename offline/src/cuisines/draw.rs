@@ -219,13 +219,14 @@ fn width(text: &str, letters: f64) -> f64 {
     text.chars().map(thousandths).sum::<f64>() / 1000.0 * letters * face
 }
 
-/// A label as people write it.
+/// A label as a menu's heading writes it: every word large, since many are of a country.
 fn spoken(label: &str) -> String {
-    let mut words = label.replace('_', " ");
-    if let Some(first) = words.chars().next() {
-        words.replace_range(..first.len_utf8(), &first.to_uppercase().to_string());
-    }
-    words
+    let large = |word: &str| {
+        let mut letters = word.chars();
+        let first = letters.next().filter(|_| word != "and");
+        first.map_or_else(|| word.to_owned(), |first| first.to_uppercase().chain(letters).collect())
+    };
+    label.split('_').map(large).collect::<Vec<_>>().join(" ")
 }
 
 /// By cluster, a colour; clusters that are near each other differ most.
@@ -410,7 +411,7 @@ fn legend(out: &mut String, map: &CuisineMap, clusters: &[Cluster], colour: &[us
             r##"<text x="{:.1}" y="{:.1}" font-size="11.5" fill="#7a8294">{}</text>"##,
             LEGEND_LEFT + 20.0,
             y + 15.0,
-            escaped(&rest.join(", ").to_lowercase())
+            escaped(&rest.join(", "))
         )?;
     }
     Ok(())

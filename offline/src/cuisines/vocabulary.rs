@@ -112,7 +112,7 @@ impl Vocabulary {
 }
 
 /// Lower case, `_` between words; `None` where nothing is left.
-pub(super) fn plain(label: &str) -> Option<String> {
+pub(crate) fn plain(label: &str) -> Option<String> {
     // An apostrophe joins ("po' boys"), everything else separates.
     let joined = label.to_lowercase().replace(['\'', '’'], "");
     let words: Vec<&str> = joined.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();

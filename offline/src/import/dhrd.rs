@@ -1,12 +1,13 @@
 //! Delivery Hero's recommendation dataset (DHRD): real orders of three cities, with what could tell who and where blurred.
 //!
-//! Published by Assylbekov, Bali, Bovard and Klaue (RecSys 2023, doi 10.1145/3604915.3610242). Of each city there are
-//! `orders_CITY_train.txt`, `orders_CITY_test.txt`, `vendors_CITY.txt` and `products_CITY.txt`, as CSV with a first column
-//! of row numbers. A row of orders is one dish of an order: rows of one `order_id` become one order.
+//! Published by Assylbekov, Bali, Bovard and Klaue (RecSys 2023, doi 10.1145/3604915.3610242), whose first table names the
+//! columns. Of each city there are `orders_CITY_train.txt`, `orders_CITY_test.txt`, `vendors_CITY.txt` and
+//! `products_CITY.txt`, as CSV with a first column of row numbers. A row of orders is one dish of an order: rows of one
+//! `order_id` become one order.
 //!
 //! What the files do not tell, and what stands in for it:
 //! - *When.* Days are numbered, so that only differences, the weekday and the time of day are real. The first day gets
-//!   the first date from [`DhrdOptions::start`] on that falls on its weekday (0 is Monday).
+//!   the first date from [`DhrdOptions::start`] on that falls on its weekday (0 is Sunday).
 //! - *Where.* A geohash of five letters is a rectangle of about 5 by 5 km; its middle stands for everything in it.
 //!   Distances below that are not real: build with a radius of several kilometres.
 //! - *How much.* Prices are normalized, so that orders have no value.
@@ -217,7 +218,7 @@ fn date(merchants: Vec<Merchant>, found: Found, start: Date, report: &mut LoadRe
     let zone = hours::zone(name).unwrap_or(TimeZone::UTC);
     // Most orders have the last word about the weekday of the first day.
     let first = (0..7).max_by_key(|day| (found.weekdays[*day], 6 - day)).unwrap_or(0);
-    let ahead = (first as i8 - start.weekday().to_monday_zero_offset()).rem_euclid(7);
+    let ahead = (first as i8 - start.weekday().to_sunday_zero_offset()).rem_euclid(7);
     let day_0 = start.checked_add(jiff::Span::new().days(ahead)).unwrap_or(start);
     let at = |order: &Numbered| -> Option<Timestamp> {
         let date = day_0.checked_add(jiff::Span::new().days(order.day)).ok()?;

@@ -1,9 +1,11 @@
 //! Places of the Overture Maps Foundation: GeoParquet as published, or GeoJSON as `overturemaps download` writes it.
 //!
 //! A place that sells food is taken with its own category and its others as cuisines: `pizza_restaurant` is `pizza`.
-//! Releases before 2025-09 tell `categories` (primary, alternate), later ones `taxonomy` (primary, hierarchy, alternates)
-//! beside or instead of it; either is read. Coordinates are a point in WKB or GeoJSON.
+//! Releases tell `categories` (primary, alternate), and from December 2025 on `taxonomy` (primary, hierarchy, alternates)
+//! beside or instead of it; either is read, as <https://docs.overturemaps.org/schema/reference/places/place> has them.
+//! `offline/overture.toml` says what a category sells. Coordinates are a point in WKB or GeoJSON.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 
@@ -12,6 +14,7 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ImportError, ImportReport, OsmOptions};
@@ -37,77 +40,44 @@ const COLUMNS: [&str; 10] = [
     "operating_status",
 ];
 
-/// Categories that sell meals and do not end in `restaurant`, and the cuisine they tell.
-const MEALS: [(&str, &str); 34] = [
-    ("bagel_shop", "bagel"),
-    ("bar", "bar"),
-    ("beer_garden", "beer"),
-    ("bistro", "bistro"),
-    ("brasserie", "brasserie"),
-    ("brewery", "beer"),
-    ("bubble_tea", "bubble_tea"),
-    ("burger_joint", "burger"),
-    ("cafe", "cafe"),
-    ("cafeteria", "cafeteria"),
-    ("coffee_shop", "coffee_shop"),
-    ("creperie", "crepe"),
-    ("cupcake_shop", "cake"),
-    ("delicatessen", "deli"),
-    ("desserts", "dessert"),
-    ("diner", "diner"),
-    ("donuts", "donut"),
-    ("doner_kebab", "kebab"),
-    ("food_court", ""),
-    ("food_stand", ""),
-    ("food_truck", ""),
-    ("friterie", "fries"),
-    ("frozen_yoghurt_shop", "frozen_yogurt"),
-    ("gastropub", "pub"),
-    ("gelato", "ice_cream"),
-    ("ice_cream_shop", "ice_cream"),
-    ("juice_bar", "juice"),
-    ("pub", "pub"),
-    ("salad_bar", "salad"),
-    ("sandwich_shop", "sandwich"),
-    ("smoothie_juice_bar", "juice"),
-    ("steakhouse", "steak_house"),
-    ("tea_room", "tea"),
-    ("wine_bar", "wine"),
-];
+/// The reviewed list of this version.
+const REVIEWED: &str = include_str!("../../overture.toml");
 
-/// Categories that sell food to take home.
-const GROCERIES: [(&str, &str); 14] = [
-    ("bakery", "bakery"),
-    ("butcher_shop", "butcher"),
-    ("cheese_shop", "cheese"),
-    ("chocolatier", "chocolate"),
-    ("convenience_store", "convenience"),
-    ("farmers_market", "farm"),
-    ("fishmonger", "seafood"),
-    ("grocery_store", "grocery"),
-    ("health_food_store", "health_food"),
-    ("liquor_store", "beverages"),
-    ("organic_grocery_store", "organic"),
-    ("seafood_market", "seafood"),
-    ("specialty_grocery_store", "grocery"),
-    ("supermarket", "supermarket"),
-];
+/// What categories sell.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reviewed {
+    /// Meals: the cuisines that a category tells.
+    restaurant: BTreeMap<String, String>,
+    /// Food to take home: likewise.
+    grocery: BTreeMap<String, String>,
+    nothing: Nothing,
+}
 
-/// Restaurants whose first word is no cuisine.
-const SAY_NOTHING: [&str; 5] = ["fast_food", "theme", "pop_up", "eat_and_drink", "buffet"];
+/// No food, though it stands among it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {
+    categories: BTreeSet<String>,
+}
 
-/// What a category sells: the kind, and the cuisine that it tells; `None` where it sells no food.
-fn sells(category: &str) -> Option<(Kind, &str)> {
-    let find =
-        |table: &'static [(&str, &str)]| table.iter().find(|(name, _)| *name == category).map(|(_, label)| *label);
-    if let Some(label) = find(&MEALS) {
-        return Some((Kind::Restaurant, label));
+impl Reviewed {
+    fn read() -> Result<Self, ImportError> {
+        toml::from_str(REVIEWED).map_err(|source| ImportError::Reviewed { file: "offline/overture.toml", source })
     }
-    if let Some(label) = find(&GROCERIES) {
-        return Some((Kind::Grocery, label));
+
+    /// What a category says by its own name: the kind, and the cuisines it tells.
+    fn named<'t>(&'t self, category: &'t str) -> Option<(Kind, &'t str)> {
+        let of = |table: &'t BTreeMap<String, String>| table.get(category).map(String::as_str);
+        let meals = of(&self.restaurant).or_else(|| category.strip_suffix("_restaurant"));
+        meals.map(|cuisine| (Kind::Restaurant, cuisine)).or_else(|| Some((Kind::Grocery, of(&self.grocery)?)))
     }
-    let label = category.strip_suffix("restaurant")?.trim_end_matches('_');
-    Some((Kind::Restaurant, if SAY_NOTHING.contains(&label) { "" } else { label }))
+
+    /// What is sold under the first category that says so; `None` where it is no food.
+    fn sells<'t>(&'t self, categories: impl Iterator<Item = &'t str>) -> Option<(Kind, &'t str)> {
+        let mut food = categories.take_while(|category| !self.nothing.categories.contains(*category));
+        food.find_map(|category| self.named(category))
+    }
 }
 
 /// Reads the places that sell food, at least as sure to exist as `least_confidence`, 0 to 1.
@@ -120,11 +90,12 @@ pub fn overture(
     least_confidence: f64,
 ) -> Result<(Vec<Merchant>, ImportReport), ImportError> {
     let mut report = ImportReport { source: path.display().to_string(), ..ImportReport::default() };
+    let reviewed = Reviewed::read()?;
     let mut merchants = Vec::new();
     let mut seen = std::collections::HashSet::new();
     let mut take = |place: &Value, report: &mut ImportReport| {
         *report.elements.entry("place").or_default() += 1;
-        if let Some(merchant) = merchant(place, options, least_confidence, report) {
+        if let Some(merchant) = merchant(place, &reviewed, options, least_confidence, report) {
             if seen.insert(merchant.merchant_id.clone()) {
                 merchants.push(merchant);
             } else {
@@ -284,15 +255,23 @@ fn wkb_point(bytes: &[u8]) -> Option<(f64, f64)> {
     Some((f64_at(x), f64_at(rest.first_chunk::<8>()?)))
 }
 
-fn merchant(place: &Value, options: &OsmOptions, least_confidence: f64, report: &mut ImportReport) -> Option<Merchant> {
+fn merchant(
+    place: &Value,
+    reviewed: &Reviewed,
+    options: &OsmOptions,
+    least_confidence: f64,
+    report: &mut ImportReport,
+) -> Option<Merchant> {
     let text = |value: &Value| value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let texts = |value: &Value| -> Vec<String> { value.as_array().into_iter().flatten().filter_map(text).collect() };
-    let either = |old: &Value, new: &Value| text(old).or_else(|| text(new));
+    let either = |first: &Value, second: &Value| text(first).or_else(|| text(second));
     let (categories, taxonomy) = (&place["categories"], &place["taxonomy"]);
     let primary = either(&taxonomy["primary"], &categories["primary"])?;
     let others = [texts(&taxonomy["alternates"]), texts(&categories["alternate"])].concat();
+    let above = texts(&taxonomy["hierarchy"]);
     // A bowling alley that also sells burgers is no restaurant.
-    let (kind, cuisine) = sells(&primary)?;
+    let (kind, cuisine) =
+        reviewed.sells(std::iter::once(primary.as_str()).chain(above.iter().rev().map(String::as_str)))?;
     *report.food.entry(primary.clone()).or_default() += 1;
 
     let id = text(&place["id"]);
@@ -317,7 +296,7 @@ fn merchant(place: &Value, options: &OsmOptions, least_confidence: f64, report: 
         return None;
     }
     let mut cuisines: Vec<String> = Vec::new();
-    let told = std::iter::once(cuisine).chain(others.iter().filter_map(|other| Some(sells(other)?.1)));
+    let told = std::iter::once(cuisine).chain(others.iter().filter_map(|other| Some(reviewed.named(other)?.1)));
     for label in told.flat_map(labels) {
         if !cuisines.contains(&label) {
             cuisines.push(label);
@@ -343,21 +322,49 @@ fn merchant(place: &Value, options: &OsmOptions, least_confidence: f64, report: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cuisines::Vocabulary;
 
     #[test]
-    fn a_category_tells_what_it_sells() {
-        let found =
-            ["restaurant", "pizza_restaurant", "fast_food_restaurant", "coffee_shop", "bakery", "bank"].map(sells);
+    fn a_category_tells_what_it_sells_and_else_the_nearest_above_it() {
+        let reviewed = Reviewed::read().unwrap();
+        for (hierarchy, expected) in [
+            ("eat_and_drink > restaurant", Some((Kind::Restaurant, ""))),
+            (
+                "food_and_drink > restaurant > european_restaurant > italian_restaurant",
+                Some((Kind::Restaurant, "italian")),
+            ),
+            ("food_and_drink > casual_eatery > fast_food_restaurant", Some((Kind::Restaurant, ""))),
+            ("food_and_drink > non_alcoholic_beverage_venue > coffee_shop", Some((Kind::Restaurant, "coffee_shop"))),
+            // The schema's own example.
+            ("food_and_drink > restaurant > casual_eatery > gas_station_sushi", Some((Kind::Restaurant, ""))),
+            ("food_and_drink > alcoholic_beverage_venue > bar > made_up_bar", Some((Kind::Restaurant, "bar"))),
+            ("food_and_drink > casual_eatery > bakery", Some((Kind::Grocery, "bakery"))),
+            ("shopping > food_and_beverage_store > made_up_store", Some((Kind::Grocery, "grocery"))),
+            ("shopping > food_and_beverage_store > tobacco_shop", None),
+            ("services_and_business > financial_service > bank", None),
+        ] {
+            assert_eq!(reviewed.sells(hierarchy.rsplit(" > ")), expected, "{hierarchy}");
+        }
+    }
+
+    #[test]
+    fn a_category_stands_once_and_its_cuisines_are_reviewed_ones() {
+        let reviewed = Reviewed::read().unwrap();
+        let vocabulary = Vocabulary::reviewed().unwrap();
+        let Reviewed { restaurant, grocery, nothing } = &reviewed;
+        for category in grocery.keys().chain(&nothing.categories) {
+            assert!(!restaurant.contains_key(category), "{category}");
+        }
+        assert!(nothing.categories.iter().all(|category| !grocery.contains_key(category)));
+        let unknown: BTreeSet<String> = (restaurant.values().chain(grocery.values()))
+            .flat_map(|cuisine| vocabulary.labels(&[cuisine.clone()]))
+            .filter(|label| !vocabulary.knows(label))
+            .collect();
+        let expected = ["beverage", "cheese", "dairy", "flatbread", "himalayan", "kazakh", "raw_food"];
         assert_eq!(
-            found,
-            [
-                Some((Kind::Restaurant, "")),
-                Some((Kind::Restaurant, "pizza")),
-                Some((Kind::Restaurant, "")),
-                Some((Kind::Restaurant, "coffee_shop")),
-                Some((Kind::Grocery, "bakery")),
-                None,
-            ]
+            unknown.iter().map(String::as_str).collect::<Vec<_>>(),
+            expected,
+            "are not in offline/cuisines.toml"
         );
     }
 

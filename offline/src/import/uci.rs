@@ -1,14 +1,17 @@
 //! UCI's "Restaurant & consumer data" (Vargas-Govea, González-Serna, Ponce-Medellín 2011), CC BY 4.0.
 //!
-//! <https://archive.ics.uci.edu/dataset/232/restaurant+consumer+data>. It has places, consumers and what each consumer thought of
-//! some places, but no times: nothing here is an order, and no split by time can be made of it. Ratings and stated
-//! tastes therefore become tables of their own, which only `freshrank evaluate --cold-start` reads.
+//! It has places, consumers and what each consumer thought of some places, but no times: nothing here is an order, and no
+//! split by time can be made of it. Ratings and stated tastes therefore become tables of their own, which only `freshrank
+//! evaluate --cold-start` reads.
 
 use super::{ImportError, ImportReport, OsmOptions};
 use crate::tables::{self, Merchant, Place, Reader, Tables, labels};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// Where it is published.
+pub const PAGE: &str = "https://archive.ics.uci.edu/dataset/232/restaurant+consumer+data";
 
 /// The file of ratings, beside the tables.
 pub const RATINGS: &str = "ratings.csv";

@@ -7,8 +7,8 @@
 use super::run::Run;
 use crate::cuisines::CuisineMap;
 use crate::evaluate::{EvaluateError, EvaluateOptions, Figure, Interval, evaluate};
-use crate::tables::{Tables, Timestamp};
-use crate::timeline::{Protocol, TimelineOptions};
+use crate::tables::Timestamp;
+use crate::timeline::{Protocol, Readers, TimelineOptions};
 use freshrank::time;
 use serde::Serialize;
 use std::fmt;
@@ -155,19 +155,21 @@ impl fmt::Display for Judgement {
 ///
 /// # Errors
 /// Tables that cannot judge these models, that cannot be asked, or that tell the answers.
-pub fn judge(
-    tables: &Tables,
+pub fn judge<'t>(
+    readers: impl Into<Readers<'t>>,
     map: &CuisineMap,
     candidate: &Run,
     in_use: Option<&Run>,
     options: &GateOptions,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Judgement, GateError> {
+    let readers = readers.into();
+    let simulated = &readers.shared().simulated;
     if !(0.0..=1.0).contains(&options.margin) {
         return Err(GateError::Margin(options.margin));
     }
     for (whose, model) in [("the candidate", Some(candidate)), ("the model in use", in_use)] {
-        if let (Some(found), Some(Run { simulated: None, .. })) = (&tables.simulated, model) {
+        if let (Some(found), Some(Run { simulated: None, .. })) = (simulated, model) {
             return Err(GateError::Simulated { found: found.clone(), whose });
         }
     }
@@ -186,7 +188,7 @@ pub fn judge(
     };
     let mut judgement = Judgement {
         verdict: Verdict::TooFew { queries: options.queries, readers: READERS },
-        simulated: tables.simulated.clone(),
+        simulated: simulated.clone(),
         against,
         from: time::format(from),
         queries: 0,
@@ -195,7 +197,7 @@ pub fn judge(
         resamples: options.resamples,
         lines: Vec::new(),
     };
-    let found = match evaluate(tables, map, None, Some(&candidate.ranker), &evaluation, None, progress) {
+    let found = match evaluate(readers, map, None, Some(&candidate.ranker), &evaluation, None, progress) {
         Ok(found) => found,
         Err(EvaluateError::NoQueries { .. }) => return Ok(judgement),
         Err(error) => return Err(error.into()),

@@ -2,7 +2,7 @@
 
 use super::evidence;
 use super::facts::{COLUMNS, N_COLUMNS};
-use super::logit::{Choice, fit, log_loss, minimise, shares};
+use super::logit::{Choice, fit, log_loss, minimise};
 use super::model::{Fitted, PlaceModel, Weights};
 use super::study::{Asked, Hours, Study};
 use freshrank::context::Context;
@@ -55,9 +55,13 @@ pub fn run(study: &Study<'_>, simulated: Option<&str>) -> (PlaceModel, FitReport
     let send_time = weights(study, Hours::SendTime, false);
     let known_hour = weights(study, Hours::KnownHour, false);
     let with_event = weights(study, Hours::SendTime, true);
-    let choices = |slice: &[Asked<'_>]| -> Vec<Choice> { slice.iter().map(|a| a.choice(Hours::SendTime)).collect() };
-    let (train, calibrate) = (choices(study.train()), choices(study.calibrate()));
-    let raw = log_loss(&calibrate, &send_time.columns);
+    let (train, calibrate) = (choices(study.train(), Hours::SendTime), choices(study.calibrate(), Hours::SendTime));
+    // A query is one choice or two.
+    let per_query = |choices: &[Choice], queries: usize, columns: &[f64]| {
+        log_loss(choices, columns) * choices.len() as f64 / queries.max(1) as f64
+    };
+    let later = |columns: &[f64]| per_query(&calibrate, study.calibrate().len(), columns);
+    let raw = later(&send_time.columns);
     let calibrated = mean(study.calibrate().iter().map(|asked| {
         -libm::log(send_time.probabilities(&asked.facts, asked.message).get(asked.label).copied().unwrap_or(0.0))
     }));
@@ -66,15 +70,15 @@ pub fn run(study: &Study<'_>, simulated: Option<&str>) -> (PlaceModel, FitReport
         let mut free = free(false);
         free[*left] = false;
         let weights = fit(&train, &[0.0; N_COLUMNS], &free, RIDGE);
-        Without { column: COLUMNS[*left].name, costs: log_loss(&calibrate, &weights) - raw }
+        Without { column: COLUMNS[*left].name, costs: later(&weights) - raw }
     };
     let without = shipped.par_iter().map(leave).collect();
     let fused = fusion(study, &send_time);
     let model = PlaceModel {
         simulated: simulated.map(str::to_owned),
         fitted: Fitted {
-            train_queries: train.len(),
-            calibration_queries: calibrate.len(),
+            train_queries: study.train().len(),
+            calibration_queries: study.calibrate().len(),
             calibrated_from: freshrank::time::format(study.calibrate_from),
             tested_from: freshrank::time::format(study.test_from),
             ridge: RIDGE,
@@ -86,7 +90,7 @@ pub fn run(study: &Study<'_>, simulated: Option<&str>) -> (PlaceModel, FitReport
     };
     let report = FitReport {
         simulated: model.simulated.clone(),
-        train_log_loss: log_loss(&train, &send_time.columns),
+        train_log_loss: per_query(&train, study.train().len(), &send_time.columns),
         calibration_log_loss: [raw, calibrated],
         without,
         fusion_log_loss: fused.losses,
@@ -94,6 +98,10 @@ pub fn run(study: &Study<'_>, simulated: Option<&str>) -> (PlaceModel, FitReport
         fusion_queries: fused.queries,
     };
     (model, report)
+}
+
+fn choices(slice: &[Asked<'_>], hours: Hours) -> Vec<Choice> {
+    slice.par_iter().flat_map_iter(|asked| asked.choices(hours)).collect()
 }
 
 fn free(with_event: bool) -> [bool; N_COLUMNS] {
@@ -104,21 +112,18 @@ fn free(with_event: bool) -> [bool; N_COLUMNS] {
 
 /// Weights on what trains, power and new place on what calibrates.
 fn weights(study: &Study<'_>, hours: Hours, with_event: bool) -> Weights {
-    let choices = |slice: &[Asked<'_>]| -> Vec<Choice> { slice.par_iter().map(|asked| asked.choice(hours)).collect() };
-    let found = fit(&choices(study.train()), &[0.0; N_COLUMNS], &free(with_event), RIDGE);
-    let mut columns = [0.0; N_COLUMNS];
-    columns.copy_from_slice(&found);
-    let calibration: Vec<Choice> = choices(study.calibrate())
-        .into_iter()
-        .map(|choice| {
-            let raw = shares(&choice.rows, &columns);
-            let last = raw.len() - 1;
-            let rows = raw.iter().enumerate().flat_map(|(i, p)| [libm::log(*p), if i == last { 1.0 } else { 0.0 }]);
-            Choice { rows: rows.collect(), chosen: choice.chosen }
-        })
-        .collect();
+    let found = fit(&choices(study.train(), hours), &[0.0; N_COLUMNS], &free(with_event), RIDGE);
+    let mut weights = Weights { columns: [0.0; N_COLUMNS], power: 1.0, new: 0.0 };
+    weights.columns.copy_from_slice(&found);
+    let calibration = |asked: &Asked<'_>| {
+        let raw = weights.raw(&asked.facts, asked.hour(hours));
+        let last = raw.len() - 1;
+        let rows = raw.iter().enumerate().flat_map(|(i, p)| [libm::log(*p), if i == last { 1.0 } else { 0.0 }]);
+        Choice { rows: rows.collect(), chosen: asked.label }
+    };
+    let calibration: Vec<Choice> = study.calibrate().iter().map(calibration).collect();
     let found = fit(&calibration, &[1.0, 0.0], &[true, true], 0.0);
-    Weights { columns, power: found[0], new: found[1] }
+    Weights { power: found[0], new: found[1], ..weights }
 }
 
 /// A query whose message knows an event of the last day.

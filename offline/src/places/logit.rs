@@ -25,6 +25,19 @@ pub fn shares(rows: &[f64], weights: &[f64]) -> Vec<f64> {
     softmax(rows.chunks_exact(weights.len().max(1)).map(utility).collect())
 }
 
+/// First the last row against all others, with odds of exp(w . x); then one of the others by its share of them. What is far
+/// or long ago among the others makes the last no likelier.
+#[must_use]
+pub fn nested(rows: &[f64], weights: &[f64]) -> Vec<f64> {
+    let (others, last) = rows.split_at(rows.len().saturating_sub(weights.len()));
+    if others.is_empty() {
+        return vec![1.0];
+    }
+    let utility = last.iter().zip(weights).fold(0.0, |sum, (x, w)| sum + x * w);
+    let last = 1.0 / (1.0 + libm::exp(-utility));
+    shares(others, weights).into_iter().map(|p| (1.0 - last) * p).chain([last]).collect()
+}
+
 /// exp(u), divided by its sum.
 #[must_use]
 pub fn softmax(mut utilities: Vec<f64>) -> Vec<f64> {

@@ -3,7 +3,7 @@
 //! `models/place-model.json` holds what `freshrank places fit` found, and what it was fitted on.
 
 use super::facts::{COLUMNS, Facts, Hour, N_COLUMNS};
-use super::logit::{shares, softmax};
+use super::logit::{nested, softmax};
 use freshrank::locate::{Fusion, Sight, Trust};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use thiserror::Error;
 
 /// What the file says first.
-pub const FORMAT: &str = "freshrank-places-1";
+pub const FORMAT: &str = "freshrank-places-2";
 
 /// What ships.
 const SHIPPED: &str = include_str!("../../../models/place-model.json");
@@ -52,7 +52,13 @@ impl Weights {
     /// The probability of every known place, and last that of a place never used before; they add up to 1.
     #[must_use]
     pub fn probabilities(&self, facts: &Facts, hour: Hour) -> Vec<f64> {
-        self.calibrated(shares(&facts.rows(hour), &self.columns))
+        self.calibrated(self.raw(facts, hour))
+    }
+
+    /// The same, before the later orders were seen.
+    #[must_use]
+    pub fn raw(&self, facts: &Facts, hour: Hour) -> Vec<f64> {
+        nested(&facts.rows(hour), &self.columns)
     }
 
     /// What the later orders make of raw probabilities; the new place is the last.
@@ -145,6 +151,7 @@ struct Calibration {
     new: f64,
 }
 
+/// [`Fusion`] with a list for each trust and sight.
 #[derive(Serialize, Deserialize)]
 struct FusionFile {
     exact_trust: f64,
@@ -159,6 +166,33 @@ struct FusionFile {
     power: f64,
     elsewhere: f64,
 }
+
+/// Both ways at once, field by field: what is added to one is added to the other.
+macro_rules! same_fields {
+    ($($plain:ident)* ; $($trust:ident)* ; $($sight:ident)*) => {
+        impl From<FusionFile> for Fusion {
+            fn from(file: FusionFile) -> Self {
+                $(let [now, half_life_hours] = file.$trust;
+                let $trust = Trust { now, half_life_hours };)*
+                $(let [median_km, gateway_share, gateway_km, outlier, city_km] = file.$sight;
+                let $sight = Sight { median_km, gateway_share, gateway_km, outlier, city_km };)*
+                Self { $($plain: file.$plain,)* $($trust,)* $($sight,)* }
+            }
+        }
+
+        impl From<Fusion> for FusionFile {
+            fn from(fusion: Fusion) -> Self {
+                $(let Trust { now, half_life_hours } = fusion.$trust;
+                let $trust = [now, half_life_hours];)*
+                $(let Sight { median_km, gateway_share, gateway_km, outlier, city_km } = fusion.$sight;
+                let $sight = [median_km, gateway_share, gateway_km, outlier, city_km];)*
+                Self { $($plain: fusion.$plain,)* $($trust,)* $($sight,)* }
+            }
+        }
+    };
+}
+
+same_fields!(exact_trust new_km far_share far_km power elsewhere; trip_end event; precise network coarse);
 
 const FITS: [&str; 3] = ["send_time", "known_hour", "with_event"];
 
@@ -201,32 +235,11 @@ impl PlaceModel {
             columns.iter_mut().zip(&file.columns).for_each(|(weight, line)| *weight = of(line));
             Ok::<_, String>(Weights { columns, power: calibration.power, new: calibration.new })
         };
-        let trust = |[now, half_life_hours]: [f64; 2]| Trust { now, half_life_hours };
-        let sight = |[median_km, gateway_share, gateway_km, outlier, city_km]: [f64; 5]| Sight {
-            median_km,
-            gateway_share,
-            gateway_km,
-            outlier,
-            city_km,
-        };
-        let f = &file.fusion;
         Ok(Self {
             send_time: weights(0, |line| line.send_time)?,
             known_hour: weights(1, |line| line.known_hour)?,
             with_event: weights(2, |line| line.with_event)?,
-            fusion: Fusion {
-                exact_trust: f.exact_trust,
-                trip_end: trust(f.trip_end),
-                event: trust(f.event),
-                precise: sight(f.precise),
-                network: sight(f.network),
-                coarse: sight(f.coarse),
-                new_km: f.new_km,
-                far_share: f.far_share,
-                far_km: f.far_km,
-                power: f.power,
-                elsewhere: f.elsewhere,
-            },
+            fusion: file.fusion.into(),
             simulated: file.simulated,
             fitted: file.fitted,
         })
@@ -246,9 +259,6 @@ impl PlaceModel {
             with_event: self.with_event.columns[i],
             meaning: column.meaning.into(),
         };
-        let trust = |trust: Trust| [trust.now, trust.half_life_hours];
-        let sight = |s: Sight| [s.median_km, s.gateway_share, s.gateway_km, s.outlier, s.city_km];
-        let f = &self.fusion;
         let file = File {
             format: FORMAT.into(),
             simulated: self.simulated.clone(),
@@ -259,19 +269,7 @@ impl PlaceModel {
                 .zip(fits)
                 .map(|(of, fit)| Calibration { of: (*of).into(), power: fit.power, new: fit.new })
                 .collect(),
-            fusion: FusionFile {
-                exact_trust: f.exact_trust,
-                trip_end: trust(f.trip_end),
-                event: trust(f.event),
-                precise: sight(f.precise),
-                network: sight(f.network),
-                coarse: sight(f.coarse),
-                new_km: f.new_km,
-                far_share: f.far_share,
-                far_km: f.far_km,
-                power: f.power,
-                elsewhere: f.elsewhere,
-            },
+            fusion: self.fusion.into(),
         };
         let text = serde_json::to_string_pretty(&file).map_err(|error| wrong(error.into()))?;
         std::fs::write(path, text + "\n").map_err(wrong)

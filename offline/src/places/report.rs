@@ -1,10 +1,10 @@
 //! What the place model is worth: every predictor over the same queries, calibration, requests, and the ranking reached.
 
 use super::evidence::{self, EvidenceFigures, World};
+use super::facts::COLUMNS;
 use super::figures::{Answered, Bin, Spread, bins, calibration_error, confidence, measures, newness, spread};
 use super::model::PlaceModel;
 use super::study::{Asked, Hours, Rates, Rule, Study, counted, last_place, most_frequent};
-use super::{facts::COLUMNS, logit::shares};
 use crate::evaluate::judge;
 use crate::timeline::{Answer, Protocol, Query, Timeline, TimelineError, mix};
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray, UInt32Array};
@@ -191,7 +191,7 @@ fn said(predictor: &str, asked: &Asked<'_>, hours: Hours, model: &PlaceModel, ru
     let raw = Fusion { power: 1.0, elsewhere: 1.0, ..FUSION };
     Some(match predictor {
         "place model" => weights.probabilities(&asked.facts, hour),
-        "place model, not calibrated" => shares(&asked.facts.rows(hour), &weights.columns),
+        "place model, not calibrated" => weights.raw(&asked.facts, hour),
         "counts by daypart" => counted(asked, hours),
         "most frequent place" => rules.most_frequent.probabilities(&asked.facts, most_frequent),
         "last place" => rules.last.probabilities(&asked.facts, last_place),

@@ -3,7 +3,7 @@
 //! `send-time` knows what a message knows. `known-hour` is asked at the same time with the same facts, by someone who
 //! also knows the hour of the order: what lies between the two is what the hour is worth, and nothing else.
 
-use super::facts::{Facts, Hour, Known, destination};
+use super::facts::{Facts, Hour, Known, N_COLUMNS, destination};
 use super::figures::Answered;
 use super::logit::Choice;
 use super::model::Weights;
@@ -152,10 +152,15 @@ impl<'t> Asked<'t> {
         }
     }
 
-    /// For the fit.
-    #[must_use]
-    pub fn choice(&self, hours: Hours) -> Choice {
-        Choice { rows: self.facts.rows(self.hour(hours)), chosen: self.label }
+    /// For the fit: whether it went to a place never used before, and if not, to which of the known ones. The two
+    /// likelihoods add up to that of the whole.
+    pub fn choices(&self, hours: Hours) -> impl Iterator<Item = Choice> {
+        let rows = self.facts.rows(self.hour(hours));
+        let (known, new) = rows.split_at(rows.len() - N_COLUMNS);
+        let is_new = self.label == self.facts.spots.len();
+        let whether = Choice { rows: [&[0.0; N_COLUMNS], new].concat(), chosen: usize::from(is_new) };
+        let which = (!is_new).then(|| Choice { rows: known.to_vec(), chosen: self.label });
+        [Some(whether), which].into_iter().flatten()
     }
 
     /// For the figures.

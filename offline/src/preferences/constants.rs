@@ -2,7 +2,8 @@
 //!
 //! Chosen by `freshrank preferences tune --entree ../shared/data/entree`: the greatest held-out log likelihood of the
 //! orders of the validation slice, among readers who have not churned, over the whole grid of [`super::tune::Grid`]. That
-//! command prints this table again, and says where it differs.
+//! command prints this table again, and says where it differs: the cuisine map it fits moves with the code. What is likelier
+//! only within the interval of its resamples is no reason to change every profile.
 
 use super::{Fade, PreferenceOptions};
 

@@ -9,7 +9,7 @@ use super::held_out::{Ask, Interval, Log, Mixes, Resampling, Slices, Sums, asks,
 use super::{Evidence, Menus, Mix, PreferenceOptions, Preferences, posterior, projected, smoothed};
 use crate::areas::Catalog;
 use crate::cuisines::CuisineMap;
-use crate::entree::Entree;
+use crate::entree::sittings::Sittings;
 use crate::evaluate::judge;
 use crate::tables::{Tables, Timestamp};
 use crate::timeline::{Protocol, Timeline, TimelineError, TimelineOptions};
@@ -482,7 +482,7 @@ fn asked<'t>(logs: &[Log<'t>], n_orders: usize) -> Result<(Vec<Ask<'t>>, Timesta
 /// # Errors
 /// See [`WorthError`].
 pub fn on_entree(
-    entree: &Entree,
+    entree: &Sittings,
     map: &CuisineMap,
     options: &PreferenceOptions,
     how: Resampling,
@@ -498,7 +498,7 @@ pub fn on_entree(
     let session = |ask: &Ask<'_>| {
         let own = (ask.order.ordered_at, &ask.order.user_id);
         let at = tables.orders.binary_search_by(|order| (order.ordered_at, &order.user_id).cmp(&own)).ok()?;
-        entree.sessions.get(at)
+        entree.shown.get(at)
     };
 
     let mut every = Tally::new("all restaurants of Chicago");
@@ -537,9 +537,8 @@ pub fn on_entree(
             let rows: Vec<usize> = rows.into_iter().filter(|row| own[*row] == 0.0).collect();
             new.add(ask, &list(&rows, false), &known.lifts, known.mix, known.menu);
         }
-        if let Some(session) = session(ask).filter(|session| session.shown.len() > 1) {
-            let rows: Vec<usize> = session.shown.iter().map(|row| *row as usize).collect();
-            shown.add(ask, &list(&rows, true), &known.lifts, known.mix, known.menu);
+        if let Some(rows) = session(ask).filter(|rows| rows.len() > 1) {
+            shown.add(ask, &list(rows, true), &known.lifts, known.mix, known.menu);
         }
     }
     let source = format!(
