@@ -256,6 +256,9 @@ def _city(folder: Path) -> _City:
             has[row, int(text)] = True
     # Some features stand twice, under two numbers.
     by_name = {name: has[:, [i for i, n in enumerate(names) if n == name]].any(axis=1) for name in names}
+    for what, scale in SCALES.items():
+        if not any(by_name[name].any() for name in scale if name in by_name):
+            raise ExamplesError(f"{file}: no restaurant with {what}, expected one of {', '.join(scale)}")
     graded = {what: _grade(by_name, scale) for what, scale in SCALES.items()}
     of_scales = {name for scale in SCALES.values() for name in scale}
     others = {name: there for name, there in by_name.items() if name not in of_scales and there.any()}
@@ -278,7 +281,7 @@ def _grade(by_name: dict[str, np.ndarray], scale: tuple[str, ...]) -> np.ndarray
     steps = np.array([i for i, name in enumerate(scale, 1) if name in by_name], float)
     n = there.sum(axis=1)
     grade = there @ steps / np.maximum(n, 1)
-    return np.where(n > 0, grade, np.median(grade[n > 0]) if (n > 0).any() else 0.0)
+    return np.where(n > 0, grade, np.median(grade[n > 0]))
 
 
 def _sittings(file: Path, n: int) -> tuple[list[Sitting], tuple[float, float]]:

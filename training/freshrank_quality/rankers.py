@@ -4,7 +4,7 @@ The best on valid by NDCG@10 is kept; nobody here sees a test query.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import lightgbm
 import numpy as np
@@ -93,12 +93,17 @@ def lambdamart(
 
 
 def _draw_ours(rng: np.random.Generator) -> dict[str, object]:
+    widths = [(64, 64, 32), (64, 32), (32, 16)]
     drawn = {
         "learning_rate": _log_uniform(rng, 3e-4, 5e-3),
         "weight_decay": _log_uniform(rng, 1e-5, 1e-1),
         "queries_per_step": int(rng.choice([16, 32, 64, 128])),
+        "widths": widths[rng.integers(len(widths))],
+        "average": float(rng.choice([0.0, 0.99, 0.999])),
+        "teacher_share": float(rng.choice([0.0, 0.5])),
     }
-    return drawn
+    known = {field.name for field in fields(Recipe)}
+    return {name: value for name, value in drawn.items() if name in known}
 
 
 def _draw_lambdamart(rng: np.random.Generator) -> dict[str, object]:

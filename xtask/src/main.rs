@@ -17,6 +17,7 @@ mod test;
 mod train;
 mod golden;
 mod soak;
+mod quality;
 mod demo;
 
 use std::process::ExitCode;
@@ -74,6 +75,12 @@ const TASKS: &[Task] = &[
         arguments: "[--stages]",
         about: "each stage and the whole, natively and in V8, as ratios to the reference kernel; modules from bytes to first decision",
         run: bench::run,
+    },
+    Task {
+        name: "quality",
+        arguments: "[--users N] [--trials N] [--letor TRAIN[,VALID],TEST]",
+        about: "MINUTES: the ranker beside LightGBM's LambdaMART on Entree, LightGBM's example, svmlight files and simulated markets",
+        run: quality::run,
     },
     Task {
         name: "soak",
