@@ -4,14 +4,16 @@ The best on valid by NDCG@10 is kept; nobody here sees a test query.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import lightgbm
 import numpy as np
+from freshrank_training import teacher
 from freshrank_training.examples import Queries
 from freshrank_training.fit import Recipe, fit
 from freshrank_training.metrics import quality
 from freshrank_training.quantize import rounded
+from freshrank_training.sweep import SPACE
 
 OURS, OURS_FLOAT, LAMBDAMART = "ours int8", "ours float", "LambdaMART"
 # Rows scored at a time, so that a large test set needs no second one of its size.
@@ -58,15 +60,19 @@ def score(scorer: Scorer, queries: Queries) -> np.ndarray:
 
 
 def ours(train: Queries, valid: Queries, budget: Budget, report: Callable[[str], None] = lambda line: None) -> Search:
-    """The network that training/ makes, in float and as the int8 file has it."""
+    """The network that training/ makes, in float and as the int8 file has it; drawn from what its own sweep draws from."""
     rng = np.random.default_rng(budget.seed)
     default = Recipe(seed=budget.seed, max_epochs=budget.max_epochs)
-    drawn = [default] + [replace(default, **_draw_ours(rng)) for _ in range(budget.trials - 1)]
+    drawn = [default] + [replace(default, **_draw(rng)) for _ in range(budget.trials - 1)]
+    # One teacher for all: it does not depend on what is drawn.
+    taught_by = None
+    if any(recipe.teacher_share > 0 for recipe in drawn):
+        taught_by = teacher.fit(train, valid, default.teacher_queries, budget.seed)
     trials, networks = [], []
     for recipe in drawn:
-        fitted = fit(train, valid, recipe)
+        fitted = fit(train, valid, recipe, taught_by=taught_by)
         reached = quality(score(fitted.network.score, valid), valid).ndcg_at_10
-        setting = {name: value for name, value in recipe.card().items() if name not in ("seed", "max_epochs")}
+        setting = {name: getattr(recipe, name) for name in SPACE}
         trials.append(Trial(OURS_FLOAT, setting, reached, fitted.best_epoch))
         networks.append(fitted.network)
         report(f"{OURS_FLOAT}: {reached:.4f} on valid after epoch {fitted.best_epoch}")
@@ -92,18 +98,8 @@ def lambdamart(
     return Search(trials, trials[best], {LAMBDAMART: boosters[best].predict}, drawn[best])
 
 
-def _draw_ours(rng: np.random.Generator) -> dict[str, object]:
-    widths = [(64, 64, 32), (64, 32), (32, 16)]
-    drawn = {
-        "learning_rate": _log_uniform(rng, 3e-4, 5e-3),
-        "weight_decay": _log_uniform(rng, 1e-5, 1e-1),
-        "queries_per_step": int(rng.choice([16, 32, 64, 128])),
-        "widths": widths[rng.integers(len(widths))],
-        "average": float(rng.choice([0.0, 0.99, 0.999])),
-        "teacher_share": float(rng.choice([0.0, 0.5])),
-    }
-    known = {field.name for field in fields(Recipe)}
-    return {name: value for name, value in drawn.items() if name in known}
+def _draw(rng: np.random.Generator) -> dict[str, object]:
+    return {name: values[rng.integers(len(values))] for name, values in SPACE.items()}
 
 
 def _draw_lambdamart(rng: np.random.Generator) -> dict[str, object]:

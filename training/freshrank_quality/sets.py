@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from freshrank_training import examples, letor
-from freshrank_training.examples import ExamplesError, Queries
+from freshrank_training.baselines import baselines
+from freshrank_training.examples import ExamplesError
 
 from . import entree
-from .compare import ORACLE, OWN_HISTORY, PRIOR, RANDOM, DataSet
+from .compare import OWN_HISTORY, PRIOR, RANDOM, DataSet
 
 PROTOCOL = "send-time"
 OWN_COLUMN = "own_log_orders"
@@ -53,28 +53,16 @@ def of_letor(name: str, train: Path, valid: Path | None, test: Path) -> DataSet:
 
 
 def of_market(name: str, path: Path) -> DataSet:
-    """Rows of `freshrank examples` with the market's true utility, if it is a simulated one."""
+    """Rows of `freshrank examples`, with the true utility of every candidate if the market is a simulated one."""
     read = examples.read(path, PROTOCOL)
     test = read.splits["test"]
-    own = test.rows[:, read.features.index(OWN_COLUMN)]
-    beside = {PRIOR: test.prior, OWN_HISTORY: own, RANDOM: np.zeros_like(test.prior)}
-    if test.oracle is not None:
-        beside = {ORACLE: test.oracle, **beside}
+    if test.reader is None:
+        raise ExamplesError(f"{path}: no column user_id, expected whose each query is")
     sizes = ", ".join(f"{split} {len(queries)}" for split, queries in read.splits.items())
     what = f"SIMULATED orders ({read.simulated})" if read.simulated else "orders"
     about = f"{what}, asked at the message's time; queries: {sizes}; {test.lengths.mean():.0f} candidates a query"
+    own = test.rows[:, read.features.index(OWN_COLUMN)]
     new = np.maximum.reduceat(np.where(test.labels > 0, own, 0), test.starts) == 0
     segments = {"first orders at a merchant": new}
-    return DataSet(name, about, read.simulated, read.splits, _readers(path, test), beside, segments, read.features)
-
-
-def _readers(path: Path, test: Queries) -> np.ndarray:
-    """Whose the test's queries are."""
-    wanted = [("protocol", "=", PROTOCOL), ("split", "=", "test")]
-    table = pq.read_table(path, columns=["query_id", "user_id", "label"], filters=wanted)
-    starts = np.flatnonzero(np.diff(table["query_id"].to_numpy().astype(np.int64), prepend=-1))
-    has_order = np.maximum.reduceat(table["label"].to_numpy(), starts) > 0
-    readers = table["user_id"].take(starts[has_order]).to_numpy()
-    if len(readers) != len(test):
-        raise ExamplesError(f"{path}: {len(readers)} test queries with an order, expected {len(test)}")
-    return readers
+    beside = baselines(test, read.features)
+    return DataSet(name, about, read.simulated, read.splits, test.reader, beside, segments, read.features)

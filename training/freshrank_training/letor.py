@@ -7,7 +7,7 @@ a line leaves out is 0, as every reader of the format has it. Labels are grades,
 import hashlib
 import math
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,8 @@ def read_splits(train: Path, valid: Path | None = None, test: Path | None = None
         n_train = len(whole) - math.ceil(VALID_SHARE * len(whole))
         if n_train == 0:
             raise ExamplesError(f"{train}: 1 query with a label above 0, expected two, or a valid file beside it")
-        splits = {"train": part(whole, 0, n_train), "valid": part(whole, n_train, len(whole)), **splits}
+        train_, valid_ = whole.take(np.arange(n_train)), whole.take(np.arange(n_train, len(whole)))
+        splits = {"train": replace(train_, n_dropped=whole.n_dropped), "valid": valid_, **splits}
     return Examples(
         features=[f"column_{j}" for j in range(n_columns)],
         fingerprint="",
@@ -69,22 +70,6 @@ def read_splits(train: Path, valid: Path | None = None, test: Path | None = None
         protocol="letor",
         sha256=hashlib.sha256(b"".join(path.read_bytes() for path in paths.values())).hexdigest(),
         splits=splits,
-    )
-
-
-def part(queries: Queries, first: int, end: int) -> Queries:
-    """The queries from `first` to `end`, which is not among them; those dropped count as dropped before the first."""
-    starts, lengths = queries.starts[first:end], queries.lengths[first:end]
-    rows = slice(starts[0], starts[-1] + lengths[-1])
-    return Queries(
-        rows=queries.rows[rows],
-        labels=queries.labels[rows],
-        prior=queries.prior[rows],
-        oracle=None if queries.oracle is None else queries.oracle[rows],
-        at=queries.at[first:end],
-        starts=starts - starts[0],
-        lengths=lengths,
-        n_dropped=queries.n_dropped if first == 0 else 0,
     )
 
 
