@@ -17,37 +17,51 @@ from freshrank_training.examples import ExamplesError
 
 def main() -> int:
     arguments = _arguments()
-    budget = Budget(trials=arguments.trials, seed=arguments.seed)
     report = Report()
     try:
-        for data in _plain(arguments):
-            report.compared.append(compare.compare(data, budget, _say))
-        markets = [sets.of_market(*_named(text)) for text in arguments.market]
-        own = [compare.compare(data, budget, _say) for data in markets]
-        report.compared += own
-        for home, of_home in zip(markets, own):
-            for away in markets:
-                if away is not home:
-                    title = f"trained on {home.title}, tested on {away.title}"
-                    report.crossed.append(compare.judge(title, away, of_home.scorers))
-        if markets and not arguments.no_ablation:
-            data, best = markets[0], own[0].ours
-            whole = score(best.scorers[OURS], data.splits["test"])
-            report.ablated[data.title] = ablate.ablate(data, best.setting, whole, _say)
+        _measure(arguments, report)
     except ExamplesError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if not report.compared:
-        print("error: nothing to measure on; name --entree, --letor or --market", file=sys.stderr)
+        print("error: nothing to measure on; name --entree, --lightgbm, --letor or --market", file=sys.stderr)
         return 1
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "quality.json").write_text(report.json())
-    (arguments.out / "quality.md").write_text(report.markdown())
     print(f"\n{report.table()}")
-    if markets:
+    if arguments.market:
         print("market figures are of simulated orders: they show what holds where the truth is known, no more\n")
     print(f"written to {arguments.out / 'quality.json'} and {arguments.out / 'quality.md'}")
     return 0
+
+
+def _measure(arguments: argparse.Namespace, report: Report) -> None:
+    """Fills the report, and writes it after every set: whoever stops it has what was found so far."""
+    budget = Budget(trials=arguments.trials, seed=arguments.seed)
+    for data in _plain(arguments):
+        report.compared.append(compare.compare(data, budget, _say))
+        _write(report, arguments.out)
+    markets = [sets.of_market(*_named(text)) for text in arguments.market]
+    homes = []
+    for data in markets:
+        homes.append(compare.compare(data, budget, _say))
+        report.compared.append(homes[-1])
+        _write(report, arguments.out)
+    for home, compared in zip(markets, homes):
+        for away in markets:
+            if away is not home:
+                title = f"trained on {home.title}, tested on {away.title}"
+                report.crossed.append(compare.judge(title, away, compared.scorers))
+    if markets and not arguments.no_ablation:
+        data, best = markets[0], homes[0].ours
+        whole = score(best.scorers[OURS], data.splits["test"])
+        report.ablated[data.title] = ablate.ablate(data, best.setting, whole, _say)
+    if report.compared:
+        _write(report, arguments.out)
+
+
+def _write(report: Report, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "quality.json").write_text(report.json())
+    (out / "quality.md").write_text(report.markdown())
 
 
 def _plain(arguments: argparse.Namespace) -> list[DataSet]:

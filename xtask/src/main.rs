@@ -78,7 +78,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "quality",
-        arguments: "[--users N] [--trials N] [--letor TRAIN[,VALID],TEST]",
+        arguments: "[--users N] [--letor FILES]",
         about: "MINUTES: the ranker beside LightGBM's LambdaMART on Entree, LightGBM's example, svmlight files and simulated markets",
         run: quality::run,
     },
