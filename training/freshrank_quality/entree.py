@@ -28,7 +28,7 @@ DAY = 86_400.0
 FROM = {"train": 0.10, "valid": 0.70, "test": 0.85}
 UNTIL = {"train": 0.70, "valid": 0.85, "test": 1.0}
 # Drawn once; with all of Chicago, every query has 676 rows.
-AT_MOST = {"train": 20_000, "valid": 600, "test": 3000}
+AT_MOST = {"train": 20_000, "valid": 1500, "test": 3000}
 # Of all Chicago, a query of train has so many others beside its label, drawn evenly.
 N_OTHERS = 50
 
