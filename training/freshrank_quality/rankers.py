@@ -47,7 +47,7 @@ class Search:
 class Budget:
     """The same for both rankers."""
 
-    trials: int = 6
+    trials: int = 4
     seed: int = 1
     max_epochs: int = 40
     max_trees: int = 500
