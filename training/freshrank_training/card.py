@@ -2,28 +2,30 @@
 
 import json
 import platform
-from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
 
+import numpy as np
+
 from .examples import Examples, Queries
 from .fit import Fitted, Recipe
-from .metrics import Quality
-from .network import WIDTHS
+from .relevancy import Relevancy
 
 FORMAT = "freshrank-model-card-1"
-PACKAGES = ("jax", "jaxlib", "numpy", "onnx", "onnxruntime", "optax", "pyarrow", "rax")
+PACKAGES = ("jax", "jaxlib", "lightgbm", "numpy", "onnx", "onnxruntime", "optax", "pyarrow", "rax")
 
 
 def card(
     examples: Examples,
     recipe: Recipe,
     fitted: Fitted,
+    relevancy: Relevancy,
+    looks: np.ndarray | None,
     quantization: dict[str, float],
-    metrics: dict[str, dict[str, Quality]],
+    metrics: dict[str, dict[str, dict[str, float]]],
 ) -> dict[str, object]:
     """The card of one training run; no clock in it, so that the same run gives the same card."""
-    return {
+    document = {
         "format": FORMAT,
         "model": "ltr",
         "purpose": "ranks the merchants that deliver to a reader, for one message; the higher, the likelier an order",
@@ -37,23 +39,26 @@ def card(
             "splits": {name: _split(queries) for name, queries in examples.splits.items()},
         },
         "network": {
-            "widths": [len(examples.features), *WIDTHS],
+            "widths": [len(examples.features), *recipe.widths, 1],
             "activation": "relu",
             "clip": fitted.network.clip,
             "parameters": fitted.network.n_parameters,
             "weights": "int8 per output, symmetric; last layer, biases and arithmetic f32",
         },
         "training": {**recipe.card(), "best_epoch": fitted.best_epoch, "epochs": fitted.n_epochs},
+        "relevancy": relevancy.card(),
         "quantization": {name: float(f"{value:.3g}") for name, value in quantization.items()},
         "metrics": {
             split: {
-                ranker: {name: round(value, 6) for name, value in asdict(q).items()}
-                for ranker, q in by.items()
+                ranker: {name: round(value, 6) for name, value in q.items()} for ranker, q in by.items()
             }
             for split, by in metrics.items()
         },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
+    if looks is not None:
+        document["looks"] = [round(float(looked), 4) for looked in looks]
+    return document
 
 
 def dump(document: dict[str, object]) -> str:

@@ -5,7 +5,7 @@ What is wrong with a file is said here, once; whatever comes after can rely on i
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 SPLITS = ("train", "valid", "test")
+# What else a file may tell of a row, and its largest value: a click or a basket at this merchant, an order that was taken
+# back, the slot it was shown in (from 1; 0 is not shown), and how likely it was to be put there.
+SIGNALS = {"click": 1.0, "add": 1.0, "cancelled": 1.0, "position": 1e6, "propensity": 1.0}
 
 
 class ExamplesError(Exception):
@@ -32,9 +35,52 @@ class Queries:
     starts: np.ndarray  # [queries]
     lengths: np.ndarray  # [queries]
     n_dropped: int  # queries without any order: no ranking of them is better than another
+    reader: np.ndarray | None = None  # [queries], a number a reader; every query its own reader if absent
+    signals: dict[str, np.ndarray] = field(default_factory=dict)  # [n] each, of SIGNALS what the file has
+    mass: np.ndarray | None = None  # [n], how strongly training pulls a row up; 2^label - 1 if absent
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    @property
+    def query_of_row(self) -> np.ndarray:
+        """[n], whose candidate a row is."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def take(self, chosen: np.ndarray) -> "Queries":
+        """Some of the queries, by number, in that order."""
+        rows = np.concatenate([np.arange(self.starts[q], self.starts[q] + self.lengths[q]) for q in chosen])
+        of_rows = {name: _at(getattr(self, name), rows) for name in ("rows", "labels", "prior", "oracle", "mass")}
+        of_queries = {name: _at(getattr(self, name), chosen) for name in ("at", "lengths", "reader")}
+        return replace(
+            self,
+            **of_rows,
+            **of_queries,
+            starts=_starts(self.lengths[chosen]),
+            signals={name: values[rows] for name, values in self.signals.items()},
+            n_dropped=0,
+        )
+
+    def keep(self, wanted: np.ndarray) -> "Queries":
+        """Only the rows [n] that are wanted; queries that keep none are gone."""
+        lengths = np.add.reduceat(wanted.astype(np.int64), self.starts)
+        left = np.flatnonzero(lengths)
+        of_rows = {name: _at(getattr(self, name), wanted) for name in ("rows", "labels", "prior", "oracle", "mass")}
+        of_queries = {name: _at(getattr(self, name), left) for name in ("at", "reader")}
+        return replace(
+            self,
+            **of_rows,
+            **of_queries,
+            starts=_starts(lengths[left]),
+            lengths=lengths[left],
+            signals={name: values[wanted] for name, values in self.signals.items()},
+        )
+
+    def sample(self, n: int, seed: int) -> "Queries":
+        """At most `n` of the queries, drawn evenly, in order of time."""
+        if n >= len(self):
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).permutation(len(self))[:n]))
 
 
 @dataclass(frozen=True)
@@ -69,8 +115,9 @@ def read(path: Path, protocol: str = "send-time", also: str | None = None) -> Ex
     missing = [name for name in (*facts, *features) if name not in columns]
     if missing:
         raise ExamplesError(f"{path}: no column {', '.join(missing)}")
-    facts += [name for name in ("utility",) if name in columns]
-    table = file.read(columns=[*facts, *features])
+    facts += [name for name in ("utility", *SIGNALS) if name in columns]
+    texts = [name for name in ("user_id",) if name in columns]
+    table = file.read(columns=[*facts, *texts, *features])
     wanted = pc.equal(table["protocol"], protocol)
     if also is not None:
         wanted = pc.or_(wanted, pc.and_(pc.equal(table["protocol"], also), pc.equal(table["split"], "train")))
@@ -83,8 +130,18 @@ def read(path: Path, protocol: str = "send-time", also: str | None = None) -> Ex
         rows[:, j] = table[name].to_numpy()
         _expect_finite(path, name, rows[:, j])
     values = {name: table[name].to_numpy() for name in facts}
-    for name in ("label", "prior"):
+    for name in ("label", "prior", *(name for name in SIGNALS if name in columns)):
         _expect_finite(path, name, values[name])
+    for name, largest in SIGNALS.items():
+        if name in values:
+            _expect_within(path, name, values[name], largest)
+    if "user_id" in texts:
+        values["reader"] = pc.dictionary_encode(table["user_id"]).combine_chunks().indices.to_numpy()
+    if "cancelled" in values:
+        # The order did not happen: neither does anything that led to it.
+        for name in ("label", "click", "add"):
+            if name in values:
+                values[name] = np.where(values["cancelled"] > 0, 0, values[name])
 
     starts = np.flatnonzero(np.diff(values["query_id"].astype(np.int64), prepend=-1))
     ids = values["query_id"][starts]
@@ -125,6 +182,11 @@ def _queries(
     chosen = in_split & has_order
     if not chosen.any():
         raise ExamplesError(f"{path}: no query with an order in split {split}")
+    if split == "train":
+        # Clicks and baskets train; figures are of orders.
+        for name in ("click", "add"):
+            if name in values:
+                chosen |= in_split & (np.maximum.reduceat(values[name], starts) > 0)
     mine = np.repeat(chosen, lengths)
     oracle = values["utility"][mine].astype(np.float32) if "utility" in values else None
     return Queries(
@@ -134,13 +196,29 @@ def _queries(
         # A measured file may carry the column empty.
         oracle=oracle if oracle is not None and np.isfinite(oracle).all() else None,
         at=values["at"][starts][chosen].astype(np.int64),
-        starts=np.concatenate(([0], np.cumsum(lengths[chosen])[:-1])),
+        starts=_starts(lengths[chosen]),
         lengths=lengths[chosen],
-        n_dropped=int((in_split & ~has_order).sum()),
+        n_dropped=int((in_split & ~chosen).sum()),
+        reader=values["reader"][starts][chosen] if "reader" in values else None,
+        signals={name: values[name][mine].astype(np.float32) for name in SIGNALS if name in values},
     )
+
+
+def _starts(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
+
+
+def _at(values: np.ndarray | None, where: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[where]
 
 
 def _expect_finite(path: Path, name: str, values: np.ndarray) -> None:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         raise ExamplesError(f"{path}: row {wrong[0]}: {name} {values[wrong[0]]}, expected a finite number")
+
+
+def _expect_within(path: Path, name: str, values: np.ndarray, largest: float) -> None:
+    wrong = np.flatnonzero((values < 0) | (values > largest))
+    if len(wrong):
+        raise ExamplesError(f"{path}: row {wrong[0]}: {name} {values[wrong[0]]}, expected 0 to {largest:g}")

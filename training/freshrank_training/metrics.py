@@ -24,11 +24,46 @@ class Quality:
 
 def quality(scores: np.ndarray, queries: Queries) -> Quality:
     """Ranks every query's candidates by score, the highest first."""
-    slices = [slice(start, start + length) for start, length in zip(queries.starts, queries.lengths)]
     return Quality(
-        mrr=float(np.mean([reciprocal_rank(scores[s], queries.labels[s]) for s in slices])),
-        ndcg_at_10=float(np.mean([ndcg(scores[s], queries.labels[s]) for s in slices])),
+        mrr=float(np.mean([reciprocal_rank(scores[s], queries.labels[s]) for s in slices(queries)])),
+        ndcg_at_10=float(ndcgs(scores, queries).mean()),
     )
+
+
+def ndcgs(scores: np.ndarray, queries: Queries) -> np.ndarray:
+    """NDCG@10 of each query, under the fixed gains."""
+    return np.array([ndcg(scores[s], queries.labels[s]) for s in slices(queries)])
+
+
+def ndcg_of_gains(scores: np.ndarray, queries: Queries, gains: np.ndarray) -> float:
+    """Mean NDCG@10 where the rows' gains [n] are somebody's choice; of the queries that have any."""
+    values = [_ndcg(scores[s], gains[s], K) for s in slices(queries) if gains[s].any()]
+    return float(np.mean(values)) if values else 0.0
+
+
+def overlap_at_10(scores: np.ndarray, others: np.ndarray, queries: Queries) -> float:
+    """Mean share of the ten best that both agree on; equal scores stand in the file's order, in both."""
+
+    def best(values: np.ndarray) -> np.ndarray:
+        return np.argsort(-values, kind="stable")[:K]
+
+    shares = [len(np.intersect1d(best(scores[s]), best(others[s]))) / min(K, s.stop - s.start) for s in slices(queries)]
+    return float(np.mean(shares))
+
+
+def interval(differences: np.ndarray, queries: Queries, seed: int = 1, n: int = 1000) -> tuple[float, float]:
+    """95 % of the mean of a difference [queries], by a bootstrap over readers: queries of one reader are not independent."""
+    reader = queries.reader if queries.reader is not None else np.arange(len(queries))
+    _, reader = np.unique(reader, return_inverse=True)
+    sums, counts = np.bincount(reader, differences), np.bincount(reader)
+    drawn = np.random.default_rng(seed).integers(0, len(sums), (n, len(sums)))
+    low, high = np.quantile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def slices(queries: Queries) -> list[slice]:
+    """Each query's rows."""
+    return [slice(start, start + length) for start, length in zip(queries.starts, queries.lengths)]
 
 
 def reciprocal_rank(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -47,7 +82,10 @@ def reciprocal_rank(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def ndcg(scores: np.ndarray, labels: np.ndarray, k: int = K) -> float:
     """Expected NDCG@k; 0 if nothing was ordered."""
-    gains = np.exp2(labels.astype(np.float64)) - 1.0
+    return _ndcg(scores, np.exp2(labels.astype(np.float64)) - 1.0, k)
+
+
+def _ndcg(scores: np.ndarray, gains: np.ndarray, k: int) -> float:
     discounts = np.zeros(len(gains))
     n = min(k, len(gains))
     discounts[:n] = 1.0 / np.log2(np.arange(2, n + 2))

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WIDTHS = (64, 64, 32, 1)
+# Of the hidden layers.
+WIDTHS = (64, 64, 32)
 # In standard deviations: far enough to keep every usual value, near enough that a freak one cannot run away.
 CLIP = 8.0
+# How a column's centre and spread are found; either is frozen into the file as one subtraction and one multiplication.
+TRANSFORMS = ("moments", "quantiles")
+# Between these, a normal column has 3.29 standard deviations.
+TAILS, SPREAD_OF_TAILS = (0.05, 0.95), 3.29
 
 
 @dataclass(frozen=True)
@@ -47,23 +52,35 @@ class Network:
         return sum(layer.weights.size + layer.biases.size for layer in self.layers)
 
 
-def normalization(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale of the columns of [n, features].
+def normalization(rows: np.ndarray, transform: str = "moments") -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale of the columns of [n, features]; of `quantiles`, the median and the distance of the tails.
 
-    A column that never varied gets the scale 0: nothing was learnt about it, so a new value there says nothing.
+    Quantiles do not bend to a few freak values. Where the tails coincide (a column that is almost always the same), the
+    moments stand. A column that never varied gets the scale 0: nothing was learnt about it, so a new value there says nothing.
     """
     mean = rows.mean(axis=0, dtype=np.float64)
     deviation = rows.std(axis=0, dtype=np.float64)
     varies = deviation > 1e-6 * np.maximum(1.0, np.abs(mean))
+    if transform == "quantiles":
+        low, median, high = np.quantile(rows, (TAILS[0], 0.5, TAILS[1]), axis=0)
+        spreads = high - low > 1e-3 * deviation
+        mean = np.where(spreads, median, mean)
+        deviation = np.where(spreads, (high - low) / SPREAD_OF_TAILS, deviation)
     scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
     return mean.astype(np.float32), scale.astype(np.float32)
 
 
-def initial(mean: np.ndarray, scale: np.ndarray, rng: np.random.Generator) -> Network:
+def initial(
+    mean: np.ndarray,
+    scale: np.ndarray,
+    rng: np.random.Generator,
+    widths: tuple[int, ...] = WIDTHS,
+    clip: float = CLIP,
+) -> Network:
     """An untrained network; weights after He et al. 2015, biases 0."""
     layers, n_inputs = [], len(mean)
-    for width in WIDTHS:
+    for width in (*widths, 1):
         weights = rng.normal(0.0, np.sqrt(2.0 / n_inputs), (n_inputs, width)).astype(np.float32)
         layers.append(Layer(weights, np.zeros(width, np.float32)))
         n_inputs = width
-    return Network(mean, scale, tuple(layers))
+    return Network(mean, scale, tuple(layers), clip)

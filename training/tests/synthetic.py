@@ -11,13 +11,14 @@ SIMULATED = "synthetic examples of the training's own tests"
 FINGERPRINT = "5e" * 16
 
 
-def write(path: Path, n_queries: int = 300, n_features: int = 30, seed: int = 1, **changed) -> Path:
+def write(path: Path, n_queries: int = 300, n_features: int = 30, seed: int = 1, longest: int = 20, **changed) -> Path:
     """Writes an examples file; 60, 20 and 20 % of the queries are train, valid and test.
 
-    `changed` replaces columns, each by a function of the column's values; `metadata` replaces the metadata.
+    `changed` replaces columns, each by a function of the column's values; given as (column, function) it adds one made of
+    another. `metadata` replaces the metadata.
     """
     rng = np.random.default_rng(seed)
-    lengths = rng.integers(2, 20, n_queries)
+    lengths = rng.integers(2, longest, n_queries)
     query_of_row = np.repeat(np.arange(n_queries), lengths)
     n = len(query_of_row)
     # Columns of very different spread, as the engine's are; the last never varies.
@@ -50,6 +51,7 @@ def write(path: Path, n_queries: int = 300, n_features: int = 30, seed: int = 1,
         "freshrank.simulated": SIMULATED,
     }
     for name, change in changed.items():
-        columns[name] = change(columns[name])
+        source, change = change if isinstance(change, tuple) else (name, change)
+        columns[name] = change(columns[source])
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
     return path

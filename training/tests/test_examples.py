@@ -63,6 +63,31 @@ class Reading(unittest.TestCase):
         self.assertEqual((before.n_dropped, after.n_dropped), (0, 1))
         self.assertEqual(after.rows.tolist(), before.rows[before.lengths[0] :].tolist())
 
+    def test_a_cancelled_order_is_no_order(self):
+        def cancelled(labels):
+            return np.where(np.arange(len(labels)) == labels.argmax(), 1, 0).astype(np.float32)
+
+        self.assertEqual(self.read(cancelled=("label", cancelled)).splits["train"].n_dropped, 1)
+
+    def test_clicks_and_slots_come_along_and_a_click_alone_trains(self):
+        no_orders = lambda labels: labels * (np.arange(len(labels)) > 60)  # noqa: E731
+        clicks = lambda labels: (np.arange(len(labels)) % 2 == 0).astype(np.float32)  # noqa: E731
+        train = self.read(label=no_orders, click=("label", clicks), position=("label", clicks)).splits["train"]
+        self.assertEqual((len(train), train.n_dropped, set(train.signals)), (18, 0, {"click", "position"}))
+        self.assertEqual(train.signals["click"].tolist(), train.signals["position"].tolist())
+
+    def test_a_signal_beyond_its_range_is_named(self):
+        self.expect("row 0: click 2.0, expected 0 to 1", click=("label", with_first(np.float32(2))))
+
+    def test_some_of_the_queries_keep_their_own_rows(self):
+        train = self.read().splits["train"]
+        some, left = train.take(np.array([4, 2])), train.keep(train.labels > 0)
+        rows = slice(train.starts[2], train.starts[2] + train.lengths[2])
+        self.assertEqual(some.rows[some.starts[1] :].tolist(), train.rows[rows].tolist())
+        self.assertEqual(some.at.tolist(), [train.at[4], train.at[2]])
+        self.assertEqual((left.lengths.tolist(), left.labels.tolist()), ([1] * 18, [1] * 18))
+        self.assertEqual(len(train.sample(5, 1)), 5)
+
     def test_a_number_that_is_none_is_named_by_row_and_column(self):
         self.expect("row 0: feature_2 nan, expected a finite number", feature_2=with_first(np.float32("nan")))
 

@@ -5,6 +5,8 @@ import io
 import json
 import tempfile
 import unittest
+from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import freshrank_training  # noqa: F401
@@ -12,10 +14,12 @@ import numpy as np
 from check import MODELS, check
 from freshrank_training import onnx_file
 from freshrank_training.examples import read
-from freshrank_training.fit import Recipe, batches, fit, loss_of, padded
+from freshrank_training.fit import Recipe, RecipeError, batches, fit, loss_of, masses, padded, recipe_of, toml_of
+from freshrank_training.losses import LOSSES
 from freshrank_training.metrics import quality
 from freshrank_training.network import Layer, Network, initial, normalization
 from freshrank_training.quantize import quantize, rounded
+from freshrank_training.sweep import sweep
 from tests import synthetic
 from train import Refused, check_int8, train
 
@@ -88,7 +92,7 @@ class Run(unittest.TestCase):
     def trained(self, name: str) -> tuple[dict, Path]:
         out = self.directory / name
         with contextlib.redirect_stdout(io.StringIO()):
-            return train(self.examples, self.recipe, out), out
+            return train(self.examples, self.recipe, out).document, out
 
     def test_the_loss_falls(self):
         losses = []
@@ -103,17 +107,45 @@ class Run(unittest.TestCase):
     def test_padding_changes_no_loss(self):
         queries = self.examples.splits["train"]
         net, _ = network(30)
-        x = net.normalize(queries.rows)
+        x, mass = net.normalize(queries.rows), masses(queries, "mass")
+        # No teacher's, but any distribution will do.
+        lesson = (1.0 / np.repeat(queries.lengths, queries.lengths)).astype(np.float32)
         parameters = [{"w": layer.weights, "b": layer.biases} for layer in net.layers]
         chosen = np.array([0, 5, 7])
         index, where = padded(queries, chosen)
-        alone = []
-        for query in chosen:
-            rows = slice(queries.starts[query], queries.starts[query] + queries.lengths[query])
-            there = np.ones((1, queries.lengths[query]), bool)
-            alone.append(loss_of(parameters, x[None, rows], queries.labels[None, rows], there))
-        together = loss_of(parameters, x[index], queries.labels[index], where)
-        self.assertAlmostEqual(float(together), float(np.mean(alone)), places=4)
+        for loss in LOSSES:
+            recipe = Recipe(loss=loss, teacher_share=0.3)
+            alone = []
+            for query in chosen:
+                rows = slice(queries.starts[query], queries.starts[query] + queries.lengths[query])
+                there = np.ones((1, queries.lengths[query]), bool)
+                alone.append(loss_of(parameters, x[None, rows], mass[None, rows], lesson[None, rows], there, recipe))
+            together = loss_of(parameters, x[index], mass[index], lesson[index], where, recipe)
+            self.assertAlmostEqual(float(together), float(np.mean(alone)), places=4, msg=loss)
+
+    def test_every_loss_learns_and_so_does_the_average_of_the_weights(self):
+        splits = self.examples.splits
+        chance = quality(np.zeros(len(splits["valid"].rows)), splits["valid"]).ndcg_at_10
+        for changed in ({"loss": "approx_ndcg"}, {"loss": "lambdarank"}, {"average": 0.95}, {"transform": "quantiles"}):
+            with self.subTest(changed):
+                fitted = fit(splits["train"], splits["valid"], replace(self.recipe, **changed))
+                self.assertGreater(fitted.curve[-1].valid_ndcg_at_10, chance + 0.05)
+
+    def test_a_teacher_is_fitted_once_and_taught(self):
+        splits = self.examples.splits
+        recipe = replace(self.recipe, teacher_share=0.5, max_epochs=2)
+        fitted = fit(splits["train"], splits["valid"], recipe)
+        of_query = np.add.reduceat(fitted.teacher.probabilities(splits["valid"]), splits["valid"].starts)
+        np.testing.assert_allclose(of_query, 1.0, rtol=1e-4)
+        again = fit(splits["train"], splits["valid"], recipe, taught_by=fitted.teacher)
+        self.assertEqual(fitted.curve, again.curve)
+
+    def test_a_sweep_chooses_by_valid_and_repeats(self):
+        splits = self.examples.splits
+        one, two = (sweep(splits["train"], splits["valid"], self.recipe, 3) for _ in range(2))
+        self.assertEqual(one, two)
+        self.assertEqual(max(trial.ndcg_at_10 for trial in one), one[-1].ndcg_at_10)
+        self.assertEqual((one[-1].recipe.max_epochs, one[-1].recipe.patience), (6, self.recipe.patience))
 
     def test_every_query_is_in_an_epoch(self):
         queries = self.examples.splits["train"]
@@ -163,6 +195,38 @@ class Run(unittest.TestCase):
         self.assertGreater(quality(net.score(valid.rows), valid).ndcg_at_10, 0.6)
         with self.assertRaisesRegex(Refused, "int8 costs"):
             check_int8(net, rounded(net), valid)
+
+    def test_the_report_says_everything_about_the_run(self):
+        with contextlib.redirect_stdout(io.StringIO()):
+            page = train(self.examples, replace(self.recipe, max_epochs=2), self.directory / "report").page
+        for said in (escape(synthetic.SIMULATED), "Learning curves", "Calibration", "Importance of columns", "feature_0", "oracle"):
+            self.assertIn(said, page)
+        self.assertNotIn("http", page, "a page that needs nothing beside it")
+
+
+class RecipeFiles(unittest.TestCase):
+    def read(self, text: str, **changed) -> Recipe:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "recipe.toml"
+            path.write_text(text)
+            return recipe_of(path, **changed)
+
+    def test_a_recipe_survives_its_file(self):
+        recipe = Recipe(seed=3, loss="lambdarank", widths=(32, 16), average=0.99)
+        self.assertEqual(self.read(toml_of(recipe)), recipe)
+        self.assertEqual(self.read("clip = 3.0", seed=9), Recipe(clip=3.0, seed=9))
+
+    def test_a_recipe_nobody_can_follow_is_refused_by_name(self):
+        for text, message in (
+            ("los = 'softmax'", "los: unknown"),
+            ("loss = 'hinge'", "loss: found 'hinge', expected one of softmax"),
+            ("average = 1.5", "average: found 1.5, expected 0 to"),
+            ("max_epochs = 'many'", "max_epochs: found 'many'"),
+            ("widths = []", "widths: found \\[\\]"),
+            ("loss = ", "recipe.toml: "),
+        ):
+            with self.subTest(text), self.assertRaisesRegex(RecipeError, message):
+                self.read(text)
 
 
 class Committed(unittest.TestCase):

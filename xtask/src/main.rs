@@ -19,6 +19,7 @@ mod test;
 mod train;
 mod golden;
 mod soak;
+mod quality;
 mod demo;
 
 use std::process::ExitCode;
@@ -88,6 +89,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         about: "what a million messages cost at the edge platform's public prices, by architecture, and where the next saving lies",
         run: cost::run,
+    },
+    Task {
+        name: "quality",
+        arguments: "[--users N] [--letor FILES]",
+        about: "about 15 minutes: the ranker beside LightGBM's LambdaMART on Entree, LightGBM's example, svmlight files and simulated markets",
+        run: quality::run,
     },
     Task {
         name: "soak",
