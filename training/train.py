@@ -215,14 +215,12 @@ def main() -> int:
 
 
 def best_of(examples: Examples, recipe: Recipe, worth: Relevancy, n: int) -> Recipe:
-    """The recipe that did best on valid, of `n`; prints all, the best last."""
+    """The recipe that did best on valid, of `n`; prints them all."""
     train_ = relevancy.with_mass(examples.splits["train"], examples.features, worth)
     if propensity.is_logged(train_):
         train_ = propensity.weighed(train_, propensity.estimate(train_, recipe.seed))
-    trials = sweep.sweep(train_, examples.splits["valid"], recipe, n)
-    print(f"\nsweep: {n} recipes on at most {sweep.N_TRAIN} train and {sweep.N_VALID} valid queries, the best last")
-    for trial in trials:
-        print(f"{trial.ndcg_at_10:.4f}  epoch {trial.best_epoch:2}  {trial.said}")
+    print(f"\nsweep: {n} recipes on at most {sweep.N_TRAIN} train and {sweep.N_VALID} valid queries; NDCG@10 on valid")
+    trials = sweep.sweep(train_, examples.splits["valid"], recipe, n, report=print)
     print(f"\nchosen, as --recipe reads it:\n{toml_of(trials[-1].recipe)}")
     return trials[-1].recipe
 

@@ -1,11 +1,11 @@
-//! `freshrank model`: from an ONNX file to the plan that decides.
+//! `freshrank model`: from an ONNX file to the plan that decides, checked row by row against whoever trained it.
 
 use crate::{Outcome, print, shelf};
 use clap::Subcommand;
 use freshrank::feature::{FEATURES, N_FEATURES, Rows, fingerprint_hex};
 use freshrank::score::{Scorer, dense::Dense, tract::Tract};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What to do with a model.
 #[derive(Debug, Subcommand)]
@@ -18,6 +18,23 @@ pub enum Verb {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Score rows by `tract` and by the plan, and compare both with the scores that came with the rows
+    Check {
+        /// The ONNX file
+        onnx: PathBuf,
+        /// The plan compiled from it
+        #[arg(long, value_name = "FILE")]
+        plan: PathBuf,
+        /// Rows, little-endian f32, row after row, as `training/train.py --rows` writes all of valid
+        #[arg(long, value_name = "FILE")]
+        rows: PathBuf,
+        /// Another engine's score of each row, little-endian f32
+        #[arg(long, value_name = "FILE")]
+        scores: PathBuf,
+        /// For a program
+        #[arg(long)]
+        json: bool,
+    },
     /// The columns of this release, and the fingerprint a model must have been trained on
     Features {
         /// For a program
@@ -26,8 +43,10 @@ pub enum Verb {
     },
 }
 
-/// How far `tract` and `dense` may be apart, relative to scores above 1.
+/// How far two engines may be apart, relative to scores above 1.
 const TOLERANCE: f32 = 1e-5;
+/// Rows scored at a time: activations of a million rows would not fit.
+const ROWS_AT_ONCE: usize = 4096;
 
 pub fn run(verb: &Verb) -> Outcome {
     match verb {
@@ -44,6 +63,7 @@ pub fn run(verb: &Verb) -> Outcome {
             std::fs::write(out, &bytes).map_err(|error| format!("{}: {error}", out.display()))?;
             println!("{}: {} bytes, model {}, at most {apart:.1e} from tract", out.display(), bytes.len(), plan.model);
         }
+        Verb::Check { onnx, plan, rows, scores, json } => check(onnx, plan, rows, scores, *json)?,
         Verb::Features { json: true } => {
             let names: Vec<_> = FEATURES.iter().map(|feature| feature.name).collect();
             print::json(&json!({ "fingerprint": fingerprint_hex(), "features": names }))?;
@@ -59,6 +79,71 @@ pub fn run(verb: &Verb) -> Outcome {
     Ok(())
 }
 
+/// Every row by every engine; an error where any two are further apart than allowed.
+fn check(onnx: &Path, plan: &Path, rows: &Path, scores: &Path, json: bool) -> Outcome {
+    let at = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let compiled = Dense::load(&shelf::read(plan)?).map_err(|error| at(plan, &error))?;
+    let tract = Tract::load_pinned(&shelf::read(onnx)?, compiled.model).map_err(|error| at(onnx, &error))?;
+    let (values, told) = (numbers(rows)?, numbers(scores)?);
+    if values.len() != told.len() * N_FEATURES {
+        let found = format!("{} numbers, {} has {}", values.len(), scores.display(), told.len());
+        return Err(at(rows, &format!("found {found}, expected {N_FEATURES} columns a score")).into());
+    }
+    let (mut by_tract, mut by_dense) = (Vec::new(), Vec::new());
+    for values in values.chunks(ROWS_AT_ONCE * N_FEATURES) {
+        let rows = Rows { values: values.to_vec() };
+        by_tract.extend(tract.score(&rows)?);
+        by_dense.extend(compiled.score(&rows)?);
+    }
+    let pairs = [
+        ("told and tract", &told, &by_tract),
+        ("told and dense", &told, &by_dense),
+        ("tract and dense", &by_tract, &by_dense),
+    ];
+    let mut gaps = Vec::new();
+    for (pair, one, other) in pairs {
+        let (row, gap) = largest_gap(one, other).ok_or_else(|| at(rows, &"found no row, expected at least one"))?;
+        if gap.is_nan() || gap > TOLERANCE {
+            let found = format!(
+                "row {row}: {pair} are {gap:e} apart, at most {TOLERANCE:e} is allowed; train and compile again"
+            );
+            return Err(at(rows, &found).into());
+        }
+        gaps.push((pair, gap));
+    }
+    if json {
+        let gaps: Vec<_> = gaps.iter().map(|(pair, gap)| json!({ "pair": pair, "largest_gap": gap })).collect();
+        return Ok(print::json(&json!({ "model": compiled.model.to_string(), "rows": told.len(), "gaps": gaps }))?);
+    }
+    println!("model {}, {} rows; at most apart, relative to scores above 1:", compiled.model, told.len());
+    for (pair, gap) in gaps {
+        println!("  {pair:16} {gap:.1e}  (allowed {TOLERANCE:.0e})");
+    }
+    Ok(())
+}
+
+/// A file of little-endian f32.
+fn numbers(path: &Path) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
+    let bytes = shelf::read(path)?;
+    if !bytes.len().is_multiple_of(4) {
+        return Err(format!("{}: found {} bytes, expected a multiple of 4", path.display(), bytes.len()).into());
+    }
+    let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(i) => Err(format!("{}: number {i}: found {}, expected a finite one", path.display(), values[i]).into()),
+        None => Ok(values),
+    }
+}
+
+/// Where two lists differ most, and by how much; a list that is shorter differs by everything.
+fn largest_gap(one: &[f32], other: &[f32]) -> Option<(usize, f32)> {
+    if one.len() != other.len() {
+        return Some((one.len().min(other.len()), f32::INFINITY));
+    }
+    let gaps = one.iter().zip(other).map(|(a, b)| (a - b).abs() / a.abs().max(1.0));
+    gaps.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
 /// The largest difference over rows that sweep every column through and beyond its usual range.
 fn apart(tract: &Tract, plan: &Dense) -> Result<f32, freshrank::score::ModelError> {
     let spread = |i: usize| ((i * 7919 % 1009) as f32 / 1009.0 - 0.5) * 8.0;
@@ -69,5 +154,5 @@ fn apart(tract: &Tract, plan: &Dense) -> Result<f32, freshrank::score::ModelErro
     };
     let rows = Rows { values: (0..1000 * N_FEATURES).map(value).collect() };
     let (a, b) = (tract.score(&rows)?, plan.score(&rows)?);
-    Ok(a.iter().zip(&b).map(|(a, b)| (a - b).abs() / a.abs().max(1.0)).fold(0.0, f32::max))
+    Ok(largest_gap(&a, &b).map_or(0.0, |(_, gap)| gap))
 }

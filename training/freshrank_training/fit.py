@@ -15,13 +15,15 @@ from . import teacher as lambdamart
 from .examples import Queries
 from .losses import LOSSES
 from .metrics import quality
-from .network import CLIP, TRANSFORMS, WIDTHS, Layer, Network, initial, normalization
+from .network import CLIP, TRANSFORMS, WIDTHS, Layer, Network, initial, normalization, started_from
 from .progress import Progress
 
 Parameters = list[dict[str, jax.Array]]
 
 # Train queries that the learning curve is drawn of, beside valid.
 N_CURVE = 1000
+# Rows that a linear prior is read off from.
+N_PRIOR_ROWS = 20_000
 
 
 class RecipeError(Exception):
@@ -36,6 +38,8 @@ class Recipe:
     loss: str = "softmax"
     # Hidden layers.
     widths: tuple[int, ...] = WIDTHS
+    # "prior" starts where the linear prior is, where the examples tell one; "random" does not.
+    start: str = "prior"
     transform: str = "moments"
     clip: float = CLIP
     queries_per_step: int = 64
@@ -55,6 +59,7 @@ class Recipe:
     def __post_init__(self):
         for name, wanted in (
             ("loss", tuple(LOSSES)),
+            ("start", ("prior", "random")),
             ("transform", TRANSFORMS),
             ("weigh_by", ("mass", "query")),
         ):
@@ -112,9 +117,9 @@ def toml_of(recipe: Recipe) -> str:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the learning curve."""
+    """One point of the learning curve; the first is before any step, and has no loss."""
 
-    loss: float
+    loss: float | None
     train_ndcg_at_10: float  # of some of the train queries
     valid_ndcg_at_10: float
     valid_mrr: float
@@ -125,7 +130,7 @@ class Fitted:
     """The network as it was after its best epoch."""
 
     network: Network
-    best_epoch: int
+    best_epoch: int  # 0 where no step made it better
     n_epochs: int
     curve: tuple[Epoch, ...] = ()
     teacher: lambdamart.Teacher | None = None
@@ -149,6 +154,8 @@ def fit(
     mean, scale = normalization(train.rows, recipe.transform)
     best = network = initial(mean, scale, rng, recipe.widths, recipe.clip)
     x = network.normalize(train.rows)
+    if recipe.start == "prior" and train.prior.any():
+        best = network = started_from(network, _prior(x, train))
     mass = masses(train, recipe.weigh_by)
     lesson = taught_by.probabilities(train) if recipe.teacher_share > 0 else np.zeros_like(mass)
     some = train.sample(N_CURVE, recipe.seed)
@@ -159,7 +166,11 @@ def fit(
     average, state = parameters, optimizer.init(parameters)
     step = _step(optimizer, recipe)
 
-    best_epoch, best_ndcg, curve, n_steps = 0, -1.0, [], 0
+    def point(loss: float | None) -> Epoch:
+        now, seen = (quality(network.score(queries.rows), queries) for queries in (valid, some))
+        return Epoch(loss, seen.ndcg_at_10, now.ndcg_at_10, now.mrr)
+
+    curve, best_epoch, n_steps = [point(None)], 0, 0
     for epoch in range(1, recipe.max_epochs + 1):
         losses = []
         drawn = batches(train, recipe.queries_per_step, rng)
@@ -173,18 +184,26 @@ def fit(
             bar.advance()
         bar.end()
         network = _network(network, average)
-        now = quality(network.score(valid.rows), valid)
-        seen = quality(network.score(some.rows), some)
-        curve.append(Epoch(float(np.mean(losses)), seen.ndcg_at_10, now.ndcg_at_10, now.mrr))
+        now = point(float(np.mean(losses)))
+        curve.append(now)
         report(
-            f"epoch {epoch:3}  loss {curve[-1].loss:.4f}  valid ndcg@10 {now.ndcg_at_10:.4f}  mrr {now.mrr:.4f}"
-            f"  (train {seen.ndcg_at_10:.4f})"
+            f"epoch {epoch:3}  loss {now.loss:.4f}  valid ndcg@10 {now.valid_ndcg_at_10:.4f}  mrr {now.valid_mrr:.4f}"
+            f"  (train {now.train_ndcg_at_10:.4f})"
         )
-        if now.ndcg_at_10 > best_ndcg:
-            best, best_epoch, best_ndcg = network, epoch, now.ndcg_at_10
+        if now.valid_ndcg_at_10 > curve[best_epoch].valid_ndcg_at_10:
+            best, best_epoch = network, epoch
         if epoch - best_epoch >= recipe.patience:
             break
     return Fitted(best, best_epoch, epoch, tuple(curve), taught_by)
+
+
+def _prior(x: np.ndarray, train: Queries) -> np.ndarray:
+    """The prior as weights of normalized columns, as strong as makes the labels likeliest."""
+    some = x[:: max(1, len(x) // N_PRIOR_ROWS)].astype(np.float64)
+    prior = train.prior[:: max(1, len(x) // N_PRIOR_ROWS)].astype(np.float64)
+    centred = np.concatenate([some, np.ones((len(some), 1))], axis=1)
+    weights = np.linalg.lstsq(centred, prior, rcond=None)[0][:-1]
+    return (weights / lambdamart.temperature(train.prior.astype(np.float64), train)).astype(np.float32)
 
 
 def masses(train: Queries, weigh_by: str) -> np.ndarray:

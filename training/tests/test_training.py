@@ -87,7 +87,8 @@ class Run(unittest.TestCase):
         cls.addClassCleanup(directory.cleanup)
         cls.directory = Path(directory.name)
         cls.examples = read(synthetic.write(cls.directory / "examples.parquet"))
-        cls.recipe = Recipe(max_epochs=6, queries_per_step=32)
+        # The prior of these examples is mostly noise.
+        cls.recipe = Recipe(start="random", max_epochs=6, queries_per_step=32)
 
     def trained(self, name: str) -> tuple[dict, Path]:
         out = self.directory / name
@@ -130,6 +131,12 @@ class Run(unittest.TestCase):
             with self.subTest(changed):
                 fitted = fit(splits["train"], splits["valid"], replace(self.recipe, **changed))
                 self.assertGreater(fitted.curve[-1].valid_ndcg_at_10, chance + 0.05)
+
+    def test_training_starts_where_a_linear_prior_is(self):
+        splits = {name: replace(q, prior=q.rows[:, 0] - 2 * q.rows[:, 7]) for name, q in self.examples.splits.items()}
+        start = fit(splits["train"], splits["valid"], Recipe(max_epochs=1)).curve[0]
+        prior = quality(splits["valid"].prior, splits["valid"])
+        self.assertAlmostEqual(start.valid_ndcg_at_10, prior.ndcg_at_10, places=2)
 
     def test_a_teacher_is_fitted_once_and_taught(self):
         splits = self.examples.splits
@@ -174,6 +181,8 @@ class Run(unittest.TestCase):
         probe["scores"][3] += 0.001
         (out / "ltr.probe.json").write_text(json.dumps(probe))
         self.assertIn("onnxruntime's scores differ", check(out)[0])
+        (out / "ltr.plan").write_bytes(b"FRLP" + bytes(60))
+        self.assertIn(f"ltr.plan: model {'00' * 16}, expected", check(out)[0])
         (out / "ltr.onnx").write_bytes(onnx_file.build(network(30)[0], {}))
         self.assertIn("ltr.card.json: onnx.sha256", check(out)[0])
 
