@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
 import jax
@@ -44,9 +45,9 @@ class Recipe:
     clip: float = CLIP
     queries_per_step: int = 64
     learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
+    weight_decay: float = 0.1
     # Share of the average that a step keeps; 0 takes the weights as they are.
-    average: float = 0.0
+    average: float = 0.99
     # What a query weighs: the masses of its rows together, or all the same ("query").
     weigh_by: str = "mass"
     # Of the loss, taught by a LambdaMART of so many queries; the rest by the labels.
@@ -162,9 +163,8 @@ def fit(
     parameters: Parameters = [
         {"w": jnp.array(layer.weights), "b": jnp.array(layer.biases)} for layer in network.layers
     ]
-    optimizer = optax.adamw(recipe.learning_rate, weight_decay=recipe.weight_decay, mask=_weights_only)
+    optimizer, step = _compiled(recipe.loss, recipe.teacher_share, recipe.learning_rate, recipe.weight_decay)
     average, state = parameters, optimizer.init(parameters)
-    step = _step(optimizer, recipe)
 
     def point(loss: float | None) -> Epoch:
         now, seen = (quality(network.score(queries.rows), queries) for queries in (valid, some))
@@ -230,7 +230,13 @@ def padded(queries: Queries, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def loss_of(
-    parameters: Parameters, x: jax.Array, mass: jax.Array, lesson: jax.Array, where: jax.Array, recipe: Recipe
+    parameters: Parameters,
+    x: jax.Array,
+    mass: jax.Array,
+    lesson: jax.Array,
+    where: jax.Array,
+    loss: str,
+    teacher_share: float,
 ) -> jax.Array:
     """Loss of normalized rows [queries, list, features], a mean over the queries.
 
@@ -242,21 +248,29 @@ def loss_of(
     scores = (x @ last["w"] + last["b"])[..., 0]
     # Padding repeats a row, and with it its mass.
     mass, lesson = jnp.where(where, mass, 0.0), jnp.where(where, lesson, 0.0)
-    loss = LOSSES[recipe.loss](scores, mass, where)
-    if recipe.teacher_share > 0:
+    losses = LOSSES[loss](scores, mass, where)
+    if teacher_share > 0:
         taught = rax.softmax_loss(scores, lesson * mass.sum(axis=-1, keepdims=True), where=where, reduce_fn=None)
-        loss = (1.0 - recipe.teacher_share) * loss + recipe.teacher_share * taught
-    return loss.mean()
+        losses = (1.0 - teacher_share) * losses + teacher_share * taught
+    return losses.mean()
 
 
-def _step(optimizer: optax.GradientTransformation, recipe: Recipe) -> Callable:
+# Kept, so that many fits of one recipe compile once.
+@lru_cache(maxsize=16)
+def _compiled(
+    loss: str, teacher_share: float, learning_rate: float, weight_decay: float
+) -> tuple[optax.GradientTransformation, Callable]:
+    optimizer = optax.adamw(learning_rate, weight_decay=weight_decay, mask=_weights_only)
+
     @jax.jit
     def step(parameters, state, x, mass, lesson, where):
-        loss, gradient = jax.value_and_grad(loss_of)(parameters, x, mass, lesson, where, recipe)
+        value, gradient = jax.value_and_grad(loss_of)(
+            parameters, x, mass, lesson, where, loss, teacher_share
+        )
         updates, state = optimizer.update(gradient, state, parameters)
-        return optax.apply_updates(parameters, updates), state, loss
+        return optax.apply_updates(parameters, updates), state, value
 
-    return step
+    return optimizer, step
 
 
 @jax.jit

@@ -7,7 +7,9 @@ import tempfile
 import unittest
 from dataclasses import replace
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
+from unittest import mock
 
 import freshrank_training  # noqa: F401
 import numpy as np
@@ -21,7 +23,7 @@ from freshrank_training.network import Layer, Network, initial, normalization
 from freshrank_training.quantize import quantize, rounded
 from freshrank_training.sweep import sweep
 from tests import synthetic
-from train import Refused, check_int8, train
+from train import Refused, check_int8, main, train
 
 
 def network(n_features: int = 9, seed: int = 1) -> tuple[Network, np.ndarray]:
@@ -88,7 +90,7 @@ class Run(unittest.TestCase):
         cls.directory = Path(directory.name)
         cls.examples = read(synthetic.write(cls.directory / "examples.parquet"))
         # The prior of these examples is mostly noise.
-        cls.recipe = Recipe(start="random", max_epochs=6, queries_per_step=32)
+        cls.recipe = Recipe(start="random", average=0.0, max_epochs=6, queries_per_step=32)
 
     def trained(self, name: str) -> tuple[dict, Path]:
         out = self.directory / name
@@ -115,13 +117,12 @@ class Run(unittest.TestCase):
         chosen = np.array([0, 5, 7])
         index, where = padded(queries, chosen)
         for loss in LOSSES:
-            recipe = Recipe(loss=loss, teacher_share=0.3)
             alone = []
             for query in chosen:
                 rows = slice(queries.starts[query], queries.starts[query] + queries.lengths[query])
                 there = np.ones((1, queries.lengths[query]), bool)
-                alone.append(loss_of(parameters, x[None, rows], mass[None, rows], lesson[None, rows], there, recipe))
-            together = loss_of(parameters, x[index], mass[index], lesson[index], where, recipe)
+                alone.append(loss_of(parameters, x[None, rows], mass[None, rows], lesson[None, rows], there, loss, 0.3))
+            together = loss_of(parameters, x[index], mass[index], lesson[index], where, loss, 0.3)
             self.assertAlmostEqual(float(together), float(np.mean(alone)), places=4, msg=loss)
 
     def test_every_loss_learns_and_so_does_the_average_of_the_weights(self):
@@ -211,6 +212,27 @@ class Run(unittest.TestCase):
         for said in (escape(synthetic.SIMULATED), "Learning curves", "Calibration", "Importance of columns", "feature_0", "oracle"):
             self.assertIn(said, page)
         self.assertNotIn("http", page, "a page that needs nothing beside it")
+
+
+@unittest.skipUnless(find_spec("freshrank_training.letor"), "freshrank_training/letor.py is not there")
+class Letor(unittest.TestCase):
+    def test_a_letor_file_trains_and_says_how_good_it_is(self):
+        rng = np.random.default_rng(1)
+        lines = [
+            f"{int(x > 0.5) + int(x > 1.2)} qid:{q} 1:{x:.4f} 2:{rng.normal():.4f}"
+            for q in range(40)
+            for x in rng.normal(size=9)
+        ]
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "some.svm"
+            path.write_text("\n".join(lines) + "\n")
+            asked = ["train.py", "--letor", str(path), "--max-epochs", "8", "--out", f"{directory}/out"]
+            with contextlib.redirect_stdout(io.StringIO()) as said, mock.patch("sys.argv", asked):
+                self.assertEqual(main(), 0)
+            card = json.loads((Path(directory) / "out" / "ltr.card.json").read_text())
+        valid = card["metrics"]["valid"]
+        self.assertGreater(valid["model"]["ndcg_at_10"], valid["random"]["ndcg_at_10"] + 0.1)
+        self.assertIn("configured gains", said.getvalue())
 
 
 class RecipeFiles(unittest.TestCase):
