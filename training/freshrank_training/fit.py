@@ -65,7 +65,9 @@ class Recipe:
             ("weigh_by", ("mass", "query")),
         ):
             if getattr(self, name) not in wanted:
-                raise RecipeError(f"{name}: found {getattr(self, name)!r}, expected one of {', '.join(wanted)}")
+                raise RecipeError(
+                    f"{name}: found {getattr(self, name)!r}, expected one of {', '.join(wanted)}"
+                )
         for name, low, high in (
             ("average", 0.0, 0.9999),
             ("teacher_share", 0.0, 1.0),
@@ -111,7 +113,11 @@ def toml_of(recipe: Recipe) -> str:
     """What `recipe_of` reads."""
 
     def said(value: object) -> str:
-        return f'"{value}"' if isinstance(value, str) else str(list(value) if isinstance(value, tuple) else value)
+        return (
+            f'"{value}"'
+            if isinstance(value, str)
+            else str(list(value) if isinstance(value, tuple) else value)
+        )
 
     return "".join(f"{name} = {said(value)}\n" for name, value in asdict(recipe).items())
 
@@ -250,7 +256,9 @@ def loss_of(
     mass, lesson = jnp.where(where, mass, 0.0), jnp.where(where, lesson, 0.0)
     losses = LOSSES[loss](scores, mass, where)
     if teacher_share > 0:
-        taught = rax.softmax_loss(scores, lesson * mass.sum(axis=-1, keepdims=True), where=where, reduce_fn=None)
+        taught = rax.softmax_loss(
+            scores, lesson * mass.sum(axis=-1, keepdims=True), where=where, reduce_fn=None
+        )
         losses = (1.0 - teacher_share) * losses + teacher_share * taught
     return losses.mean()
 
@@ -264,9 +272,7 @@ def _compiled(
 
     @jax.jit
     def step(parameters, state, x, mass, lesson, where):
-        value, gradient = jax.value_and_grad(loss_of)(
-            parameters, x, mass, lesson, where, loss, teacher_share
-        )
+        value, gradient = jax.value_and_grad(loss_of)(parameters, x, mass, lesson, where, loss, teacher_share)
         updates, state = optimizer.update(gradient, state, parameters)
         return optax.apply_updates(parameters, updates), state, value
 

@@ -50,7 +50,10 @@ def overlap_at_10(scores: np.ndarray, others: np.ndarray, queries: Queries) -> f
     def best(values: np.ndarray) -> np.ndarray:
         return np.argsort(-values, kind="stable")[:K]
 
-    shares = [len(np.intersect1d(best(scores[s]), best(others[s]))) / min(K, s.stop - s.start) for s in slices(queries)]
+    shares = [
+        len(np.intersect1d(best(scores[s]), best(others[s]))) / min(K, s.stop - s.start)
+        for s in slices(queries)
+    ]
     return float(np.mean(shares))
 
 

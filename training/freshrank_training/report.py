@@ -188,7 +188,9 @@ def _relevancy(examples: Examples, relevancy: Relevancy) -> str:
         (name.replace("_", " "), int(n), f"{mass:g}", f"{gain:g}")
         for name, n, mass, gain in zip(KINDS, counts, relevancy.mass, relevancy.gain)
     ]
-    return "<h2>Relevancy</h2>" + _table(("what happened", "rows of train", "mass in training", "gain in NDCG"), rows)
+    return "<h2>Relevancy</h2>" + _table(
+        ("what happened", "rows of train", "mass in training", "gain in NDCG"), rows
+    )
 
 
 def _positions(document: dict) -> str:
@@ -201,7 +203,8 @@ def _positions(document: dict) -> str:
     rows = [(slot, f"{looked:.3f}") for slot, looked in enumerate(looks, 1)]
     return (
         "<h2>Position bias</h2><p>How often a slot is looked at, against the first, by regression EM; clicks weigh by its "
-        "inverse. The table above has the same network on clicks as they are.</p>" + _table(("slot", "looked at"), rows)
+        "inverse. The table above has the same network on clicks as they are.</p>"
+        + _table(("slot", "looked at"), rows)
     )
 
 

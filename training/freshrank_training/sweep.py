@@ -41,7 +41,9 @@ def sweep(
     """Tries the recipe itself and n - 1 drawn ones; the best last. The winner keeps the epochs and patience of `recipe`."""
     rng = np.random.default_rng(recipe.seed)
     some_train, some_valid = train.sample(N_TRAIN, recipe.seed), valid.sample(N_VALID, recipe.seed)
-    drawn = [{name: values[rng.integers(len(values))] for name, values in SPACE.items()} for _ in range(n - 1)]
+    drawn = [
+        {name: values[rng.integers(len(values))] for name, values in SPACE.items()} for _ in range(n - 1)
+    ]
     candidates = [recipe, *(replace(recipe, **fields) for fields in drawn)]
     # One teacher for all: it does not depend on what is drawn.
     taught_by = None

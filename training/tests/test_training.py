@@ -16,7 +16,17 @@ import numpy as np
 from check import MODELS, check
 from freshrank_training import onnx_file
 from freshrank_training.examples import read
-from freshrank_training.fit import Recipe, RecipeError, batches, fit, loss_of, masses, padded, recipe_of, toml_of
+from freshrank_training.fit import (
+    Recipe,
+    RecipeError,
+    batches,
+    fit,
+    loss_of,
+    masses,
+    padded,
+    recipe_of,
+    toml_of,
+)
 from freshrank_training.losses import LOSSES
 from freshrank_training.metrics import quality
 from freshrank_training.network import Layer, Network, initial, normalization
@@ -121,20 +131,30 @@ class Run(unittest.TestCase):
             for query in chosen:
                 rows = slice(queries.starts[query], queries.starts[query] + queries.lengths[query])
                 there = np.ones((1, queries.lengths[query]), bool)
-                alone.append(loss_of(parameters, x[None, rows], mass[None, rows], lesson[None, rows], there, loss, 0.3))
+                alone.append(
+                    loss_of(parameters, x[None, rows], mass[None, rows], lesson[None, rows], there, loss, 0.3)
+                )
             together = loss_of(parameters, x[index], mass[index], lesson[index], where, loss, 0.3)
             self.assertAlmostEqual(float(together), float(np.mean(alone)), places=4, msg=loss)
 
     def test_every_loss_learns_and_so_does_the_average_of_the_weights(self):
         splits = self.examples.splits
         chance = quality(np.zeros(len(splits["valid"].rows)), splits["valid"]).ndcg_at_10
-        for changed in ({"loss": "approx_ndcg"}, {"loss": "lambdarank"}, {"average": 0.95}, {"transform": "quantiles"}):
+        for changed in (
+            {"loss": "approx_ndcg"},
+            {"loss": "lambdarank"},
+            {"average": 0.95},
+            {"transform": "quantiles"},
+        ):
             with self.subTest(changed):
                 fitted = fit(splits["train"], splits["valid"], replace(self.recipe, **changed))
                 self.assertGreater(fitted.curve[-1].valid_ndcg_at_10, chance + 0.05)
 
     def test_training_starts_where_a_linear_prior_is(self):
-        splits = {name: replace(q, prior=q.rows[:, 0] - 2 * q.rows[:, 7]) for name, q in self.examples.splits.items()}
+        splits = {
+            name: replace(q, prior=q.rows[:, 0] - 2 * q.rows[:, 7])
+            for name, q in self.examples.splits.items()
+        }
         start = fit(splits["train"], splits["valid"], Recipe(max_epochs=1)).curve[0]
         prior = quality(splits["valid"].prior, splits["valid"])
         self.assertAlmostEqual(start.valid_ndcg_at_10, prior.ndcg_at_10, places=2)
@@ -209,7 +229,14 @@ class Run(unittest.TestCase):
     def test_the_report_says_everything_about_the_run(self):
         with contextlib.redirect_stdout(io.StringIO()):
             page = train(self.examples, replace(self.recipe, max_epochs=2), self.directory / "report").page
-        for said in (escape(synthetic.SIMULATED), "Learning curves", "Calibration", "Importance of columns", "feature_0", "oracle"):
+        for said in (
+            escape(synthetic.SIMULATED),
+            "Learning curves",
+            "Calibration",
+            "Importance of columns",
+            "feature_0",
+            "oracle",
+        ):
             self.assertIn(said, page)
         self.assertNotIn("http", page, "a page that needs nothing beside it")
 
