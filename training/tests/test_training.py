@@ -241,6 +241,33 @@ class Run(unittest.TestCase):
         self.assertNotIn("http", page, "a page that needs nothing beside it")
 
 
+class Impressions(unittest.TestCase):
+    def test_logged_clicks_are_corrected_and_stand_beside_clicks_as_they_are(self):
+        def slots(query_of_row):
+            first = np.flatnonzero(np.diff(query_of_row, prepend=-1))
+            place = np.arange(len(query_of_row)) - np.repeat(first, np.diff(first, append=len(query_of_row)))
+            return np.where(place < 5, place + 1, 0).astype(np.float32)
+
+        def clicks(query_of_row):
+            looked = 1.0 / np.maximum(slots(query_of_row), 1)
+            return (
+                (np.random.default_rng(1).random(len(looked)) < looked) & (slots(query_of_row) > 0)
+            ).astype(np.float32)
+
+        with tempfile.TemporaryDirectory() as directory:
+            path = synthetic.write(
+                Path(directory) / "logged.parquet", position=("query_id", slots), click=("query_id", clicks)
+            )
+            with contextlib.redirect_stdout(io.StringIO()):
+                recipe = Recipe(start="random", average=0.0, max_epochs=2, queries_per_step=32)
+                trained = train(read(path), recipe, Path(directory) / "out")
+        looks = trained.document["looks"]
+        self.assertEqual((len(looks), looks[0]), (5, 1.0))
+        self.assertLess(looks[4], 0.5)
+        self.assertIn("model, clicks as they are", trained.document["metrics"]["test"])
+        self.assertIn("regression EM", trained.page)
+
+
 @unittest.skipUnless(find_spec("freshrank_training.letor"), "freshrank_training/letor.py is not there")
 class Letor(unittest.TestCase):
     def test_a_letor_file_trains_and_says_how_good_it_is(self):
