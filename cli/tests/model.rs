@@ -63,7 +63,7 @@ fn a_row_scored_otherwise_is_named() {
 #[test]
 fn rows_and_scores_of_two_runs_are_refused() {
     let said = Handed::new(|_, scores| scores.truncate(7)).check(&model("ltr.onnx")).unwrap_err();
-    assert!(said.contains("has 7, columns a score"), "{said}");
+    assert!(said.contains("has 7, expected"), "{said}");
     let said = Handed::new(|rows, _| rows[40] = f32::NAN).check(&model("ltr.onnx")).unwrap_err();
     assert!(said.contains("number 40: found NaN, expected a finite one"), "{said}");
 }
