@@ -14,6 +14,8 @@ from freshrank_training import onnx_file
 
 MODELS = Path(__file__).parent.parent / "models"
 FILES = ("ltr.onnx", "ltr.card.json", "ltr.probe.json")
+# Where a plan keeps the first bytes of its ONNX file's SHA-256 (src/score/dense.rs).
+PLAN_MAGIC, MODEL_IN_PLAN = b"FRLP", slice(26, 42)
 
 
 def check(models: Path) -> list[str]:
@@ -45,6 +47,12 @@ def check(models: Path) -> list[str]:
     ):
         if found != expected:
             wrong.append(f"{what} is {found}, expected {expected}; {retrain}")
+    # There is none yet right after training.
+    if (models / "ltr.plan").exists():
+        plan = (models / "ltr.plan").read_bytes()
+        found, expected = plan[MODEL_IN_PLAN].hex(), sha256[:32]
+        if plan[:4] != PLAN_MAGIC or found != expected:
+            wrong.append(f"ltr.plan: model {found}, expected {expected}; `freshrank model compile`")
     if wrong:
         return wrong
 

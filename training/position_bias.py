@@ -17,13 +17,22 @@ from freshrank_training.fit import Recipe
 from tests import synthetic
 
 N_QUERIES = 3000
-RECIPE = Recipe(max_epochs=25, patience=5)
+# The prior here is the logging ranker; nobody starts from it.
+RECIPE = Recipe(start="random", max_epochs=25, patience=5)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--examples", type=Path, help="rows of a simulated market; else a made-up taste")
-    parser.add_argument("--severity", type=float, nargs="+", default=[0.5, 1.0, 1.5], help="slot k is looked at with k^-severity")
+    parser.add_argument(
+        "--severity",
+        type=float,
+        nargs="+",
+        default=[0.5, 1.0, 1.5],
+        help="slot k is looked at with k^-severity",
+    )
     parser.add_argument("--queries", type=int, default=N_QUERIES, help="messages to learn from, at most")
     parser.add_argument("--seed", type=int, default=1)
     wanted = parser.parse_args()
@@ -39,7 +48,12 @@ def main() -> int:
     print(f"simulated clicks on {len(splits['train'])} messages; {examples.simulated}")
     for severity in wanted.severity:
         outcome = simulated_clicks.check(
-            splits["train"], splits["valid"], splits["test"], severity, replace(RECIPE, seed=wanted.seed), wanted.seed
+            splits["train"],
+            splits["valid"],
+            splits["test"],
+            severity,
+            replace(RECIPE, seed=wanted.seed),
+            wanted.seed,
         )
         print(f"\nslot k is looked at with probability k^-{severity:g}")
         for name, looks in (("true looks", outcome.true_looks), ("estimated", outcome.estimated_looks)):
@@ -54,7 +68,11 @@ def examples_of(path: Path | None) -> Examples:
     """What clicks are drawn over; the logging ranker is the nearest, which is not what is liked."""
     if path is None:
         with tempfile.TemporaryDirectory() as directory:
-            examples = read(synthetic.write(Path(directory) / "taste.parquet", n_queries=5 * N_QUERIES // 3, n_features=8, longest=30))
+            examples = read(
+                synthetic.write(
+                    Path(directory) / "taste.parquet", n_queries=5 * N_QUERIES // 3, n_features=8, longest=30
+                )
+            )
         return logged_by(examples, "feature_1", 1)
     examples = read(path)
     return logged_by(examples, "distance_km", -1)

@@ -49,7 +49,9 @@ def train(examples: Examples, recipe: Recipe, out: Path, worth: Relevancy | None
     looks, others = None, {}
     if propensity.is_logged(train_):
         looks = propensity.estimate(train_, recipe.seed)
-        print(f"slots are looked at, against the first: {' '.join(f'{looked:.2f}' for looked in looks.looked)}")
+        print(
+            f"slots are looked at, against the first: {' '.join(f'{looked:.2f}' for looked in looks.looked)}"
+        )
         print("clicks as they are:")
         others["model, clicks as they are"] = fit(train_, valid, recipe, report=print).network.score
         print("clicks weighed by inverse propensities:")
@@ -156,16 +158,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--also", choices=["known-place"], help="train on these queries, too; figures stay with --protocol"
     )
-    parser.add_argument("--recipe", type=Path, metavar="FILE", help="TOML with fields of Recipe (freshrank_training/fit.py)")
+    parser.add_argument(
+        "--recipe", type=Path, metavar="FILE", help="TOML with fields of Recipe (freshrank_training/fit.py)"
+    )
     parser.add_argument(
         "--relevancy", type=Path, default=relevancy.DEFAULT, metavar="FILE", help="what outcomes are worth"
     )
-    parser.add_argument("--sweep", type=int, default=0, metavar="N", help="try N recipes on a sample first, take valid's best")
+    parser.add_argument(
+        "--sweep", type=int, default=0, metavar="N", help="try N recipes on a sample first, take valid's best"
+    )
     parser.add_argument("--seed", type=int)
     parser.add_argument("--max-epochs", type=int)
     parser.add_argument("--report", type=Path, metavar="FILE", help="one page of HTML about the run")
     parser.add_argument(
-        "--rows", type=Path, metavar="DIR", help="all valid rows and onnxruntime's scores, for `freshrank model check`"
+        "--rows",
+        type=Path,
+        metavar="DIR",
+        help="all valid rows and onnxruntime's scores, for `freshrank model check`",
     )
     return parser.parse_args()
 
@@ -173,7 +182,9 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     wanted = arguments()
     try:
-        changed = {name: value for name in ("seed", "max_epochs") if (value := getattr(wanted, name)) is not None}
+        changed = {
+            name: value for name in ("seed", "max_epochs") if (value := getattr(wanted, name)) is not None
+        }
         recipe = recipe_of(wanted.recipe, **changed) if wanted.recipe else Recipe(**changed)
         worth = relevancy.read(wanted.relevancy)
         if wanted.letor:
@@ -182,7 +193,9 @@ def main() -> int:
             examples = read_splits(wanted.letor, wanted.letor_valid, wanted.letor_test)
         else:
             examples = read(wanted.examples, wanted.protocol, wanted.also)
-        print(f"{wanted.letor or wanted.examples}: {len(examples.features)} features, protocol {examples.protocol}")
+        print(
+            f"{wanted.letor or wanted.examples}: {len(examples.features)} features, protocol {examples.protocol}"
+        )
         print(f"simulated: {examples.simulated}" if examples.simulated else "not simulated")
         for name, queries in examples.splits.items():
             dropped = f", {queries.n_dropped} without an order dropped" if queries.n_dropped else ""
@@ -195,14 +208,21 @@ def main() -> int:
         return 1
 
     document, simulated = trained.document, " (simulated)" if examples.simulated else ""
-    print(f"\nbest epoch {document['training']['best_epoch']}; int8 against float: {document['quantization']}")
+    print(
+        f"\nbest epoch {document['training']['best_epoch']}; int8 against float: {document['quantization']}"
+    )
     print(f"\n{'split' + simulated:20}{'ranker':28}{'mrr':>8}{'ndcg@10':>9}{'configured gains':>18}")
     for split, rankers in document["metrics"].items():
         for name, q in rankers.items():
-            print(f"{split:20}{name:28}{q['mrr']:8.4f}{q['ndcg_at_10']:9.4f}{q['ndcg_at_10_configured']:18.4f}")
+            print(
+                f"{split:20}{name:28}{q['mrr']:8.4f}{q['ndcg_at_10']:9.4f}{q['ndcg_at_10_configured']:18.4f}"
+            )
     if wanted.rows:
         wanted.rows.mkdir(parents=True, exist_ok=True)
-        for name, values in (("valid_rows.f32", trained.valid_rows), ("valid_scores.f32", trained.valid_scores)):
+        for name, values in (
+            ("valid_rows.f32", trained.valid_rows),
+            ("valid_scores.f32", trained.valid_scores),
+        ):
             (wanted.rows / name).write_bytes(np.ascontiguousarray(values, "<f4").tobytes())
     if wanted.report:
         wanted.report.parent.mkdir(parents=True, exist_ok=True)
@@ -215,14 +235,14 @@ def main() -> int:
 
 
 def best_of(examples: Examples, recipe: Recipe, worth: Relevancy, n: int) -> Recipe:
-    """The recipe that did best on valid, of `n`; prints all, the best last."""
+    """The recipe that did best on valid, of `n`; prints them all."""
     train_ = relevancy.with_mass(examples.splits["train"], examples.features, worth)
     if propensity.is_logged(train_):
         train_ = propensity.weighed(train_, propensity.estimate(train_, recipe.seed))
-    trials = sweep.sweep(train_, examples.splits["valid"], recipe, n)
-    print(f"\nsweep: {n} recipes on at most {sweep.N_TRAIN} train and {sweep.N_VALID} valid queries, the best last")
-    for trial in trials:
-        print(f"{trial.ndcg_at_10:.4f}  epoch {trial.best_epoch:2}  {trial.said}")
+    print(
+        f"\nsweep: {n} recipes on at most {sweep.N_TRAIN} train and {sweep.N_VALID} valid queries; NDCG@10 on valid"
+    )
+    trials = sweep.sweep(train_, examples.splits["valid"], recipe, n, report=print)
     print(f"\nchosen, as --recipe reads it:\n{toml_of(trials[-1].recipe)}")
     return trials[-1].recipe
 

@@ -1,4 +1,4 @@
-//! `freshrank model`: from an ONNX file to the plan that decides, and from a training run to the models in use.
+//! `freshrank model`: from an ONNX file to the plan that decides, checked row by row, and from a training run to the models in use.
 
 use crate::{Outcome, print, shelf};
 use clap::Subcommand;
@@ -8,6 +8,7 @@ use freshrank_offline::models::compile;
 use serde_json::json;
 use std::path::PathBuf;
 
+mod check;
 mod publish;
 
 /// What to do with a model.
@@ -21,6 +22,8 @@ pub enum Verb {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Score rows by `tract` and by the plan, and compare both with the scores that came with the rows
+    Check(check::Arguments),
     /// The columns of this release, and the fingerprint a model must have been trained on
     Features {
         /// For a program
@@ -45,6 +48,7 @@ pub fn run(verb: &Verb) -> Outcome {
             std::fs::write(out, &bytes).map_err(|error| format!("{}: {error}", out.display()))?;
             println!("{}: {} bytes, model {}, at most {apart:.1e} from tract", out.display(), bytes.len(), plan.model);
         }
+        Verb::Check(arguments) => check::run(arguments)?,
         Verb::Features { json: true } => {
             let names: Vec<_> = FEATURES.iter().map(|feature| feature.name).collect();
             print::json(&json!({ "fingerprint": fingerprint_hex(), "features": names }))?;

@@ -11,7 +11,7 @@
 //! that the four files are never of two models for long.
 
 pub use gate::{GateError, GateOptions, Judgement, Line, MARGIN, QUERIES, Verdict};
-pub use run::{FILES, Run, RunError, compile};
+pub use run::{FILES, Run, RunError, TOLERANCE, compile};
 
 mod run;
 mod gate;

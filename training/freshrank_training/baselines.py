@@ -1,6 +1,6 @@
 """Rankers that a model must be compared with, and the kinds of queries it is looked at in."""
 
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def segments(queries: Queries, features: list[str]) -> dict[str, tuple[Queries, 
     n_orders = np.expm1(queries.rows[queries.starts, features.index("reader_log_orders")])
     is_new = queries.rows[:, features.index("own_log_orders")] <= 0
     is_first = np.maximum.reduceat((is_new & (queries.labels > 0)).astype(int), queries.starts) > 0
-    of_row: Callable[[np.ndarray], np.ndarray] = lambda chosen: np.repeat(chosen, queries.lengths)
+    of_row = partial(np.repeat, repeats=queries.lengths)
     wanted = {
         "new readers": of_row(n_orders < INFREQUENT_FROM - 0.5),
         "infrequent readers": of_row((n_orders >= INFREQUENT_FROM - 0.5) & (n_orders < FREQUENT_FROM - 0.5)),

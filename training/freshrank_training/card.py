@@ -49,9 +49,7 @@ def card(
         "relevancy": relevancy.card(),
         "quantization": {name: float(f"{value:.3g}") for name, value in quantization.items()},
         "metrics": {
-            split: {
-                ranker: {name: round(value, 6) for name, value in q.items()} for ranker, q in by.items()
-            }
+            split: {ranker: {name: round(value, 6) for name, value in q.items()} for ranker, q in by.items()}
             for split, by in metrics.items()
         },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},

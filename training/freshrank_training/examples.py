@@ -50,7 +50,9 @@ class Queries:
     def take(self, chosen: np.ndarray) -> "Queries":
         """Some of the queries, by number, in that order."""
         rows = np.concatenate([np.arange(self.starts[q], self.starts[q] + self.lengths[q]) for q in chosen])
-        of_rows = {name: _at(getattr(self, name), rows) for name in ("rows", "labels", "prior", "oracle", "mass")}
+        of_rows = {
+            name: _at(getattr(self, name), rows) for name in ("rows", "labels", "prior", "oracle", "mass")
+        }
         of_queries = {name: _at(getattr(self, name), chosen) for name in ("at", "lengths", "reader")}
         return replace(
             self,
@@ -65,7 +67,9 @@ class Queries:
         """Only the rows [n] that are wanted; queries that keep none are gone."""
         lengths = np.add.reduceat(wanted.astype(np.int64), self.starts)
         left = np.flatnonzero(lengths)
-        of_rows = {name: _at(getattr(self, name), wanted) for name in ("rows", "labels", "prior", "oracle", "mass")}
+        of_rows = {
+            name: _at(getattr(self, name), wanted) for name in ("rows", "labels", "prior", "oracle", "mass")
+        }
         of_queries = {name: _at(getattr(self, name), left) for name in ("at", "reader")}
         return replace(
             self,

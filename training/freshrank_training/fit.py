@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
 import jax
@@ -15,13 +16,15 @@ from . import teacher as lambdamart
 from .examples import Queries
 from .losses import LOSSES
 from .metrics import quality
-from .network import CLIP, TRANSFORMS, WIDTHS, Layer, Network, initial, normalization
+from .network import CLIP, TRANSFORMS, WIDTHS, Layer, Network, initial, normalization, started_from
 from .progress import Progress
 
 Parameters = list[dict[str, jax.Array]]
 
 # Train queries that the learning curve is drawn of, beside valid.
 N_CURVE = 1000
+# Rows that a linear prior is read off from.
+N_PRIOR_ROWS = 20_000
 
 
 class RecipeError(Exception):
@@ -36,13 +39,15 @@ class Recipe:
     loss: str = "softmax"
     # Hidden layers.
     widths: tuple[int, ...] = WIDTHS
+    # "prior" starts where the linear prior is, where the examples tell one; "random" does not.
+    start: str = "prior"
     transform: str = "moments"
     clip: float = CLIP
     queries_per_step: int = 64
     learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
+    weight_decay: float = 0.1
     # Share of the average that a step keeps; 0 takes the weights as they are.
-    average: float = 0.0
+    average: float = 0.99
     # What a query weighs: the masses of its rows together, or all the same ("query").
     weigh_by: str = "mass"
     # Of the loss, taught by a LambdaMART of so many queries; the rest by the labels.
@@ -55,11 +60,14 @@ class Recipe:
     def __post_init__(self):
         for name, wanted in (
             ("loss", tuple(LOSSES)),
+            ("start", ("prior", "random")),
             ("transform", TRANSFORMS),
             ("weigh_by", ("mass", "query")),
         ):
             if getattr(self, name) not in wanted:
-                raise RecipeError(f"{name}: found {getattr(self, name)!r}, expected one of {', '.join(wanted)}")
+                raise RecipeError(
+                    f"{name}: found {getattr(self, name)!r}, expected one of {', '.join(wanted)}"
+                )
         for name, low, high in (
             ("average", 0.0, 0.9999),
             ("teacher_share", 0.0, 1.0),
@@ -105,16 +113,20 @@ def toml_of(recipe: Recipe) -> str:
     """What `recipe_of` reads."""
 
     def said(value: object) -> str:
-        return f'"{value}"' if isinstance(value, str) else str(list(value) if isinstance(value, tuple) else value)
+        return (
+            f'"{value}"'
+            if isinstance(value, str)
+            else str(list(value) if isinstance(value, tuple) else value)
+        )
 
     return "".join(f"{name} = {said(value)}\n" for name, value in asdict(recipe).items())
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the learning curve."""
+    """One point of the learning curve; the first is before any step, and has no loss."""
 
-    loss: float
+    loss: float | None
     train_ndcg_at_10: float  # of some of the train queries
     valid_ndcg_at_10: float
     valid_mrr: float
@@ -125,7 +137,7 @@ class Fitted:
     """The network as it was after its best epoch."""
 
     network: Network
-    best_epoch: int
+    best_epoch: int  # 0 where no step made it better
     n_epochs: int
     curve: tuple[Epoch, ...] = ()
     teacher: lambdamart.Teacher | None = None
@@ -149,17 +161,22 @@ def fit(
     mean, scale = normalization(train.rows, recipe.transform)
     best = network = initial(mean, scale, rng, recipe.widths, recipe.clip)
     x = network.normalize(train.rows)
+    if recipe.start == "prior" and train.prior.any():
+        best = network = started_from(network, _prior(x, train))
     mass = masses(train, recipe.weigh_by)
     lesson = taught_by.probabilities(train) if recipe.teacher_share > 0 else np.zeros_like(mass)
     some = train.sample(N_CURVE, recipe.seed)
     parameters: Parameters = [
         {"w": jnp.array(layer.weights), "b": jnp.array(layer.biases)} for layer in network.layers
     ]
-    optimizer = optax.adamw(recipe.learning_rate, weight_decay=recipe.weight_decay, mask=_weights_only)
+    optimizer, step = _compiled(recipe.loss, recipe.teacher_share, recipe.learning_rate, recipe.weight_decay)
     average, state = parameters, optimizer.init(parameters)
-    step = _step(optimizer, recipe)
 
-    best_epoch, best_ndcg, curve, n_steps = 0, -1.0, [], 0
+    def point(loss: float | None) -> Epoch:
+        now, seen = (quality(network.score(queries.rows), queries) for queries in (valid, some))
+        return Epoch(loss, seen.ndcg_at_10, now.ndcg_at_10, now.mrr)
+
+    curve, best_epoch, n_steps = [point(None)], 0, 0
     for epoch in range(1, recipe.max_epochs + 1):
         losses = []
         drawn = batches(train, recipe.queries_per_step, rng)
@@ -173,18 +190,26 @@ def fit(
             bar.advance()
         bar.end()
         network = _network(network, average)
-        now = quality(network.score(valid.rows), valid)
-        seen = quality(network.score(some.rows), some)
-        curve.append(Epoch(float(np.mean(losses)), seen.ndcg_at_10, now.ndcg_at_10, now.mrr))
+        now = point(float(np.mean(losses)))
+        curve.append(now)
         report(
-            f"epoch {epoch:3}  loss {curve[-1].loss:.4f}  valid ndcg@10 {now.ndcg_at_10:.4f}  mrr {now.mrr:.4f}"
-            f"  (train {seen.ndcg_at_10:.4f})"
+            f"epoch {epoch:3}  loss {now.loss:.4f}  valid ndcg@10 {now.valid_ndcg_at_10:.4f}  mrr {now.valid_mrr:.4f}"
+            f"  (train {now.train_ndcg_at_10:.4f})"
         )
-        if now.ndcg_at_10 > best_ndcg:
-            best, best_epoch, best_ndcg = network, epoch, now.ndcg_at_10
+        if now.valid_ndcg_at_10 > curve[best_epoch].valid_ndcg_at_10:
+            best, best_epoch = network, epoch
         if epoch - best_epoch >= recipe.patience:
             break
     return Fitted(best, best_epoch, epoch, tuple(curve), taught_by)
+
+
+def _prior(x: np.ndarray, train: Queries) -> np.ndarray:
+    """The prior as weights of normalized columns, as strong as makes the labels likeliest."""
+    some = x[:: max(1, len(x) // N_PRIOR_ROWS)].astype(np.float64)
+    prior = train.prior[:: max(1, len(x) // N_PRIOR_ROWS)].astype(np.float64)
+    centred = np.concatenate([some, np.ones((len(some), 1))], axis=1)
+    weights = np.linalg.lstsq(centred, prior, rcond=None)[0][:-1]
+    return (weights / lambdamart.temperature(train.prior.astype(np.float64), train)).astype(np.float32)
 
 
 def masses(train: Queries, weigh_by: str) -> np.ndarray:
@@ -211,7 +236,13 @@ def padded(queries: Queries, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def loss_of(
-    parameters: Parameters, x: jax.Array, mass: jax.Array, lesson: jax.Array, where: jax.Array, recipe: Recipe
+    parameters: Parameters,
+    x: jax.Array,
+    mass: jax.Array,
+    lesson: jax.Array,
+    where: jax.Array,
+    loss: str,
+    teacher_share: float,
 ) -> jax.Array:
     """Loss of normalized rows [queries, list, features], a mean over the queries.
 
@@ -223,21 +254,29 @@ def loss_of(
     scores = (x @ last["w"] + last["b"])[..., 0]
     # Padding repeats a row, and with it its mass.
     mass, lesson = jnp.where(where, mass, 0.0), jnp.where(where, lesson, 0.0)
-    loss = LOSSES[recipe.loss](scores, mass, where)
-    if recipe.teacher_share > 0:
-        taught = rax.softmax_loss(scores, lesson * mass.sum(axis=-1, keepdims=True), where=where, reduce_fn=None)
-        loss = (1.0 - recipe.teacher_share) * loss + recipe.teacher_share * taught
-    return loss.mean()
+    losses = LOSSES[loss](scores, mass, where)
+    if teacher_share > 0:
+        taught = rax.softmax_loss(
+            scores, lesson * mass.sum(axis=-1, keepdims=True), where=where, reduce_fn=None
+        )
+        losses = (1.0 - teacher_share) * losses + teacher_share * taught
+    return losses.mean()
 
 
-def _step(optimizer: optax.GradientTransformation, recipe: Recipe) -> Callable:
+# Kept, so that many fits of one recipe compile once.
+@lru_cache(maxsize=16)
+def _compiled(
+    loss: str, teacher_share: float, learning_rate: float, weight_decay: float
+) -> tuple[optax.GradientTransformation, Callable]:
+    optimizer = optax.adamw(learning_rate, weight_decay=weight_decay, mask=_weights_only)
+
     @jax.jit
     def step(parameters, state, x, mass, lesson, where):
-        loss, gradient = jax.value_and_grad(loss_of)(parameters, x, mass, lesson, where, recipe)
+        value, gradient = jax.value_and_grad(loss_of)(parameters, x, mass, lesson, where, loss, teacher_share)
         updates, state = optimizer.update(gradient, state, parameters)
-        return optax.apply_updates(parameters, updates), state, loss
+        return optax.apply_updates(parameters, updates), state, value
 
-    return step
+    return optimizer, step
 
 
 @jax.jit

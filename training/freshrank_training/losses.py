@@ -35,7 +35,9 @@ def lambdarank(scores: jax.Array, mass: jax.Array, where: jax.Array) -> jax.Arra
     """Pairwise logistic loss, each pair weighed by the NDCG its swap would move (Burges 2010, as a loss by Wang et al. 2018)."""
     order = jnp.argsort(jnp.where(where, -scores, jnp.inf), axis=-1)
     discounts = 1.0 / jnp.log2(2.0 + jnp.argsort(order, axis=-1))
-    swap = jnp.abs(mass[:, :, None] - mass[:, None, :]) * jnp.abs(discounts[:, :, None] - discounts[:, None, :])
+    swap = jnp.abs(mass[:, :, None] - mass[:, None, :]) * jnp.abs(
+        discounts[:, :, None] - discounts[:, None, :]
+    )
     better = (mass[:, :, None] > mass[:, None, :]) & where[:, :, None] & where[:, None, :]
     pairs = jax.nn.softplus(scores[:, None, :] - scores[:, :, None])
     weights = jax.lax.stop_gradient(jnp.where(better, swap, 0.0))

@@ -36,9 +36,12 @@ def ndcgs(scores: np.ndarray, queries: Queries) -> np.ndarray:
 
 
 def ndcg_of_gains(scores: np.ndarray, queries: Queries, gains: np.ndarray) -> float:
-    """Mean NDCG@10 where the rows' gains [n] are somebody's choice; of the queries that have any."""
-    values = [_ndcg(scores[s], gains[s], K) for s in slices(queries) if gains[s].any()]
-    return float(np.mean(values)) if values else 0.0
+    """NDCG@10 where the rows' gains [n] are somebody's choice: what all lists got, over what they could have got.
+
+    A mean over queries would not see gains of queries with one order each, whatever the order is worth.
+    """
+    got, best = np.sum([_dcg(scores[s], gains[s], K) for s in slices(queries)], axis=0)
+    return float(got / best) if best > 0 else 0.0
 
 
 def overlap_at_10(scores: np.ndarray, others: np.ndarray, queries: Queries) -> float:
@@ -47,7 +50,10 @@ def overlap_at_10(scores: np.ndarray, others: np.ndarray, queries: Queries) -> f
     def best(values: np.ndarray) -> np.ndarray:
         return np.argsort(-values, kind="stable")[:K]
 
-    shares = [len(np.intersect1d(best(scores[s]), best(others[s]))) / min(K, s.stop - s.start) for s in slices(queries)]
+    shares = [
+        len(np.intersect1d(best(scores[s]), best(others[s]))) / min(K, s.stop - s.start)
+        for s in slices(queries)
+    ]
     return float(np.mean(shares))
 
 
@@ -82,17 +88,19 @@ def reciprocal_rank(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def ndcg(scores: np.ndarray, labels: np.ndarray, k: int = K) -> float:
     """Expected NDCG@k; 0 if nothing was ordered."""
-    return _ndcg(scores, np.exp2(labels.astype(np.float64)) - 1.0, k)
+    got, best = _dcg(scores, np.exp2(labels.astype(np.float64)) - 1.0, k)
+    return got / best if best > 0 else 0.0
 
 
-def _ndcg(scores: np.ndarray, gains: np.ndarray, k: int) -> float:
+def _dcg(scores: np.ndarray, gains: np.ndarray, k: int) -> tuple[float, float]:
+    """Expected DCG@k, and the best there is."""
     discounts = np.zeros(len(gains))
     n = min(k, len(gains))
     discounts[:n] = 1.0 / np.log2(np.arange(2, n + 2))
     ideal = np.sort(gains)[::-1] @ discounts
     if ideal == 0.0:
-        return 0.0
+        return 0.0, 0.0
     # Every member of a tie gets the mean gain of the tie.
     _, tie, n_tied = np.unique(-scores, return_inverse=True, return_counts=True)
     mean_gain = np.bincount(tie, gains) / n_tied
-    return float(np.repeat(mean_gain, n_tied) @ discounts / ideal)
+    return float(np.repeat(mean_gain, n_tied) @ discounts), float(ideal)

@@ -4,7 +4,7 @@ x = clip((row - mean) * scale)
 x = relu(x W + b)   for every layer but the last, which has no relu
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,3 +84,26 @@ def initial(
         layers.append(Layer(weights, np.zeros(width, np.float32)))
         n_inputs = width
     return Network(mean, scale, tuple(layers), clip)
+
+
+def started_from(network: Network, weights: np.ndarray) -> Network:
+    """The network with its first two units of every hidden layer carrying a linear ranker through, h = relu(h) - relu(-h).
+
+    `weights` are of normalized columns. What the other units say starts at 0, so that training starts where the linear ranker
+    is. Networks of a layer narrower than 2 stay as they are.
+    """
+    if min(layer.weights.shape[1] for layer in network.layers[:-1]) < 2:
+        return network
+    layers = []
+    for i, layer in enumerate(network.layers):
+        w = layer.weights.copy()
+        if i == 0:
+            w[:, :2] = np.stack([weights, -weights], axis=1)
+        elif i < len(network.layers) - 1:
+            w[:, :2] = 0.0
+            w[:2, :2] = np.eye(2)
+        else:
+            w[:] = 0.0
+            w[:2, 0] = [1.0, -1.0]
+        layers.append(Layer(w, layer.biases))
+    return replace(network, layers=tuple(layers))

@@ -21,7 +21,7 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2321; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 p { max-width: 46rem; } .simulated { background: #fff3d6; padding: .5rem .8rem; border-left: 4px solid #d99b00; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } th, td { padding: .2rem .8rem .2rem 0; text-align: right; }
+table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; } th, td { padding: .2rem .8rem .2rem 0; text-align: right; white-space: nowrap; }
 th { border-bottom: 1px solid #1c2321; font-weight: 600; } th:first-child, td:first-child { text-align: left; } tr.ours { font-weight: 600; }
 svg { width: 100%; max-width: 40rem; height: auto; display: block; font: 12px system-ui, sans-serif; fill: #1c2321; }
 svg .grid { stroke: #dfe3e1; } svg .mark { stroke: #1c2321; stroke-dasharray: 2 4; }
@@ -127,10 +127,10 @@ def _comparison(examples: Examples, document: dict, rankers: dict[str, dict[str,
 
 def _curves(fitted: Fitted) -> str:
     series = {
-        "valid": [(i, e.valid_ndcg_at_10) for i, e in enumerate(fitted.curve, 1)],
-        "train (a sample)": [(i, e.train_ndcg_at_10) for i, e in enumerate(fitted.curve, 1)],
+        "valid": [(i, e.valid_ndcg_at_10) for i, e in enumerate(fitted.curve)],
+        "train (a sample)": [(i, e.train_ndcg_at_10) for i, e in enumerate(fitted.curve)],
     }
-    loss = {"train loss": [(i, e.loss) for i, e in enumerate(fitted.curve, 1)]}
+    loss = {"train loss": [(i, e.loss) for i, e in enumerate(fitted.curve) if e.loss is not None]}
     return (
         f"<h2>Learning curves</h2><p>Epoch {fitted.best_epoch} of {fitted.n_epochs} (dotted) had the best NDCG@10 on valid.</p>"
         f"{svg.lines(series, 'epoch', 'NDCG@10', fitted.best_epoch)}{svg.lines(loss, 'epoch', 'loss', fitted.best_epoch)}"
@@ -188,7 +188,9 @@ def _relevancy(examples: Examples, relevancy: Relevancy) -> str:
         (name.replace("_", " "), int(n), f"{mass:g}", f"{gain:g}")
         for name, n, mass, gain in zip(KINDS, counts, relevancy.mass, relevancy.gain)
     ]
-    return "<h2>Relevancy</h2>" + _table(("what happened", "rows of train", "mass in training", "gain in NDCG"), rows)
+    return "<h2>Relevancy</h2>" + _table(
+        ("what happened", "rows of train", "mass in training", "gain in NDCG"), rows
+    )
 
 
 def _positions(document: dict) -> str:
@@ -201,7 +203,8 @@ def _positions(document: dict) -> str:
     rows = [(slot, f"{looked:.3f}") for slot, looked in enumerate(looks, 1)]
     return (
         "<h2>Position bias</h2><p>How often a slot is looked at, against the first, by regression EM; clicks weigh by its "
-        "inverse. The table above has the same network on clicks as they are.</p>" + _table(("slot", "looked at"), rows)
+        "inverse. The table above has the same network on clicks as they are.</p>"
+        + _table(("slot", "looked at"), rows)
     )
 
 

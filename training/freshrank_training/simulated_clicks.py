@@ -28,7 +28,9 @@ class Outcome:
     ndcg_at_10: dict[str, float]
 
 
-def check(train: Queries, valid: Queries, test: Queries, severity: float, recipe: Recipe, seed: int = 1) -> Outcome:
+def check(
+    train: Queries, valid: Queries, test: Queries, severity: float, recipe: Recipe, seed: int = 1
+) -> Outcome:
     """All splits know the truth (`oracle`); it is what clicks are drawn by, and what test is measured by."""
     looks = Looks(np.arange(1, SLOTS + 1) ** -severity)
     scale = _scale(train)
@@ -38,7 +40,10 @@ def check(train: Queries, valid: Queries, test: Queries, severity: float, recipe
 
     def ndcg(mass: np.ndarray, valid_mass: np.ndarray) -> float:
         # Each stops by what it would have: the naive one by clicks, the ceiling by the truth. A grade's gain is 2^grade - 1.
-        graded, of_valid_graded = replace(log, labels=np.log2(1 + mass)), replace(of_valid, labels=np.log2(1 + valid_mass))
+        graded, of_valid_graded = (
+            replace(log, labels=np.log2(1 + mass)),
+            replace(of_valid, labels=np.log2(1 + valid_mass)),
+        )
         learnt = fit(graded, of_valid_graded, recipe)
         return ndcg_of_gains(learnt.network.score(test.rows), test, liked(test, scale))
 
@@ -62,7 +67,9 @@ def check(train: Queries, valid: Queries, test: Queries, severity: float, recipe
 def shown(queries: Queries, liked_by: np.ndarray, looks: Looks, seed: int) -> Queries:
     """The rows of the first slots, with `position` and `click`; the logging ranker is `prior`, with Gumbel noise."""
     rng = np.random.default_rng(seed)
-    noisy = CERTAINTY * queries.prior / max(float(queries.prior.std()), 1e-9) + rng.gumbel(size=len(queries.prior))
+    noisy = CERTAINTY * queries.prior / max(float(queries.prior.std()), 1e-9) + rng.gumbel(
+        size=len(queries.prior)
+    )
     order = np.lexsort((-noisy, queries.query_of_row))
     position = np.empty(len(order))
     position[order] = np.arange(len(order)) - np.repeat(queries.starts, queries.lengths) + 1

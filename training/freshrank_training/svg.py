@@ -7,7 +7,9 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 150, 16, 40
 COLOURS = ("#0b6e4f", "#c8553d", "#3d5a80", "#8d6a9f")
 
 
-def lines(series: dict[str, list[tuple[float, float]]], x_name: str, y_name: str, marked: float | None = None) -> str:
+def lines(
+    series: dict[str, list[tuple[float, float]]], x_name: str, y_name: str, marked: float | None = None
+) -> str:
     """A line a name through its points (x, y); a dotted line at x = `marked`."""
     xs = [x for points in series.values() for x, _ in points]
     ys = [y for points in series.values() for _, y in points]
@@ -45,8 +47,12 @@ def lines(series: dict[str, list[tuple[float, float]]], x_name: str, y_name: str
         below[0] = max(below[0], above[0] + 15)
     for y, name, colour in ends:
         parts.append(f'<text x="{right + 6}" y="{y:.1f}" fill="{colour}">{escape(name)}</text>')
-    parts.append(f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_name)}</text>')
-    parts.append(f'<text x="14" y="{(TOP + bottom) / 2}" transform="rotate(-90 14 {(TOP + bottom) / 2})" text-anchor="middle">{escape(y_name)}</text>')
+    parts.append(
+        f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_name)}</text>'
+    )
+    parts.append(
+        f'<text x="14" y="{(TOP + bottom) / 2}" transform="rotate(-90 14 {(TOP + bottom) / 2})" text-anchor="middle">{escape(y_name)}</text>'
+    )
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(y_name)} over {escape(x_name)}">{"".join(parts)}</svg>'
 
 
@@ -62,6 +68,8 @@ def bars(values: dict[str, float], unit: str) -> str:
         x, width = (zero, value * scale) if value >= 0 else (zero + value * scale, -value * scale)
         colour = COLOURS[0] if value >= 0 else COLOURS[1]
         parts.append(f'<text x="{name_width - 6}" y="{y + 13}" text-anchor="end">{escape(name)}</text>')
-        parts.append(f'<rect x="{x:.1f}" y="{y + 3}" width="{max(width, 0.5):.1f}" height="{height - 6}" fill="{colour}"/>')
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y + 3}" width="{max(width, 0.5):.1f}" height="{height - 6}" fill="{colour}"/>'
+        )
         parts.append(f'<text x="{max(x + width, zero) + 5:.1f}" y="{y + 13}">{value:.4f}</text>')
     return f'<svg viewBox="0 0 {WIDTH} {len(values) * height + 4}" role="img" aria-label="{escape(unit)}">{"".join(parts)}</svg>'

@@ -54,7 +54,7 @@ def fit(train: Queries, valid: Queries, n_queries: int, seed: int) -> Teacher:
         callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
     )
     scores = booster.predict(valid.rows, num_threads=1)
-    return Teacher(booster, _temperature(scores, valid))
+    return Teacher(booster, temperature(scores, valid))
 
 
 def softmax(scores: np.ndarray, queries: Queries) -> np.ndarray:
@@ -64,8 +64,8 @@ def softmax(scores: np.ndarray, queries: Queries) -> np.ndarray:
     return share / np.repeat(np.add.reduceat(share, queries.starts), queries.lengths)
 
 
-def _temperature(scores: np.ndarray, valid: Queries) -> float:
-    """Under which valid's labels are likeliest: LambdaMART's scores have an order, but no scale of their own."""
+def temperature(scores: np.ndarray, queries: Queries) -> float:
+    """Under which the labels are likeliest: scores that only rank have no scale of their own."""
     tried = np.geomspace(0.05, 20.0, 49)
-    won = [np.log(softmax(scores / t, valid)[valid.labels > 0] + 1e-12).mean() for t in tried]
+    won = [np.log(softmax(scores / t, queries)[queries.labels > 0] + 1e-12).mean() for t in tried]
     return float(tried[int(np.argmax(won))])

@@ -11,7 +11,9 @@ SIMULATED = "synthetic examples of the training's own tests"
 FINGERPRINT = "5e" * 16
 
 
-def write(path: Path, n_queries: int = 300, n_features: int = 30, seed: int = 1, longest: int = 20, **changed) -> Path:
+def write(
+    path: Path, n_queries: int = 300, n_features: int = 30, seed: int = 1, longest: int = 20, **changed
+) -> Path:
     """Writes an examples file; 60, 20 and 20 % of the queries are train, valid and test.
 
     `changed` replaces columns, each by a function of the column's values; given as (column, function) it adds one made of

@@ -72,7 +72,9 @@ class Reading(unittest.TestCase):
     def test_clicks_and_slots_come_along_and_a_click_alone_trains(self):
         no_orders = lambda labels: labels * (np.arange(len(labels)) > 60)  # noqa: E731
         clicks = lambda labels: (np.arange(len(labels)) % 2 == 0).astype(np.float32)  # noqa: E731
-        train = self.read(label=no_orders, click=("label", clicks), position=("label", clicks)).splits["train"]
+        train = self.read(label=no_orders, click=("label", clicks), position=("label", clicks)).splits[
+            "train"
+        ]
         self.assertEqual((len(train), train.n_dropped, set(train.signals)), (18, 0, {"click", "position"}))
         self.assertEqual(train.signals["click"].tolist(), train.signals["position"].tolist())
 

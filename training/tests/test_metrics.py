@@ -84,9 +84,13 @@ class Lists(unittest.TestCase):
         rng = np.random.default_rng(1)
         effect = np.repeat(rng.normal(size=20), 50)
         rows = np.zeros((1000, 1), np.float32)
-        alone = Queries(rows, rows[:, 0], rows[:, 0], None, rows[:, 0], np.arange(1000), np.ones(1000, int), 0)
+        alone = Queries(
+            rows, rows[:, 0], rows[:, 0], None, rows[:, 0], np.arange(1000), np.ones(1000, int), 0
+        )
         low, high = interval(effect, alone)
-        of_readers_low, of_readers_high = interval(effect, replace(alone, reader=np.repeat(np.arange(20), 50)))
+        of_readers_low, of_readers_high = interval(
+            effect, replace(alone, reader=np.repeat(np.arange(20), 50))
+        )
         self.assertGreater(of_readers_high - of_readers_low, 4 * (high - low))
 
 

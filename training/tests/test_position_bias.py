@@ -6,9 +6,8 @@ from dataclasses import replace
 import freshrank_training  # noqa: F401
 import numpy as np
 from freshrank_training import simulated_clicks
-from freshrank_training.fit import Recipe
 from freshrank_training.propensity import MAX_WEIGHT, Looks, weighed
-from position_bias import examples_of
+from position_bias import RECIPE, examples_of
 
 SEVERITY = 1.0
 
@@ -18,7 +17,7 @@ class Clicks(unittest.TestCase):
     def setUpClass(cls):
         splits = {name: q.sample(1500, 1) for name, q in examples_of(None).splits.items()}
         cls.outcome = simulated_clicks.check(
-            splits["train"], splits["valid"], splits["test"], SEVERITY, Recipe(max_epochs=12, patience=4)
+            splits["train"], splits["valid"], splits["test"], SEVERITY, replace(RECIPE, max_epochs=12)
         )
 
     def test_looks_are_found_again(self):

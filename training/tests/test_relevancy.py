@@ -20,7 +20,10 @@ def queries() -> Queries:
     orders = np.array([0, 0, 1, 0, 1, 0], np.float32)
     recency = np.array([0, 0, 1 / (1 + 3 / 14), 0, 1 / (1 + 100 / 14), 0], np.float32)
     labels = np.array([0, 0, 1, 1, 1, 0], np.float32)
-    signals = {"click": np.array([1, 1, 1, 1, 0, 0], np.float32), "add": np.array([0, 1, 1, 0, 0, 0], np.float32)}
+    signals = {
+        "click": np.array([1, 1, 1, 1, 0, 0], np.float32),
+        "add": np.array([0, 1, 1, 0, 0, 0], np.float32),
+    }
     rows = np.stack([orders, recency], axis=1)
     return Queries(rows, labels, labels, None, np.zeros(1), np.array([0]), np.array([6]), 0, signals=signals)
 
@@ -80,7 +83,10 @@ class Files(unittest.TestCase):
     def test_a_table_of_zeros_teaches_nothing_and_is_refused(self):
         def zeros(text: str) -> str:
             head, rest = text.split("[gain]")
-            lines = [f"{line.split('=')[0]}= 0" if "=" in line and line[0] != "#" else line for line in head.splitlines()]
+            lines = [
+                f"{line.split('=')[0]}= 0" if "=" in line and line[0] != "#" else line
+                for line in head.splitlines()
+            ]
             return "\n".join(lines) + "\n[gain]" + rest
 
         self.expect("mass: found 0 everywhere", zeros)

@@ -7,21 +7,33 @@ import tempfile
 import unittest
 from dataclasses import replace
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
+from unittest import mock
 
 import freshrank_training  # noqa: F401
 import numpy as np
 from check import MODELS, check
 from freshrank_training import onnx_file
 from freshrank_training.examples import read
-from freshrank_training.fit import Recipe, RecipeError, batches, fit, loss_of, masses, padded, recipe_of, toml_of
+from freshrank_training.fit import (
+    Recipe,
+    RecipeError,
+    batches,
+    fit,
+    loss_of,
+    masses,
+    padded,
+    recipe_of,
+    toml_of,
+)
 from freshrank_training.losses import LOSSES
 from freshrank_training.metrics import quality
 from freshrank_training.network import Layer, Network, initial, normalization
 from freshrank_training.quantize import quantize, rounded
 from freshrank_training.sweep import sweep
 from tests import synthetic
-from train import Refused, check_int8, train
+from train import Refused, check_int8, main, train
 
 
 def network(n_features: int = 9, seed: int = 1) -> tuple[Network, np.ndarray]:
@@ -87,7 +99,8 @@ class Run(unittest.TestCase):
         cls.addClassCleanup(directory.cleanup)
         cls.directory = Path(directory.name)
         cls.examples = read(synthetic.write(cls.directory / "examples.parquet"))
-        cls.recipe = Recipe(max_epochs=6, queries_per_step=32)
+        # The prior of these examples is mostly noise.
+        cls.recipe = Recipe(start="random", average=0.0, max_epochs=6, queries_per_step=32)
 
     def trained(self, name: str) -> tuple[dict, Path]:
         out = self.directory / name
@@ -114,22 +127,37 @@ class Run(unittest.TestCase):
         chosen = np.array([0, 5, 7])
         index, where = padded(queries, chosen)
         for loss in LOSSES:
-            recipe = Recipe(loss=loss, teacher_share=0.3)
             alone = []
             for query in chosen:
                 rows = slice(queries.starts[query], queries.starts[query] + queries.lengths[query])
                 there = np.ones((1, queries.lengths[query]), bool)
-                alone.append(loss_of(parameters, x[None, rows], mass[None, rows], lesson[None, rows], there, recipe))
-            together = loss_of(parameters, x[index], mass[index], lesson[index], where, recipe)
+                alone.append(
+                    loss_of(parameters, x[None, rows], mass[None, rows], lesson[None, rows], there, loss, 0.3)
+                )
+            together = loss_of(parameters, x[index], mass[index], lesson[index], where, loss, 0.3)
             self.assertAlmostEqual(float(together), float(np.mean(alone)), places=4, msg=loss)
 
     def test_every_loss_learns_and_so_does_the_average_of_the_weights(self):
         splits = self.examples.splits
         chance = quality(np.zeros(len(splits["valid"].rows)), splits["valid"]).ndcg_at_10
-        for changed in ({"loss": "approx_ndcg"}, {"loss": "lambdarank"}, {"average": 0.95}, {"transform": "quantiles"}):
+        for changed in (
+            {"loss": "approx_ndcg"},
+            {"loss": "lambdarank"},
+            {"average": 0.95},
+            {"transform": "quantiles"},
+        ):
             with self.subTest(changed):
                 fitted = fit(splits["train"], splits["valid"], replace(self.recipe, **changed))
                 self.assertGreater(fitted.curve[-1].valid_ndcg_at_10, chance + 0.05)
+
+    def test_training_starts_where_a_linear_prior_is(self):
+        splits = {
+            name: replace(q, prior=q.rows[:, 0] - 2 * q.rows[:, 7])
+            for name, q in self.examples.splits.items()
+        }
+        start = fit(splits["train"], splits["valid"], Recipe(max_epochs=1)).curve[0]
+        prior = quality(splits["valid"].prior, splits["valid"])
+        self.assertAlmostEqual(start.valid_ndcg_at_10, prior.ndcg_at_10, places=2)
 
     def test_a_teacher_is_fitted_once_and_taught(self):
         splits = self.examples.splits
@@ -174,6 +202,8 @@ class Run(unittest.TestCase):
         probe["scores"][3] += 0.001
         (out / "ltr.probe.json").write_text(json.dumps(probe))
         self.assertIn("onnxruntime's scores differ", check(out)[0])
+        (out / "ltr.plan").write_bytes(b"FRLP" + bytes(60))
+        self.assertIn(f"ltr.plan: model {'00' * 16}, expected", check(out)[0])
         (out / "ltr.onnx").write_bytes(onnx_file.build(network(30)[0], {}))
         self.assertIn("ltr.card.json: onnx.sha256", check(out)[0])
 
@@ -199,9 +229,64 @@ class Run(unittest.TestCase):
     def test_the_report_says_everything_about_the_run(self):
         with contextlib.redirect_stdout(io.StringIO()):
             page = train(self.examples, replace(self.recipe, max_epochs=2), self.directory / "report").page
-        for said in (escape(synthetic.SIMULATED), "Learning curves", "Calibration", "Importance of columns", "feature_0", "oracle"):
+        for said in (
+            escape(synthetic.SIMULATED),
+            "Learning curves",
+            "Calibration",
+            "Importance of columns",
+            "feature_0",
+            "oracle",
+        ):
             self.assertIn(said, page)
         self.assertNotIn("http", page, "a page that needs nothing beside it")
+
+
+class Impressions(unittest.TestCase):
+    def test_logged_clicks_are_corrected_and_stand_beside_clicks_as_they_are(self):
+        def slots(query_of_row):
+            first = np.flatnonzero(np.diff(query_of_row, prepend=-1))
+            place = np.arange(len(query_of_row)) - np.repeat(first, np.diff(first, append=len(query_of_row)))
+            return np.where(place < 5, place + 1, 0).astype(np.float32)
+
+        def clicks(query_of_row):
+            looked = 1.0 / np.maximum(slots(query_of_row), 1)
+            return (
+                (np.random.default_rng(1).random(len(looked)) < looked) & (slots(query_of_row) > 0)
+            ).astype(np.float32)
+
+        with tempfile.TemporaryDirectory() as directory:
+            path = synthetic.write(
+                Path(directory) / "logged.parquet", position=("query_id", slots), click=("query_id", clicks)
+            )
+            with contextlib.redirect_stdout(io.StringIO()):
+                recipe = Recipe(start="random", average=0.0, max_epochs=2, queries_per_step=32)
+                trained = train(read(path), recipe, Path(directory) / "out")
+        looks = trained.document["looks"]
+        self.assertEqual((len(looks), looks[0]), (5, 1.0))
+        self.assertLess(looks[4], 0.5)
+        self.assertIn("model, clicks as they are", trained.document["metrics"]["test"])
+        self.assertIn("regression EM", trained.page)
+
+
+@unittest.skipUnless(find_spec("freshrank_training.letor"), "freshrank_training/letor.py is not there")
+class Letor(unittest.TestCase):
+    def test_a_letor_file_trains_and_says_how_good_it_is(self):
+        rng = np.random.default_rng(1)
+        lines = [
+            f"{int(x > 0.5) + int(x > 1.2)} qid:{q} 1:{x:.4f} 2:{rng.normal():.4f}"
+            for q in range(40)
+            for x in rng.normal(size=9)
+        ]
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "some.svm"
+            path.write_text("\n".join(lines) + "\n")
+            asked = ["train.py", "--letor", str(path), "--max-epochs", "8", "--out", f"{directory}/out"]
+            with contextlib.redirect_stdout(io.StringIO()) as said, mock.patch("sys.argv", asked):
+                self.assertEqual(main(), 0)
+            card = json.loads((Path(directory) / "out" / "ltr.card.json").read_text())
+        valid = card["metrics"]["valid"]
+        self.assertGreater(valid["model"]["ndcg_at_10"], valid["random"]["ndcg_at_10"] + 0.1)
+        self.assertIn("configured gains", said.getvalue())
 
 
 class RecipeFiles(unittest.TestCase):

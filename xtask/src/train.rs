@@ -1,4 +1,5 @@
-//! The artefacts in models/, made again from nothing: real merchants, simulated demand, rows, training, plan.
+//! The artefacts in models/, made again from nothing: real merchants, simulated demand, rows, training, plan, and every
+//! engine's score of every validation row. Nothing reaches models/ before all of it agrees.
 
 use crate::sh::{self, Outcome, program, root, target};
 use crate::{retrain, setup, test};
@@ -35,12 +36,22 @@ pub fn run(_: &[String]) -> Outcome {
     let market = ["market", "--merchants", &merchants, "--market", MARKET, "--seed", SEED, "--out", &tables];
     step(&cli, "market", &market)?;
     step(&cli, "examples", &["examples", "--tables", &tables, "--market", MARKET, "--out", &examples])?;
+    let made = folder.join("models");
+    let model = |name: &str| made.join(name).to_string_lossy().into_owned();
+    let (onnx, plan, page) = (model("ltr.onnx"), model("ltr.plan"), target("report/training.html"));
     println!("\n> training/train.py");
     let mut train = program(setup::venv().join("bin/python"));
-    train.arg("training/train.py").args(["--examples", &examples, "--out", "models", "--also", "known-place"]);
+    train.arg("training/train.py").args(["--examples", &examples, "--also", "known-place"]);
+    train.arg("--out").arg(&made).arg("--rows").arg(&folder).arg("--report").arg(page);
     print!("{}", sh::logged("train", &mut train)?);
-    let compile = ["model", "compile", "models/ltr.onnx", "--out", "models/ltr.plan"];
-    print!("{}", sh::logged("train-plan", program(&cli).args(compile))?);
+    step(&cli, "plan", &["model", "compile", &onnx, "--out", &plan])?;
+    let (rows, scores) = (at("valid_rows.f32"), at("valid_scores.f32"));
+    step(&cli, "check", &["model", "check", &onnx, "--plan", &plan, "--rows", &rows, "--scores", &scores])?;
+    let mut check = program(setup::venv().join("bin/python"));
+    print!("{}", sh::logged("train-files", check.arg("training/check.py").arg(&made))?);
+    for name in ["ltr.onnx", "ltr.plan", "ltr.card.json", "ltr.probe.json"] {
+        std::fs::copy(made.join(name), root().join("models").join(name)).map_err(|error| format!("{name}: {error}"))?;
+    }
     println!("the shells embed models/: build them again; all of it is in {}", root().join("models").display());
     Ok(())
 }

@@ -14,7 +14,7 @@ use thiserror::Error;
 /// The ranker, its card, rows with their scores, and the plan for `dense`.
 pub const FILES: [&str; 4] = ["ltr.onnx", "ltr.card.json", "ltr.probe.json", "ltr.plan"];
 /// How far two engines may be apart, relative to scores above 1.
-const TOLERANCE: f32 = 1e-5;
+pub const TOLERANCE: f32 = 1e-5;
 /// What the card and the ranker's own copy of it differ in.
 const OF_THE_FILE: &str = "onnx";
 
