@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::sh::{self, Outcome};
 
 /// One figure.
+#[derive(Clone)]
 pub struct Row {
     /// What was measured: `lite gzip`.
     pub name: String,
@@ -23,6 +24,11 @@ pub fn publish(report: &str, rows: &[Row]) -> Outcome {
         let ratio = against.map_or(String::new(), |(peer, ratio)| format!("  {ratio:.2} of {peer}"));
         println!("{name:width$}  {target:6}  {value:>12} {unit}{ratio}");
     }
+    write(report, rows)
+}
+
+/// Writes the rows only.
+pub fn write(report: &str, rows: &[Row]) -> Outcome {
     let path = sh::target("report").join(format!("{report}.json"));
     sh::write(&path, json(rows))?;
     println!("written to {}", path.display());
