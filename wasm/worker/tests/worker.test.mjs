@@ -307,7 +307,7 @@ describe("a worker whose surroundings fail", () => {
     const worker = await startWorker({ patch });
     try {
       const health = await json(await worker.fetch("/healthz"));
-      assert.deepEqual([health.scorer, health.model, health.model_error ?? null], ["tract", hash(other), null]);
+      assert.deepEqual([health.scorer, health.model, health.model_error ?? null], ["tract", hash(other).toString("hex"), null]);
       await json(await worker.put(`/v1/areas/${cell}`, AREA));
       const reply = await json(await worker.rank(ASKED));
       assert.deepEqual([reply.scorer, reply.model_error ?? null], ["tract", null]);
