@@ -17,9 +17,11 @@ trait Lanes<const N: usize>: Copy {
 }
 
 /// Multiply and add rounded apart, as the engine does it.
+#[cfg(not(target_arch = "wasm32"))]
 #[derive(Clone, Copy)]
 struct Apart<const N: usize>([f32; N]);
 
+#[cfg(not(target_arch = "wasm32"))]
 impl<const N: usize> Lanes<N> for Apart<N> {
     #[inline(always)]
     fn load(numbers: &[f32; N]) -> Self {

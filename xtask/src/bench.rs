@@ -144,11 +144,12 @@ fn starts(scene: &Path) -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
-/// The native benches.
+/// The native benches, from the selection of features that the native tests have compiled: another one would compile tract again.
 fn native() -> Outcome<PathBuf> {
     let mut cargo = program("cargo");
-    cargo.args(["build", "--release", "--package", "freshrank-bench"]);
-    quietly("bench", &mut cargo)?;
+    cargo.args(["build", "--release", "--locked", "--workspace", "--features=freshrank-web/types,freshrank-web/full"]);
+    // A test with it, as development dependencies select features as well.
+    quietly("bench", cargo.args(["--bin", "freshrank-bench", "--test", "types"]))?;
     Ok(target("release/freshrank-bench"))
 }
 

@@ -12,7 +12,7 @@ use crate::report::{self, Row};
 use crate::setup;
 use crate::sh::{self, Outcome, cannot_run, logged, program, quietly, root, target};
 use crate::size::gzipped;
-use crate::wasm::{self, Weight};
+use crate::wasm;
 
 /// How far scores of one network may be apart, relative, below 1 absolute.
 const BOUND: f32 = 1e-5;
