@@ -33,15 +33,36 @@ impl Scorer for Refused {
     }
 }
 
-/// `dense` if it can read the plan; else, in the full module, `tract`; else the prior.
+/// `dense` if it can read the plan, and in the full module only if the ranker beside it is the one the plan was compiled from; else, in
+/// the full module, `tract`; else the prior. A ranker outside `dense`'s family has an empty plan.
 ///
 /// tract takes tens of milliseconds to load, so this is for a module's start, never for a request.
 #[must_use]
 pub fn choose(plan: &[u8]) -> Box<dyn Scorer> {
-    match Dense::load(plan) {
-        Ok(dense) => Box::new(dense),
+    match planned(plan) {
+        Ok(dense) if is_shipped(dense.model) => Box::new(dense),
+        Ok(_) => beyond_dense(ModelError::Absent),
         Err(error) => beyond_dense(error),
     }
+}
+
+fn planned(plan: &[u8]) -> Result<Dense, ModelError> {
+    if plan.is_empty() {
+        let expected = "the plan of a ranker in dense's family; any other one is for the full module";
+        return Err(ModelError::Graph { what: "plan", found: "none".into(), expected });
+    }
+    Dense::load(plan)
+}
+
+/// A plan that was left behind when the ranker changed would go on ranking.
+#[cfg(feature = "full")]
+fn is_shipped(model: Hash) -> bool {
+    model == Hash::of(ONNX)
+}
+
+#[cfg(not(feature = "full"))]
+fn is_shipped(_: Hash) -> bool {
+    true
 }
 
 #[cfg(feature = "full")]
@@ -81,5 +102,16 @@ mod tests {
             let why = refusal(scorer.as_ref()).unwrap_or_default();
             assert!(why.starts_with("model plan has checksum"), "{why}");
         }
+    }
+
+    #[test]
+    fn a_ranker_outside_denses_family_is_left_to_tract_and_the_lite_module_says_so() {
+        assert_eq!(
+            planned(&[]).unwrap_err().to_string(),
+            "model plan: found none, expected the plan of a ranker in dense's family; any other one is for the full module"
+        );
+        assert_eq!(choose(&[]).name(), if cfg!(feature = "full") { "tract" } else { "prior" });
+        let of_another = Dense { model: Hash::of(b"another ranker"), ..Dense::load(PLAN).unwrap() };
+        assert_eq!(choose(&of_another.encode()).name(), if cfg!(feature = "full") { "tract" } else { "dense" });
     }
 }

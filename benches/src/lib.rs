@@ -3,15 +3,20 @@
 //! The same code runs natively (`src/main.rs` holds the clock) and in V8 (Node holds it), and each run asserts its answer.
 
 pub mod kernel;
+pub mod gemm;
 pub mod scene;
+pub mod contestant;
+pub mod contest;
 
 use freshrank::campaign::Policy;
 use freshrank::feature::{N_FEATURES, Rows, featurize};
 use freshrank::policies::{Kept, Merged};
 use freshrank::request::Question;
 use freshrank::rule::{Moment, Rules};
+use freshrank::score::Scorer;
 use freshrank::score::dense::{Dense, Layer};
-use freshrank::score::{Scorer, tract::Tract};
+#[cfg(feature = "tract")]
+use freshrank::score::tract::Tract;
 use freshrank::{Areas, Bundle, Campaign, Hash, blend, locate, rerank, retrieve};
 use kernel::Kernel;
 use scene::Scene;
@@ -20,6 +25,7 @@ use std::hint::black_box;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 const PLAN: &[u8] = include_bytes!("../../models/ltr.plan");
+#[cfg(feature = "tract")]
 const ONNX: &[u8] = include_bytes!("../../models/ltr.onnx");
 
 /// Candidates of each size that is measured.
@@ -82,6 +88,7 @@ fn prepare(question: &str) -> Result<Run, Box<dyn Error>> {
         "kernel" => Ok(reference(n)),
         "same network" => Ok(same_network(n)),
         "dense" => scorer(Box::new(Dense::load(PLAN)?), n),
+        #[cfg(feature = "tract")]
         "tract" => scorer(Box::new(Tract::load(ONNX)?), n),
         "wincode" => wire(n),
         "rules" => rules(n, false),

@@ -1,15 +1,19 @@
 //! Holds the clock natively: prints `{name: microseconds}`, the median of several rounds.
 //!
 //! With a directory, it writes there what the modules are started with (`start.mjs`), and the rows of `dense/300` with
-//! their scores for `onnx_peer.py`. With a question and a number, it asks that often, for a profiler.
+//! their scores. With a question and a number, it asks that often, for a profiler. With `serve` it answers a contest (`clock.rs`).
 #![allow(clippy::print_stdout)]
 
+use freshrank_bench::contest::prepare;
+use freshrank_bench::contestant::{Contestant, Error};
 use freshrank_bench::scene::{CAMPAIGN, Scene};
 use freshrank_bench::{Bench, ROWS, questions, rows_and_scores};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
+
+mod clock;
 
 /// Rounds of which the median counts.
 const ROUNDS: usize = 9;
@@ -20,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
         [] => {}
+        [word] if word == "serve" => return clock::serve(prepare),
         [directory] => return start(Path::new(directory)),
         [question, times, ..] => {
             Bench::new(question)?.run(times.parse()?);
@@ -48,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What a module is started with, 200 candidates; and what onnxruntime scores.
+/// What a module is started with, 200 candidates; and what a contest is about.
 fn start(directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let scene = Scene::new(200)?;
     fs::create_dir_all(directory)?;

@@ -43,7 +43,10 @@ pub fn run(verb: &Verb) -> Outcome {
         Verb::Compile { onnx, out } => {
             let bytes = shelf::read(onnx)?;
             let tract = Tract::load(&bytes).map_err(|error| format!("{}: {error}", onnx.display()))?;
-            let (plan, apart) = compile(&tract).map_err(|error| format!("{}: {error}", onnx.display()))?;
+            let (plan, apart) = compile(&tract).map_err(|error| {
+                let (onnx, out) = (onnx.display(), out.display());
+                format!("{onnx}: {error}; tract runs it all the same, here and, where {out} is an empty file, in the full module")
+            })?;
             let bytes = plan.encode();
             std::fs::write(out, &bytes).map_err(|error| format!("{}: {error}", out.display()))?;
             println!("{}: {} bytes, model {}, at most {apart:.1e} from tract", out.display(), bytes.len(), plan.model);

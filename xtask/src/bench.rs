@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::peers;
 use crate::report::{Row, publish};
 use crate::setup;
 use crate::sh::{self, Outcome, program, quietly, said, target};
@@ -16,9 +17,6 @@ const KERNEL: (&str, f64) = ("kernel/300", 300.0);
 
 /// The kernel's own network and rows, run by `dense`.
 const SAME: &str = "same network/300";
-
-/// Where Python has it: the shipped network over the rows of `dense/300`.
-const ONNXRUNTIME: &str = "onnxruntime/300";
 
 /// Ours, and what stands beside it. Ours also checks a checksum, every value and reference, and a SHA-256.
 const OURS: &str = "area bundle/1000";
@@ -53,27 +51,22 @@ const STARTS: usize = 9;
 /// From a module's bytes to its first decision in a cold V8.
 const START_AIMS_MS: [(Weight, f64); 2] = [(Weight::Lite, 10.0), (Weight::Full, 40.0)];
 
-/// `cargo xtask bench [--stages]`.
+/// `cargo xtask bench [--stages|--peers|--agree]`.
 pub fn run(arguments: &[String]) -> Outcome {
-    let only_stages = arguments.iter().any(|argument| argument == "--stages");
+    let only_stages = match arguments {
+        [] => false,
+        [word] if word == "--stages" => true,
+        [word] if word == "--peers" => return peers::run(&native()?, package(Weight::Lite)?, package(Weight::Full)?),
+        [word] if word == "--agree" => return peers::agree(&native()?),
+        _ => return Err(format!("found {arguments:?}, expected nothing, --stages, --peers or --agree")),
+    };
     let native = native()?;
-    let package = package()?;
+    let package = package(Weight::Full)?;
     let scene = target("bench");
     quietly("bench-scene", program(&native).arg(&scene))?;
-    let onnxruntime = match setup::python()? {
-        None => Some(setup::venv().join("bin/python")),
-        Some(why_not) => {
-            println!("no onnxruntime beside it: {why_not}");
-            None
-        }
-    };
     let mut by_target: [Vec<Measured>; 2] = Default::default();
     for _ in 0..ROUNDS {
-        let mut found = measured(&mut program(&native))?;
-        if let Some(python) = &onnxruntime {
-            found.extend(measured(program(python).arg("benches/onnx_peer.py").arg(&scene))?);
-        }
-        by_target[0].push(found);
+        by_target[0].push(measured(&mut program(&native))?);
         by_target[1].push(measured(program("node").arg("benches/v8.mjs").arg(&package))?);
     }
     let mut rows = Vec::new();
@@ -151,23 +144,27 @@ fn starts(scene: &Path) -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
-/// The native benches.
+/// The native benches, from the selection of features that the native tests have compiled: another one would compile tract again.
 pub fn native() -> Outcome<PathBuf> {
     let mut cargo = program("cargo");
-    cargo.args(["build", "--release", "--package", "freshrank-bench"]);
-    quietly("bench", &mut cargo)?;
+    cargo.args(["build", "--release", "--locked", "--workspace", "--features=freshrank-web/types,freshrank-web/full"]);
+    // A test with it, as development dependencies select features as well.
+    quietly("bench", cargo.args(["--bin", "freshrank-bench", "--test", "types"]))?;
     Ok(target("release/freshrank-bench"))
 }
 
-/// The benches as a package for Node, built as the shipped modules are.
-fn package() -> Outcome<PathBuf> {
+/// The benches as a package for Node, built as the shipped modules are; a lite one has no tract.
+fn package(weight: Weight) -> Outcome<PathBuf> {
     let compiler = setup::wasm()?;
     let bindgen = setup::bindgen()?;
     let mut cargo = compiler.program("cargo");
     cargo.args(["build", "--package", "freshrank-bench", "--lib", "--profile", "wasm"]);
+    if weight == Weight::Lite {
+        cargo.arg("--no-default-features");
+    }
     quietly("bench-wasm", cargo.args(["--target", setup::WASM_TARGET]))?;
 
-    let dir = target("modules/bench");
+    let dir = target("modules").join(format!("bench-{}", weight.name()));
     sh::fresh_dir(&dir)?;
     let mut command = program(bindgen);
     command
@@ -175,7 +172,7 @@ fn package() -> Outcome<PathBuf> {
         .arg(&dir)
         .arg(target("wasm/wasm32-unknown-unknown/wasm/freshrank_bench.wasm"));
     quietly("wasm-bindgen", &mut command)?;
-    wasm::optimize(&dir.join("bench_bg.wasm"), &target("modules/built/bench.named.wasm"))?;
+    wasm::optimize(&dir.join("bench_bg.wasm"), &wasm::named("bench", weight))?;
     Ok(dir.join("bench.js"))
 }
 
@@ -233,10 +230,6 @@ fn table(target: &'static str, microseconds: &Measured) -> Outcome<Vec<Row>> {
 
     let mut rows = vec![row(KERNEL.0.into(), None)];
     rows.extend([SAME, "dense/300", "tract/300", "locate"].map(|name| row(name.into(), scaled(KERNEL.1))));
-    if let Ok(onnxruntime) = of(ONNXRUNTIME) {
-        rows.push(row(ONNXRUNTIME.into(), scaled(KERNEL.1)));
-        rows.push(row("dense/300".into(), Some(("onnxruntime, one thread", onnxruntime))));
-    }
     for stage in STAGES {
         rows.extend(SIZES.map(|n| row(format!("{stage}/{n}"), scaled(f64::from(n)))));
     }

@@ -10,6 +10,7 @@ mod report;
 mod setup;
 mod wasm;
 mod size;
+mod peers;
 mod bench;
 mod cost;
 mod dependencies;
@@ -80,8 +81,9 @@ const TASKS: &[Task] = &[
     Task { name: "size", arguments: "", about: "full and lite modules, raw and gzip, by crate", run: size::run },
     Task {
         name: "bench",
-        arguments: "[--stages]",
-        about: "each stage and the whole, natively and in V8, as ratios to the reference kernel; modules from bytes to first decision",
+        arguments: "[--stages|--peers|--agree]",
+        about: "each stage and the whole, natively and in V8, as ratios to the reference kernel; modules from bytes to first decision; \
+                --peers: our scorers beside onnxruntime, rten and LightGBM; --agree: only whether all score alike",
         run: bench::run,
     },
     Task {

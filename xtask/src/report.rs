@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::sh::{self, Outcome};
 
 /// One figure.
+#[derive(Clone)]
 pub struct Row {
     /// What was measured: `lite gzip`.
     pub name: String,

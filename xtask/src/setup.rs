@@ -264,6 +264,30 @@ pub fn python() -> Outcome<Option<String>> {
     Ok(None)
 }
 
+/// [`python`] with what the peers of the bench need beside it, or why there is none.
+pub fn peers() -> Outcome<Option<String>> {
+    if let Some(why_not) = python()? {
+        return Ok(Some(why_not));
+    }
+    let file = "benches/peers/requirements.txt";
+    once("peers' python packages", &sh::read(&root().join(file))?, &venv(), || {
+        let mut pip = program(venv().join("bin/python"));
+        quietly("pip", pip.args(["-m", "pip", "install", "--quiet", "-r", file]))
+    })?;
+    Ok(None)
+}
+
+/// Installs what the package.json of a directory pins, in another one.
+pub fn packages(from: &Path, to: &Path) -> Outcome {
+    let lock = sh::read(&from.join("package-lock.json"))?;
+    once("peers' node packages", &lock, &to.join("node_modules"), || {
+        for file in ["package.json", "package-lock.json"] {
+            sh::write(&to.join(file), sh::read_bytes(&from.join(file))?)?;
+        }
+        quietly("npm", program("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(to))
+    })
+}
+
 /// Where [`python`] puts it.
 pub fn venv() -> PathBuf {
     target("tools/venv")
@@ -302,7 +326,7 @@ pathlib.Path(to).write_bytes(data)
 
 /// Runs `install` unless it made `made` from the same `key` before.
 fn once(what: &str, key: &str, made: &Path, install: impl FnOnce() -> Outcome) -> Outcome {
-    let stamp = target("tools/stamps").join(what.replace(' ', "-"));
+    let stamp = target("tools/stamps").join(what.replace([' ', '\''], "-"));
     if made.exists() && fs::read_to_string(&stamp).is_ok_and(|found| found == key) {
         return Ok(());
     }

@@ -142,6 +142,7 @@ fn shown(command: &Command) -> String {
     format!("`{}`", words.join(" "))
 }
 
-fn cannot_run(command: &Command, err: &std::io::Error) -> String {
+/// What is said of a program that does not start.
+pub fn cannot_run(command: &Command, err: &std::io::Error) -> String {
     format!("cannot run {}: {err}", shown(command))
 }

@@ -37,7 +37,8 @@ pub fn run(_: &[String]) -> Outcome {
     publish("size", &rows)
 }
 
-fn gzipped(path: &Path) -> Outcome<usize> {
+/// Bytes of a file under `gzip -9`.
+pub fn gzipped(path: &Path) -> Outcome<usize> {
     let script = "process.stdout.write(String(require('zlib').gzipSync(require('fs').readFileSync(process.argv[1]), { level: 9 }).length))";
     let bytes = said(program("node").args(["-e", script]).arg(path))?;
     bytes.parse().map_err(|_| format!("node says {bytes} for the gzipped size"))

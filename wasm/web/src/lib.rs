@@ -62,6 +62,18 @@ impl Engine {
         Ok(Self::with(Box::new(freshrank::score::tract::Tract::load(onnx)?)))
     }
 
+    /// What the full module does with an ONNX ranker, this one does not.
+    ///
+    /// # Errors
+    /// Always, with what to do.
+    #[cfg(not(feature = "full"))]
+    #[wasm_bindgen(js_name = fromOnnx)]
+    pub fn from_onnx(_onnx: &[u8]) -> Result<Self, JsError> {
+        Err(JsError::new(
+            "the lite module has no tract: compile the ranker (`freshrank model compile`) and give the plan to `new Engine(plan)`, or take the full module",
+        ))
+    }
+
     /// An engine without a model: the prior ranks, and replies say so.
     #[wasm_bindgen(js_name = withoutModel)]
     #[must_use]

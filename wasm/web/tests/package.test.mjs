@@ -93,8 +93,23 @@ it("ranks by the prior where there is no model, and says so", () => {
   assert.equal(reply.slots.filter((slot) => slot.merchant).length, 2);
 });
 
-it("runs an ONNX ranker by tract, which agrees with dense", { skip: Engine.fromOnnx ? false : "the lite module has no tract" }, () => {
-  const [dense, tract] = [new Engine(), Engine.fromOnnx(readFileSync(join(HERE, "../../../models/ltr.onnx")))];
+const ONNX = readFileSync(join(HERE, "../../../models/ltr.onnx"));
+const IS_FULL = JSON.parse(new Engine().about()).module === "full";
+
+it("says in the lite module that an ONNX ranker is for the full one", { skip: IS_FULL && "the full module runs it" }, () => {
+  assert.throws(() => Engine.fromOnnx(ONNX), /lite module has no tract: compile the ranker .* or take the full module/);
+});
+
+it("runs a graph by tract that dense refuses", { skip: !IS_FULL && "the lite module has no tract" }, () => {
+  const engine = Engine.fromOnnx(Buffer.from(ONNX.toString("latin1").replaceAll("Relu", "Tanh"), "latin1"));
+  engine.addArea(AREA);
+  const reply = rank(engine);
+  assert.deepEqual([reply.scorer, reply.model_error ?? null], ["tract", null]);
+  assert.equal(reply.slots.filter((slot) => slot.merchant).length, 2);
+});
+
+it("runs an ONNX ranker by tract, which agrees with dense", { skip: !IS_FULL && "the lite module has no tract" }, () => {
+  const [dense, tract] = [new Engine(), Engine.fromOnnx(ONNX)];
   for (const engine of [dense, tract]) engine.addArea(AREA);
   assert.deepEqual([rank(dense).scorer, rank(tract).scorer], ["dense", "tract"]);
   const scores = (engine) => [...engine.rows(JSON.stringify(ASKED)).scores].map((score) => score / 65536);

@@ -299,6 +299,24 @@ describe("a worker whose surroundings fail", () => {
     });
   }
 
+  it("ranks by tract, in the full module, a graph that dense has no plan of", async () => {
+    // Protobuf's field 4, the operator, four letters long.
+    const tanh = (bytes) => bytes.toString("latin1").replaceAll('"\x04Relu', '"\x04Tanh');
+    const other = Buffer.from(tanh(readFileSync(new URL("../../../models/ltr.onnx", import.meta.url))), "latin1");
+    const patch = (wasm) => Buffer.from(tanh(wasm), "latin1");
+    const worker = await startWorker({ patch });
+    try {
+      const health = await json(await worker.fetch("/healthz"));
+      assert.deepEqual([health.scorer, health.model, health.model_error ?? null], ["tract", hash(other).toString("hex"), null]);
+      await json(await worker.put(`/v1/areas/${cell}`, AREA));
+      const reply = await json(await worker.rank(ASKED));
+      assert.deepEqual([reply.scorer, reply.model_error ?? null], ["tract", null]);
+      assert.deepEqual(shown(reply).toSorted(), ids("near", "far", "-", "-").toSorted());
+    } finally {
+      await worker.stop();
+    }
+  });
+
   it("finds in KV what another isolate published", async () => {
     const worker = await startWorker();
     try {
