@@ -3,6 +3,7 @@
 use crate::bundle::Bundle;
 use crate::geo::Cell;
 use crate::id::MerchantId;
+use crate::sorted::sort_by_key;
 use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -74,8 +75,8 @@ impl<'a> Areas<'a> {
     #[must_use]
     pub fn new(bundles: impl IntoIterator<Item = &'a Bundle>, mut overlay: Vec<Availability>) -> Self {
         let mut bundles: Vec<&Bundle> = bundles.into_iter().collect();
-        bundles.sort_by_key(|bundle| (bundle.cell, bundle.as_of));
-        overlay.sort_by_key(|entry| (entry.merchant, entry.closure));
+        sort_by_key(&mut bundles, |bundle| (bundle.cell, bundle.as_of));
+        sort_by_key(&mut overlay, |entry| (entry.merchant, entry.closure));
         Self { bundles, overlay }
     }
 

@@ -11,8 +11,8 @@ use crate::id::MerchantId;
 use crate::profile::Profile;
 use crate::retrieve::{Candidate, Dropped};
 use crate::rule::Hits;
+use crate::sorted::{Map, Set, ranked, sort_by_key};
 use crate::time;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -286,18 +286,22 @@ struct Facts {
 impl<'a> Slate<'a> {
     fn new(of: &Ingredients<'a>) -> Self {
         let Ingredients { kept, policy, context, .. } = *of;
-        let mut order: Vec<usize> = (0..kept.len().min(of.scores.len())).collect();
-        order.sort_by_key(|&i| (Reverse(of.scores[i].total()), kept[i].merchant.id));
+        let keys = of.scores.iter().zip(kept).enumerate().map(|(i, (score, candidate))| {
+            // The best score first: its bits turned round, and above them all that is negative.
+            let descending = !score.total().cast_unsigned() ^ 1 << 31;
+            u128::from(descending) << 96 | u128::from(candidate.merchant.id.0) << 32 | i as u128
+        });
+        let order = ranked(keys.collect()).collect();
 
-        let mut chains = BTreeMap::new();
+        let mut chains = Map::new();
         let paid = paid(of);
         let recent = context.recent.iter().take(usize::from(policy.no_repeat)).filter(|_| of.profile.is_some());
-        let recent: BTreeSet<MerchantId> = recent.flatten().copied().collect();
+        let recent: Set<MerchantId> = recent.flatten().copied().collect();
         let facts = kept.iter().zip(&paid).map(|(candidate, &paid)| {
             let merchant = &candidate.merchant;
             let n = chains.len();
             Facts {
-                chain: merchant.chain.is_some().then(|| *chains.entry(merchant.chain).or_insert(n)),
+                chain: merchant.chain.is_some().then(|| *chains.or_insert_with(merchant.chain, || n)),
                 cluster: main_cluster(candidate),
                 price: merchant.price_band,
                 paid,
@@ -342,7 +346,7 @@ impl<'a> Slate<'a> {
             standing.into_iter().filter(|(broken, _)| *broken == least).map(|(_, i)| i).collect();
         if let Some(diversity) = &self.diversity {
             // Stable: what diversity does not tell apart stays ordered by score.
-            standing.sort_by_key(|&i| Reverse(diversity.value(i)));
+            sort_by_key(&mut standing, |&i| Reverse(diversity.value(i)));
         }
         (least, standing)
     }

@@ -6,7 +6,7 @@
 
 use crate::bundle::Kind;
 use crate::id::Hash;
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{Map, Set};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -102,7 +102,7 @@ pub struct Layer {
     /// What it changes: a map.
     pub body: Edit,
     /// Lists that were written plainly, and so may not take away silently what they inherit.
-    pub plain: BTreeSet<String>,
+    pub plain: Set<String>,
 }
 
 /// How far later layers may go with a number.
@@ -127,12 +127,12 @@ macro_rules! keys {
             /// Who said each leaf, by its path: `slots`, `rules.no-alcohol.when`, `exclude[chain:burger]`. A leaf that nobody said has
             /// its default.
             #[serde(skip)]
-            pub provenance: BTreeMap<String, Origin>,
+            pub provenance: Map<String, Origin>,
         }
 
         impl Default for Policy {
             fn default() -> Self {
-                Self { $($key: $default,)* provenance: BTreeMap::new() }
+                Self { $($key: $default,)* provenance: Map::new() }
             }
         }
 
@@ -202,11 +202,11 @@ keys! {
     /// Merchants of one price band in a message; given up before a slot stays empty.
     price_cap: u8 = 24, Form::Whole(0, 24), Place;
     /// Merchants of one pool in a message, by pool.
-    pool_caps: BTreeMap<String, u8> = BTreeMap::new(), Form::Table(0, 24), Place;
+    pool_caps: Map<String, u8> = Map::new(), Form::Table(0, 24), Place;
     /// Which pool each slot asks first, over and over: `[reorder, relevant, relevant]`; empty asks none.
     pattern: Vec<String> = Vec::new(), Form::Sequence, Place;
     /// Pools by ratio, `{relevant: 3, offer: 1}`: a pattern spread evenly. Not together with `pattern`.
-    weave: BTreeMap<String, u8> = BTreeMap::new(), Form::Table(0, 24), Place;
+    weave: Map<String, u8> = Map::new(), Form::Table(0, 24), Place;
     /// Slots that take one pool alone.
     ranges: ById<Range> = ById::new(), Form::Things { fields: schema::RANGE, by_merchant: false }, Place;
     /// Least share of slots, of those filled, that nobody paid for, 0 to 1.
@@ -282,8 +282,8 @@ pub struct Campaign {
     pub id: String,
     /// Of the published bytes.
     pub hash: Hash,
-    layers: BTreeMap<String, Layer>,
-    defaults: BTreeMap<String, Layer>,
+    layers: Map<String, Layer>,
+    defaults: Map<String, Layer>,
     staged: Vec<Staged>,
     index: cover::Index,
     arms: Vec<(String, Arm)>,
@@ -291,7 +291,7 @@ pub struct Campaign {
 
 impl Default for Campaign {
     fn default() -> Self {
-        Self::indexed("default".into(), BTreeMap::new(), BTreeMap::new(), Vec::new(), Hash::default())
+        Self::indexed("default".into(), Map::new(), Map::new(), Vec::new(), Hash::default())
     }
 }
 
@@ -340,7 +340,7 @@ impl<'de> Deserialize<'de> for Stages {
         }
 
         let mut stages = Self::default();
-        for (path, Stage { share, salt, layer }) in BTreeMap::<String, Stage>::deserialize(deserializer)? {
+        for (path, Stage { share, salt, layer }) in Map::<String, Stage>::deserialize(deserializer)? {
             if !(0.0..=1.0).contains(&share) || stages.staged.len() == MAX_LAYERS {
                 let message = format!("staged {}: found share {share}, expected 0 to 1", crate::time::cut(&path));
                 return Err(serde::de::Error::custom(message));
@@ -356,7 +356,7 @@ impl<'de> Deserialize<'de> for Stages {
 /// Layers by path; each becomes a layer before the next one is read, and there are never more than [`MAX_LAYERS`].
 #[derive(Default)]
 struct Tree<const DEFAULT: bool> {
-    layers: BTreeMap<String, Layer>,
+    layers: Map<String, Layer>,
     problems: Vec<Problem>,
 }
 
@@ -372,18 +372,24 @@ impl<'de, const DEFAULT: bool> Deserialize<'de> for Tree<DEFAULT> {
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut tree = Tree::default();
+                let (mut tree, mut layers) = (Tree::default(), Vec::new());
                 while let Some((path, node)) = map.next_entry::<String, author::Node>()? {
-                    if tree.layers.len() == MAX_LAYERS || tree.layers.contains_key(&path) {
-                        return Err(serde::de::Error::invalid_length(tree.layers.len() + 1, &self));
+                    if layers.len() == MAX_LAYERS {
+                        return Err(serde::de::Error::invalid_length(MAX_LAYERS + 1, &self));
                     }
                     let name = if DEFAULT { format!("{DEFAULTS}{path}") } else { path.clone() };
                     let (layer, problems) = author::read(&name, &node);
                     // Who sends nonsense gets the beginning of it back.
                     tree.problems.extend(problems.into_iter().take(MAX_LIST.saturating_sub(tree.problems.len())));
-                    tree.layers.insert(path, layer);
+                    layers.push((path, layer));
                 }
-                Ok(tree)
+                let n_told = layers.len();
+                tree.layers = layers.into_iter().collect();
+                if tree.layers.len() == n_told {
+                    Ok(tree)
+                } else {
+                    Err(serde::de::Error::invalid_length(n_told, &self))
+                }
             }
         }
 
@@ -425,14 +431,14 @@ impl Campaign {
 
     fn indexed(
         id: String,
-        mut layers: BTreeMap<String, Layer>,
-        mut defaults: BTreeMap<String, Layer>,
+        mut layers: Map<String, Layer>,
+        mut defaults: Map<String, Layer>,
         staged: Vec<Staged>,
         hash: Hash,
     ) -> Self {
         for Staged { layer, .. } in &staged {
             let tree = if layer.is_default() { &mut defaults } else { &mut layers };
-            tree.entry(layer.own_path().to_string()).or_insert_with(|| layer.header());
+            tree.or_insert_with(layer.own_path().to_string(), || layer.header());
         }
         let mut campaign =
             Self { id, hash, layers, defaults, staged, index: cover::Index::default(), arms: Vec::new() };
@@ -450,13 +456,13 @@ impl Campaign {
 
     /// Its own layers by path: `global`, `fi`, `fi/helsinki`.
     #[must_use]
-    pub fn layers(&self) -> &BTreeMap<String, Layer> {
+    pub fn layers(&self) -> &Map<String, Layer> {
         &self.layers
     }
 
     /// The layers below all campaigns, by their path in that tree.
     #[must_use]
-    pub fn defaults(&self) -> &BTreeMap<String, Layer> {
+    pub fn defaults(&self) -> &Map<String, Layer> {
         &self.defaults
     }
 

@@ -14,6 +14,7 @@ use crate::decision::Decision;
 use crate::feature::{FEATURES, Group, N_FEATURES, Rows};
 use crate::retrieve::Candidate;
 use crate::score::{ModelError, Scorer, prior, score};
+use crate::sorted::sort_by;
 use crate::{blend, campaign};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -189,6 +190,6 @@ pub fn reasons(node: &Node) -> Vec<(&str, i32)> {
         }
         open.extend(&node.parts);
     }
-    leaves.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    sort_by(&mut leaves, |a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     leaves
 }

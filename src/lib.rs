@@ -15,6 +15,7 @@ pub mod time;
 pub mod geo;
 pub mod wire;
 pub mod suggest;
+pub mod sorted;
 
 // In the order data flows; a module uses only those above it.
 pub mod bundle;

@@ -7,7 +7,7 @@
 use crate::campaign::{Campaign, Chain, Policy};
 use crate::id::Hash;
 use crate::rule::Rules;
-use alloc::collections::BTreeMap;
+use crate::sorted::Map;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::ops::Deref;
@@ -93,20 +93,20 @@ impl Policy {
 pub struct Kept {
     capacity: usize,
     uses: u64,
-    policies: BTreeMap<Hash, BTreeMap<Chain, (u64, Arc<Merged>)>>,
+    policies: Map<Hash, Map<Chain, (u64, Arc<Merged>)>>,
 }
 
 impl Kept {
     /// At most so many.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
-        Self { capacity, uses: 0, policies: BTreeMap::new() }
+        Self { capacity, uses: 0, policies: Map::new() }
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.policies.values().map(BTreeMap::len).sum()
+        self.policies.values().map(Map::len).sum()
     }
 
     /// Whether there are none.
@@ -126,7 +126,7 @@ impl Kept {
             self.let_go();
         }
         let policy: Arc<Merged> = campaign.merged(chain).into();
-        let of = self.policies.entry(campaign.hash).or_default();
+        let of = self.policies.or_default(campaign.hash);
         of.insert(chain.clone(), (self.uses, Arc::clone(&policy)));
         policy
     }

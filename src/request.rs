@@ -18,10 +18,10 @@ use crate::policies::Policies;
 use crate::profile::Profile;
 use crate::rule::Head;
 use crate::score::Scorer;
+use crate::sorted::Map;
 use crate::time::{self, clock};
 use crate::wire::DecodeError;
 use crate::{Areas, rerank};
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -431,7 +431,7 @@ pub struct Reply {
     pub kept: usize,
     /// How many could not, by reason.
     #[cfg_attr(feature = "types", ts(type = "Record<string, number>"))]
-    pub dropped: BTreeMap<&'static str, usize>,
+    pub dropped: Map<&'static str, usize>,
     /// Who judged.
     pub scorer: String,
     /// Why the model did not.
@@ -439,7 +439,7 @@ pub struct Reply {
     pub model_error: Option<String>,
     /// Which layer set each key of the merged configuration.
     #[cfg_attr(feature = "types", ts(type = "Record<string, string>"))]
-    pub layers: BTreeMap<String, String>,
+    pub layers: Map<String, String>,
     /// The reader's side of the campaign's experiment; absent for the control.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arm: Option<String>,
@@ -623,9 +623,9 @@ impl Reply {
         display: Option<&Display>,
         explainer: Option<&Explainer<'_>>,
     ) -> Self {
-        let mut dropped = BTreeMap::new();
+        let mut dropped = Map::new();
         for drop in &decision.dropped {
-            *dropped.entry(drop.reason.code()).or_insert(0) += 1;
+            *dropped.or_default(drop.reason.code()) += 1;
         }
         let drops = question.explain.then(|| {
             let drops = decision.dropped.iter();

@@ -10,8 +10,8 @@ use crate::id::MerchantId;
 use crate::locate::Place;
 use crate::profile::Profile;
 use crate::rule::{Excluded, Hits, Moment, Rules};
+use crate::sorted::{Map, Set, ranked, sort_by_key};
 use crate::time::{self, DAY_MINUTES, Local, clock};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -171,12 +171,12 @@ struct Gate<'a> {
     context: &'a Context,
     profile: &'a Profile,
     policy: &'a Policy,
-    elsewhere: BTreeSet<MerchantId>,
+    elsewhere: Set<MerchantId>,
     ages: Ages,
     excluded: Vec<(Named, &'a str)>,
     local: Local,
     /// Kitchens share schedules: each is looked up once.
-    doors: BTreeMap<u16, Opening>,
+    doors: Map<u16, Opening>,
 }
 
 /// Splits an area's merchants into those that may be placed and those that may not.
@@ -261,7 +261,7 @@ impl<'a> Gate<'a> {
         let local = area.bundle.local(context.at);
         let ages = Ages::new(policy);
         let elsewhere = context.elsewhere.iter().copied().collect();
-        Self { area, point, context, profile, policy, elsewhere, ages, excluded, local, doors: BTreeMap::new() }
+        Self { area, point, context, profile, policy, elsewhere, ages, excluded, local, doors: Map::new() }
     }
 
     /// The checks, cheapest and most final first: the first that fails is the reason.
@@ -324,7 +324,7 @@ impl<'a> Gate<'a> {
             Schedule::Unknown => return Err(Reason::HoursUnknown),
         };
         let (bundle, local) = (self.area.bundle, self.local);
-        match *self.doors.entry(schedule).or_insert_with(|| bundle.hours(schedule).at(local)) {
+        match *self.doors.or_insert_with(schedule, || bundle.hours(schedule).at(local)) {
             Opening::Closed { since, opens } => Err(Reason::Closed { since, opens }),
             Opening::Open { closes } => {
                 let prep_minutes = merchant.prep_minutes.unwrap_or(USUAL_PREP_MINUTES);
@@ -393,7 +393,7 @@ fn best(
     let pinned: Vec<Named> = pins.map(|pin| Named::parse(&pin.merchant)).collect();
     // Nothing is cut and no chain has too many outlets: every score would be thrown away.
     if kept.len() <= usize::from(policy.first_pass) && !crowded(kept, policy.chain_cap.max(1)) {
-        dropped.sort_by_key(|dropped| dropped.id);
+        sort_by_key(dropped, |dropped| dropped.id);
         return;
     }
     let columns: Vec<Columns> = kept
@@ -404,18 +404,19 @@ fn best(
     let ranks = WEIGHTS.ranks(&columns, &is_in);
     let is_pinned = |candidate: &Candidate| pinned.iter().any(|named| named.matches(&candidate.merchant));
     // Candidates stay where they are, ascending by id, and only their places are ranked.
-    let mut ranked: Vec<(bool, (u32, u32), usize)> = Vec::with_capacity(kept.len());
-    for (i, ranks) in ranks.into_iter().enumerate() {
-        ranked.push((!is_pinned(&kept[i]), first_pass::turn(&ranks, &WEIGHTS.turns), i));
-    }
-    ranked.sort_unstable();
+    let keys = ranks.into_iter().enumerate().map(|(i, ranks)| {
+        let (turn, rank) = first_pass::turn(&ranks, &WEIGHTS.turns);
+        let pinned_first = u128::from(!is_pinned(&kept[i]));
+        pinned_first << 96 | u128::from(turn) << 64 | u128::from(rank) << 32 | i as u128
+    });
+    let keys: Vec<u128> = keys.collect();
 
-    let mut outlets: BTreeMap<u32, (MerchantId, u8)> = BTreeMap::new();
+    let mut outlets: Map<u32, (MerchantId, u8)> = Map::new();
     let mut is_kept = vec![false; kept.len()];
     let (mut n_kept, mut beyond) = (0, 0);
-    for (_, _, i) in ranked {
+    for i in ranked(keys) {
         let (id, chain) = (kept[i].merchant.id, kept[i].merchant.chain);
-        let mut of_chain = chain.is_some().then(|| outlets.entry(chain.0).or_insert((id, 0)));
+        let mut of_chain = chain.is_some().then(|| outlets.or_insert_with(chain.0, || (id, 0)));
         if let Some((first, n)) = &of_chain
             && *n >= policy.chain_cap.max(1)
         {
@@ -433,13 +434,13 @@ fn best(
     }
     let mut places = is_kept.into_iter();
     kept.retain(|_| places.next().unwrap_or(false));
-    dropped.sort_by_key(|dropped| dropped.id);
+    sort_by_key(dropped, |dropped| dropped.id);
 }
 
 /// Whether some chain has more outlets than a message may show.
 fn crowded(kept: &[Candidate], cap: u8) -> bool {
-    let mut chains: Vec<u32> =
-        kept.iter().map(|candidate| candidate.merchant.chain).filter(|chain| chain.is_some()).map(|c| c.0).collect();
+    let chains = kept.iter().map(|candidate| candidate.merchant.chain).filter(|chain| chain.is_some());
+    let mut chains: Vec<u128> = chains.map(|chain| chain.0.into()).collect();
     chains.sort_unstable();
     chains.windows(usize::from(cap) + 1).any(|outlets| outlets.first() == outlets.last())
 }

@@ -10,6 +10,7 @@ use freshrank::context::Context;
 use freshrank::geo::Point;
 use freshrank::profile::{KnownMerchant, Profile};
 use freshrank::retrieve::{Candidate, resolve_cuisine};
+use freshrank::sorted::Map;
 use freshrank::{ChainId, MerchantId};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -163,16 +164,16 @@ fn policy() -> impl Strategy<Value = Policy> {
         chain_cap: caps.0,
         cuisine_cap: caps.1,
         price_cap: caps.2,
-        pool_caps: caps.3,
+        pool_caps: caps.3.into_iter().collect(),
         pattern: plans.0,
-        weave: plans.1,
-        ranges: plans.2,
+        weave: plans.1.into_iter().collect(),
+        ranges: plans.2.into_iter().collect(),
         organic_share: levers.0,
         no_repeat: levers.1,
         diversity: levers.2,
         explore: Explore { share: levers.3, among: levers.4 },
-        pins: named.0,
-        boosts: named.1,
+        pins: named.0.into_iter().collect(),
+        boosts: named.1.into_iter().collect(),
         ..Policy::default()
     })
 }
@@ -497,7 +498,7 @@ fn messages_come_as_often_as_they_say() {
     let policy = Policy {
         slots: 3,
         explore: Explore { share: 0.5, among: 3 },
-        pins: BTreeMap::from([("fixed".into(), Pin::at(1, "m4"))]),
+        pins: Map::from([("fixed".into(), Pin::at(1, "m4"))]),
         ..Policy::default()
     };
     let mut table = Table::of(6, policy);
@@ -522,7 +523,7 @@ fn a_draw_names_the_set_it_was_drawn_from() {
     let policy = Policy {
         slots: 2,
         explore: Explore { share: 1.0, among: 2 },
-        pins: BTreeMap::from([("fixed".into(), Pin::at(1, "m0"))]),
+        pins: Map::from([("fixed".into(), Pin::at(1, "m0"))]),
         ..Policy::default()
     };
     let table = Table::of(4, policy);
@@ -578,6 +579,7 @@ fn a_weave_keeps_its_ratio_and_spreads_it() {
     assert_eq!(woven(&[("a", 0)], 3), "");
     holds(512, (btree_map("[a-f]", 0..=255_u8, 0..5), 0..=24_usize), |(weights, slots)| {
         let whole: usize = weights.values().map(|weight| usize::from(*weight)).sum();
+        let weights: Map<String, u8> = weights.into_iter().collect();
         let woven = weave(&weights, slots);
         prop_assert_eq!(woven.len(), if whole == 0 { 0 } else { slots });
         for (pool, weight) in weights.iter().filter(|_| whole > 0) {

@@ -47,12 +47,13 @@ fn edit() -> impl Strategy<Value = Edit> {
     ];
     leaf.prop_recursive(3, 24, 4, |inner| {
         (prop::bool::weighted(0.2), btree_map("[a-d]", inner, 0..4))
-            .prop_map(|(cleared, children)| Edit::Map(MapEdit { cleared, children }))
+            .prop_map(|(cleared, children)| Edit::Map(MapEdit { cleared, children: children.into_iter().collect() }))
     })
 }
 
 fn layer() -> impl Strategy<Value = Edit> {
-    btree_map("[a-d]", edit(), 0..4).prop_map(|children| Edit::Map(MapEdit { cleared: false, children }))
+    btree_map("[a-d]", edit(), 0..4)
+        .prop_map(|children| Edit::Map(MapEdit { cleared: false, children: children.into_iter().collect() }))
 }
 
 fn then(first: &Edit, second: &Edit) -> Edit {

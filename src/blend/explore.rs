@@ -6,6 +6,7 @@
 use super::Ingredients;
 use crate::id::Hash;
 use crate::retrieve::Candidate;
+use crate::sorted::sort;
 use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
@@ -44,7 +45,7 @@ impl Draw {
 #[must_use]
 pub fn feasible_hash(kept: &[Candidate], set: &[usize]) -> u64 {
     let mut ids: Vec<u64> = set.iter().filter_map(|i| Some(kept.get(*i)?.merchant.id.0)).collect();
-    ids.sort_unstable();
+    sort(&mut ids);
     let bytes: Vec<u8> = ids.into_iter().flat_map(u64::to_le_bytes).collect();
     Hash::of(&bytes).short()
 }

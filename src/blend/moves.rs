@@ -1,7 +1,7 @@
 //! Why a card is not where its score alone would put it, worked out only when somebody asks.
 
 use super::{Broken, Demand, Ingredients, Organic, Placement, Pool, Slate};
-use alloc::collections::BTreeSet;
+use crate::sorted::Set;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -81,8 +81,8 @@ pub fn moves(of: &Ingredients<'_>, placements: &[Placement]) -> Vec<Move> {
             .filter(|&&i| !slate.is_shown[i])
             .map(|&i| Passed { candidate: i, rank: rank[i], causes: slate.kept_out(i, shown, slot, placement) })
             .collect();
-        let causes: BTreeSet<Cause> = match &placement.pin {
-            Some(pin) => BTreeSet::from([Cause::Pinned(pin.clone())]),
+        let causes: Set<Cause> = match &placement.pin {
+            Some(pin) => Set::from([Cause::Pinned(pin.clone())]),
             None => passed.iter().flat_map(|passed| passed.causes.iter().cloned()).collect(),
         };
         moves.push(Move { slot, candidate: shown, rank: rank[shown], causes: causes.into_iter().collect(), passed });

@@ -3,15 +3,15 @@
 use super::organic::Organic;
 use super::{Notice, Slate};
 use crate::campaign::Named;
+use crate::sorted::Map;
 use crate::time;
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 impl Slate<'_> {
     /// Places the pins in force; tells which pin each slot shows.
-    pub(super) fn pin(&mut self, notices: &mut Vec<Notice>) -> BTreeMap<usize, String> {
-        let mut pinned: BTreeMap<usize, String> = BTreeMap::new();
+    pub(super) fn pin(&mut self, notices: &mut Vec<Notice>) -> Map<usize, String> {
+        let mut pinned: Map<usize, String> = Map::new();
         let (policy, at, slots) = (self.of.policy, self.of.context.at, self.slots.len());
         for (id, pin) in policy.pins.iter().filter(|(_, pin)| time::holds(&pin.from, &pin.until, at)) {
             let (slot, pin_id) = (usize::from(pin.slot), id.clone());

@@ -2,7 +2,7 @@
 
 use super::{Demand, Ingredients, Notice};
 use crate::retrieve::first_pass::Pool;
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{Map, Set, sort_by_key};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -21,9 +21,9 @@ pub(super) struct Asked<'a> {
 pub(super) struct Pools<'a> {
     plan: Vec<Option<(&'a str, Demand)>>,
     /// By pool, whether a candidate belongs to it.
-    members: BTreeMap<&'a str, Vec<bool>>,
+    members: Map<&'a str, Vec<bool>>,
     /// By capped pool, how many more may be shown.
-    room: BTreeMap<&'a str, usize>,
+    room: Map<&'a str, usize>,
     /// What is wrong with the plan.
     pub(super) notices: Vec<Notice>,
 }
@@ -32,10 +32,10 @@ impl<'a> Pools<'a> {
     pub(super) fn new(of: &Ingredients<'a>) -> Self {
         let mut notices = Vec::new();
         let plan = plan(of, &mut notices);
-        let room: BTreeMap<&str, usize> =
+        let room: Map<&str, usize> =
             of.policy.pool_caps.iter().map(|(pool, cap)| (pool.as_str(), usize::from(*cap))).collect();
         let named = plan.iter().flatten().map(|(pool, _)| *pool).chain(room.keys().copied());
-        let named: BTreeSet<&str> = named.collect();
+        let named: Set<&str> = named.collect();
         let members = named.into_iter();
         let members = members.map(|pool| (pool, (0..of.kept.len()).map(|i| belongs(of, i, pool)).collect())).collect();
         Self { plan, members, room, notices }
@@ -97,7 +97,7 @@ fn plan<'a>(of: &Ingredients<'a>, notices: &mut Vec<Notice>) -> Vec<Option<(&'a 
 /// Each pool gets its share of the slots by largest remainder, equal remainders by weight and then by name; each slot goes to
 /// the pool that lags furthest behind its share.
 #[must_use]
-pub fn weave(weights: &BTreeMap<String, u8>, slots: usize) -> Vec<&str> {
+pub fn weave(weights: &Map<String, u8>, slots: usize) -> Vec<&str> {
     let whole: usize = weights.values().map(|weight| usize::from(*weight)).sum();
     if whole == 0 {
         return Vec::new();
@@ -114,10 +114,10 @@ pub fn weave(weights: &BTreeMap<String, u8>, slots: usize) -> Vec<&str> {
         .map(|(pool, weight)| Share { pool, weight, quota: slots * weight / whole, given: 0 })
         .collect();
     // The heavier first; the map brought them by name, and the sort is stable.
-    shares.sort_by_key(|share| core::cmp::Reverse(share.weight));
+    sort_by_key(&mut shares, |share| core::cmp::Reverse(share.weight));
     let rest = slots - shares.iter().map(|share| share.quota).sum::<usize>();
     let mut by_remainder: Vec<usize> = (0..shares.len()).collect();
-    by_remainder.sort_by_key(|&k| core::cmp::Reverse(slots * shares[k].weight % whole));
+    sort_by_key(&mut by_remainder, |&k| core::cmp::Reverse(slots * shares[k].weight % whole));
     by_remainder.into_iter().take(rest).for_each(|k| shares[k].quota += 1);
 
     let mut woven = Vec::with_capacity(slots);

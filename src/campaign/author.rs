@@ -9,9 +9,9 @@ use super::edit::{Base, Edit, Entry, Leaf, ListEdit, MapEdit, Mark};
 use super::schema::{Field, Form, MAX_TEXT};
 use super::{ARMS, Bound, DEFAULTS, GLOBAL, KEYS, Layer, MAX_LIST};
 use crate::rule::Program;
+use crate::sorted::{Map, Set, sort};
 use crate::suggest::nearest;
 use crate::time;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -207,15 +207,15 @@ const MARKS: &str = "marks";
 /// Reads a layer, and everything that is wrong with it. What is wrong is left out of the layer.
 #[must_use]
 pub fn read(path: &str, document: &Node) -> (Layer, Vec<Problem>) {
-    let mut reader = Reader { layer: path.into(), marks: BTreeMap::new(), problems: Vec::new() };
+    let mut reader = Reader { layer: path.into(), marks: Map::new(), problems: Vec::new() };
     let layer = reader.document(path, document);
-    reader.problems.sort();
+    sort(&mut reader.problems);
     (layer, reader.problems)
 }
 
 struct Reader {
     layer: Arc<str>,
-    marks: BTreeMap<String, (u32, u32)>,
+    marks: Map<String, (u32, u32)>,
     problems: Vec<Problem>,
 }
 
@@ -245,7 +245,7 @@ impl Reader {
     fn entries<'n>(&mut self, node: &'n Node, key: &str, expected: &str) -> Vec<(&'n Key, &'n Node)> {
         match &node.value {
             Value::Map(entries) => {
-                let mut seen = BTreeSet::new();
+                let mut seen = Set::new();
                 for (name, _) in entries {
                     if !seen.insert(name.text.as_str()) {
                         let path = join(key, &name.text);
@@ -478,7 +478,7 @@ impl Reader {
         None
     }
 
-    fn edit(&mut self, place: At, node: &Node, path: &str, form: Form, plain: &mut BTreeSet<String>) -> Option<Edit> {
+    fn edit(&mut self, place: At, node: &Node, path: &str, form: Form, plain: &mut Set<String>) -> Option<Edit> {
         let place = if node.line == 0 { place } else { at(node) };
         if node.value == Value::Null {
             return Some(Edit::Unset(self.mark(place, path)));
@@ -536,13 +536,7 @@ impl Reader {
         leaf
     }
 
-    fn record(
-        &mut self,
-        node: &Node,
-        path: &str,
-        fields: &'static [Field],
-        plain: &mut BTreeSet<String>,
-    ) -> Option<Edit> {
+    fn record(&mut self, node: &Node, path: &str, fields: &'static [Field], plain: &mut Set<String>) -> Option<Edit> {
         let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
         let mut map = MapEdit::default();
         for (key, child) in self.entries(node, path, &format!("a map of {}", names.join(", "))) {
@@ -565,7 +559,7 @@ impl Reader {
         path: &str,
         fields: &'static [Field],
         by_merchant: bool,
-        plain: &mut BTreeSet<String>,
+        plain: &mut Set<String>,
     ) -> Option<Edit> {
         let mut map = MapEdit::default();
         match &node.value {
@@ -604,7 +598,7 @@ impl Reader {
         i: usize,
         fields: &'static [Field],
         by_merchant: bool,
-        plain: &mut BTreeSet<String>,
+        plain: &mut Set<String>,
         map: &mut MapEdit,
     ) {
         let nth = format!("{path}[{i}]");
@@ -654,7 +648,7 @@ impl Reader {
         map.children.extend(edit.map(|edit| (id.clone(), edit)));
     }
 
-    fn list(&mut self, place: At, node: &Node, path: &str, form: Form, plain: &mut BTreeSet<String>) -> Option<Edit> {
+    fn list(&mut self, place: At, node: &Node, path: &str, form: Form, plain: &mut Set<String>) -> Option<Edit> {
         if let Value::List(_) = node.value {
             if form != Form::Sequence {
                 plain.insert(path.into());
@@ -662,8 +656,8 @@ impl Reader {
             let entries = self.texts(node, path, form);
             return Some(Edit::List(ListEdit::set(entries, self.mark(place, path))));
         }
-        let mut edit = ListEdit { base: Base::Below, remove: BTreeMap::new(), prepend: Vec::new(), append: Vec::new() };
-        let (mut set, mut edited, mut seen) = (None, false, BTreeSet::new());
+        let mut edit = ListEdit { base: Base::Below, remove: Map::new(), prepend: Vec::new(), append: Vec::new() };
+        let (mut set, mut edited, mut seen) = (None, false, Set::new());
         let ways: &[&str] = if form == Form::Sequence { &["set"] } else { &["set", "append", "prepend", "remove"] };
         for (key, list) in self.entries(node, path, "a list, or a map of set, append, prepend, remove") {
             let whole = join(path, &key.text);
@@ -698,7 +692,7 @@ impl Reader {
             (Some(set), false) => Some(Edit::List(set)),
             (None, true) => {
                 // What was said twice is an error already; the edit still has to be in its normal form.
-                let mut named: BTreeSet<String> = BTreeSet::new();
+                let mut named: Set<String> = Set::new();
                 edit.prepend.retain(|entry| named.insert(entry.text.clone()));
                 edit.append.retain(|entry| named.insert(entry.text.clone()));
                 edit.remove.retain(|text, _| !named.contains(text));
@@ -715,7 +709,7 @@ impl Reader {
             return Vec::new();
         };
         self.at_most(node, path, list.len());
-        let (mut entries, mut seen): (Vec<Entry>, _) = (Vec::new(), BTreeSet::new());
+        let (mut entries, mut seen): (Vec<Entry>, _) = (Vec::new(), Set::new());
         for entry in list.iter().take(MAX_LIST) {
             let leaf = match form {
                 Form::Words(words) => self.leaf(entry, path, Form::Word(words)),
@@ -760,9 +754,9 @@ fn is_name(part: &str) -> bool {
     !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-fn read_marks(node: &Node) -> BTreeMap<String, At> {
+fn read_marks(node: &Node) -> Map<String, At> {
     let Value::Map(entries) = &node.value else {
-        return BTreeMap::new();
+        return Map::new();
     };
     let place = |node: &Node| match &node.value {
         Value::List(pair) => match pair.as_slice() {
@@ -820,7 +814,7 @@ impl Layer {
             author: None,
             reason: None,
             body: Edit::default(),
-            plain: BTreeSet::new(),
+            plain: Set::new(),
         }
     }
 
@@ -874,7 +868,7 @@ impl Serialize for Layer {
             map.serialize_entry("lock", &self.lock.iter().map(|(key, _)| key).collect::<Vec<_>>())?;
         }
         if !self.bounds.is_empty() {
-            let bounds: BTreeMap<&str, Limits> =
+            let bounds: Map<&str, Limits> =
                 self.bounds.iter().map(|b| (b.key.as_str(), Limits { min: b.min, max: b.max })).collect();
             map.serialize_entry("bounds", &bounds)?;
         }
@@ -896,8 +890,8 @@ impl Serialize for Layer {
 
 impl Layer {
     /// Line and column of everything said, by its path.
-    fn marks(&self) -> BTreeMap<String, At> {
-        let mut marks = BTreeMap::new();
+    fn marks(&self) -> Map<String, At> {
+        let mut marks = Map::new();
         let mut say = |path: String, mark: &Mark| {
             if mark.line > 0 {
                 marks.insert(path, (mark.line, mark.column));

@@ -6,9 +6,9 @@ use super::label::{self, SPONSORED};
 use super::merge::merged;
 use super::schema::{self, Form, POOLS};
 use super::{Bound, Campaign, KEYS, Layer, LayerId, MAX_LAYERS, Mark, Origin, Policy, Problem, Severity};
+use crate::sorted::{Many, Map, Set};
 use crate::suggest::nearest;
 use crate::time;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ impl Campaign {
     /// Everything that is wrong between its layers, and what likely is not meant; in the order of files and lines.
     #[must_use]
     pub fn check(&self) -> Vec<Problem> {
-        let mut found = Found { problems: BTreeSet::new() };
+        let mut found = Found { problems: Set::new() };
         for (tree, layers) in [("layers", self.layers()), ("defaults", self.defaults())] {
             if layers.len() > MAX_LAYERS {
                 let message = format!("found {}, expected at most {MAX_LAYERS}", layers.len());
@@ -41,7 +41,7 @@ impl Campaign {
 }
 
 struct Found {
-    problems: BTreeSet<Problem>,
+    problems: Set<Problem>,
 }
 
 fn at(mark: &Mark) -> (u32, u32) {
@@ -53,7 +53,7 @@ fn of(mark: &Mark) -> Origin {
 }
 
 /// The fields of a thing, where it is not taken away.
-fn thing_of<'m>(merged: &'m MapEdit, key: &str, id: &str) -> Option<&'m BTreeMap<String, Edit>> {
+fn thing_of<'m>(merged: &'m MapEdit, key: &str, id: &str) -> Option<&'m Map<String, Edit>> {
     merged.children.get(key)?.children()?.get(id)?.children()
 }
 
@@ -102,33 +102,33 @@ impl Found {
 
     /// Two layers of one tree, level and priority that cover a common place: nobody decided which wins.
     fn ties(&mut self, layers: &[&Layer]) {
-        let mut peers: BTreeMap<_, Vec<&Layer>> = BTreeMap::new();
+        let mut peers: Map<_, Vec<&Layer>> = Map::new();
         for layer in layers.iter().filter(|layer| !layer.is_everywhere()) {
-            peers.entry((layer.is_default(), layer.level, layer.priority)).or_default().push(layer);
+            peers.or_default((layer.is_default(), layer.level, layer.priority)).push(layer);
         }
         for peers in peers.values() {
-            let (mut by_path, mut by_cell) = (BTreeMap::<&str, Vec<usize>>::new(), BTreeMap::<u64, Vec<usize>>::new());
-            for (i, layer) in peers.iter().enumerate() {
-                layer.paths().for_each(|path| by_path.entry(path).or_default().push(i));
-                layer.cells().for_each(|cell| by_cell.entry(u64::from(cell)).or_default().push(i));
-            }
-            let mut pairs = BTreeSet::new();
-            for (i, layer) in peers.iter().enumerate() {
+            let numbered = || peers.iter().enumerate();
+            let by_path: Many<&str, usize> =
+                numbered().flat_map(|(i, layer)| layer.paths().map(move |path| (path, i))).collect();
+            let by_cell: Many<u64, usize> =
+                numbered().flat_map(|(i, layer)| layer.cells().map(move |cell| (u64::from(cell), i))).collect();
+            let mut pairs = Vec::new();
+            for (i, layer) in numbered() {
                 for path in layer.paths() {
                     let above = path.match_indices('/').map(|(end, _)| &path[..end]).chain([path]);
-                    pairs.extend(above.filter_map(|path| by_path.get(path)).flatten().map(|j| (i, *j)));
+                    pairs.extend(above.flat_map(|path| by_path.of(path)).map(|j| (i.min(*j), i.max(*j))));
                 }
                 for cell in layer.cells() {
                     let above = (0..=u8::from(cell.resolution())).filter_map(|r| h3o::Resolution::try_from(r).ok());
                     let above = above.filter_map(|resolution| cell.parent(resolution)).map(u64::from);
-                    pairs.extend(above.filter_map(|cell| by_cell.get(&cell)).flatten().map(|j| (i, *j)));
+                    pairs.extend(above.flat_map(|cell| by_cell.of(&cell)).map(|j| (i.min(*j), i.max(*j))));
                 }
             }
             self.blurred(peers, &by_path);
-            let ordered: BTreeSet<(usize, usize)> = pairs.into_iter().map(|(i, j)| (i.min(j), i.max(j))).collect();
-            for (i, j) in ordered {
+            pairs.retain(|(i, j)| i != j);
+            for (i, j) in pairs.into_iter().collect::<Set<(usize, usize)>>() {
                 let (first, second) = (peers[i], peers[j]);
-                if i != j && !first.is_ancestor_of(second) && !second.is_ancestor_of(first) {
+                if !first.is_ancestor_of(second) && !second.is_ancestor_of(first) {
                     let message = format!(
                         "covers a place that {} covers too, both level {} and priority {}",
                         of(&first.mark),
@@ -148,16 +148,16 @@ impl Found {
     }
 
     /// Cells and named places of one level and priority: whether they meet is known only where bundles are.
-    fn blurred(&mut self, peers: &[&Layer], by_path: &BTreeMap<&str, Vec<usize>>) {
+    fn blurred(&mut self, peers: &[&Layer], by_path: &Many<&str, usize>) {
         for layer in peers.iter().filter(|layer| layer.cells().next().is_some() && layer.paths().next().is_none()) {
             // Its path says at least in which country or city.
             let within = layer.own_path().rsplit_once('/').map_or("", |(above, _)| above);
             let other = by_path
-                .range(within..)
+                .since(within)
+                .iter()
                 .take_while(|(path, _)| path.starts_with(within))
                 .filter(|(path, _)| within.is_empty() || is_below(path, within))
-                .flat_map(|(_, places)| places)
-                .map(|i| peers[*i])
+                .map(|(_, i)| peers[*i])
                 .find(|other| !other.is_ancestor_of(layer) && !layer.is_ancestor_of(other));
             if let Some(other) = other {
                 let wins = if order(layer) > order(other) { &layer.path } else { &other.path };
@@ -271,11 +271,11 @@ impl Found {
         for (key, edit) in layer.body.children().into_iter().flatten() {
             match (edit, inherited.children.get(key)) {
                 (Edit::List(list), below) => {
-                    let held: BTreeMap<&str, &Mark> = match below {
+                    let held: Map<&str, &Mark> = match below {
                         Some(Edit::List(below)) => {
                             below.apply(&[]).into_iter().filter_map(|(text, mark)| Some((text, mark?))).collect()
                         }
-                        _ => BTreeMap::new(),
+                        _ => Map::new(),
                     };
                     let default = Policy::default();
                     let known = |text: &str| {
@@ -283,7 +283,7 @@ impl Found {
                             || (key == "kinds" && default.kinds.iter().any(|_| text == "restaurant"))
                     };
                     if let (Base::Set(mark), true) = (&list.base, layer.plain.contains(key)) {
-                        let keeps: BTreeSet<&str> = list.append.iter().map(|entry| entry.text.as_str()).collect();
+                        let keeps: Set<&str> = list.append.iter().map(|entry| entry.text.as_str()).collect();
                         let lost: Vec<String> = held
                             .iter()
                             .filter(|(text, _)| !keeps.contains(*text))
@@ -408,8 +408,7 @@ impl Found {
             let percent = libm::round(share * 1000.0) / 10.0;
             wrong("arms", format!("found {percent} % of the readers, expected at most 100"), "what is left is control");
         }
-        let filled: BTreeSet<&str> =
-            policy.rules.values().filter_map(|rule| rule.pool.as_deref()).chain(POOLS).collect();
+        let filled: Set<&str> = policy.rules.values().filter_map(|rule| rule.pool.as_deref()).chain(POOLS).collect();
         let pools: Vec<&str> = filled.iter().copied().collect();
         let mut pool = |path: String, name: &str| {
             if !filled.contains(name) {

@@ -27,7 +27,7 @@
 use super::{ARMS, Campaign, GLOBAL, Layer};
 use crate::bundle::Bundle;
 use crate::geo::Point;
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{Many, Map, Set, sort, sort_by};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use h3o::{CellIndex, LatLng, Resolution};
@@ -115,7 +115,7 @@ impl Cells {
     /// Of cells in any order.
     #[must_use]
     pub fn new(mut cells: Vec<u64>) -> Self {
-        cells.sort_unstable();
+        sort(&mut cells);
         cells.dedup();
         Self(cells)
     }
@@ -149,9 +149,9 @@ pub fn parse_cell(text: &str) -> Option<u64> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Covers {
     /// Countries and their parts.
-    pub iso: BTreeSet<Iso>,
+    pub iso: Set<Iso>,
     /// Paths, with all below them.
-    pub places: BTreeSet<String>,
+    pub places: Set<String>,
     /// H3 cells of any resolution.
     pub cells: Cells,
 }
@@ -239,9 +239,9 @@ pub(super) struct Index {
     /// The nearest ancestor in the same tree.
     parent: Vec<Option<LayerId>>,
     everywhere: Vec<LayerId>,
-    by_path: BTreeMap<String, Vec<LayerId>>,
-    by_cell: BTreeMap<u64, Vec<LayerId>>,
-    by_arm: BTreeMap<String, Vec<LayerId>>,
+    by_path: Many<String, LayerId>,
+    by_cell: Many<u64, LayerId>,
+    by_arm: Many<String, LayerId>,
     /// Of some layer's cells, each once, ascending.
     resolutions: Vec<Resolution>,
 }
@@ -249,10 +249,11 @@ pub(super) struct Index {
 impl Index {
     pub fn new(campaign: &Campaign) -> Self {
         let mut layers: Vec<&Layer> = campaign.defaults.values().chain(campaign.layers.values()).collect();
-        layers.sort_by(|a, b| order(a).cmp(&order(b)));
-        let ids: BTreeMap<&str, LayerId> = layers.iter().enumerate().map(|(i, l)| (&*l.path, i as LayerId)).collect();
+        sort_by(&mut layers, |a, b| order(a).cmp(&order(b)));
+        let ids: Map<&str, LayerId> = layers.iter().enumerate().map(|(i, l)| (&*l.path, i as LayerId)).collect();
         let mut index = Self::default();
-        let mut resolutions = BTreeSet::new();
+        let (mut by_path, mut by_cell, mut by_arm) = (Vec::new(), Vec::new(), Vec::new());
+        let mut resolutions = Set::new();
         for (id, layer) in layers.iter().enumerate() {
             let id = id as LayerId;
             index.order.push((!layer.is_default(), layer.own_path().to_string()));
@@ -260,19 +261,20 @@ impl Index {
             let above = layer.own_path().rmatch_indices('/').map(|(end, _)| &layer.path[..tree.len() + end]);
             index.parent.push(above.filter_map(|path| ids.get(path).copied()).next());
             match layer.arm() {
-                Some(arm) => index.by_arm.entry(arm.to_string()).or_default().push(id),
+                Some(arm) => by_arm.push((arm.to_string(), id)),
                 None if layer.is_everywhere() => index.everywhere.push(id),
                 None => {
-                    for path in layer.paths() {
-                        index.by_path.entry(path.to_string()).or_default().push(id);
-                    }
+                    by_path.extend(layer.paths().map(|path| (path.to_string(), id)));
                     for cell in layer.cells() {
-                        index.by_cell.entry(u64::from(cell)).or_default().push(id);
+                        by_cell.push((u64::from(cell), id));
                         resolutions.insert(u8::from(cell.resolution()));
                     }
                 }
             }
         }
+        index.by_path = by_path.into_iter().collect();
+        index.by_cell = by_cell.into_iter().collect();
+        index.by_arm = by_arm.into_iter().collect();
         index.resolutions = resolutions.into_iter().filter_map(|r| Resolution::try_from(r).ok()).collect();
         index
     }
@@ -294,13 +296,13 @@ impl Index {
     }
 
     fn hold(&self, path: &str, country: Option<&str>, cells: &[u64], arm: Option<&str>) -> Vec<LayerId> {
-        let mut found: BTreeSet<LayerId> = self.everywhere.iter().copied().collect();
-        found.extend(arm.and_then(|arm| self.by_arm.get(arm)).into_iter().flatten());
+        let mut found: Set<LayerId> = self.everywhere.iter().copied().collect();
+        found.extend(arm.into_iter().flat_map(|arm| self.by_arm.of(arm)).copied());
         let prefixes = path.match_indices('/').map(|(end, _)| &path[..end]).chain([path]);
         for path in prefixes.chain(country.filter(|country| !is_below(path, country))) {
-            found.extend(self.by_path.get(path).into_iter().flatten());
+            found.extend(self.by_path.of(path).copied());
         }
-        found.extend(cells.iter().filter_map(|cell| self.by_cell.get(cell)).flatten());
+        found.extend(cells.iter().flat_map(|cell| self.by_cell.of(cell)).copied());
         // An ancestor that does not hold takes its descendants along; it has the smaller path, not always the smaller place.
         let holds = |id: &LayerId| {
             let mut id = *id;

@@ -25,7 +25,7 @@
 //! So composition is associative to the letter, the empty edit is its identity, and an edit said twice is said once:
 //! `tests/campaign_algebra.rs` tries all three, RFC 7396's own vectors, and Hiera's merge behaviours side by side.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{Map, Set};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -76,7 +76,7 @@ pub struct MapEdit {
     /// Nothing of what was below is left.
     pub cleared: bool,
     /// By key.
-    pub children: BTreeMap<String, Edit>,
+    pub children: Map<String, Edit>,
 }
 
 /// What a list edit starts from.
@@ -105,7 +105,7 @@ pub struct ListEdit {
     /// What it starts from.
     pub base: Base,
     /// Gone; none where the list is set.
-    pub remove: BTreeMap<String, Mark>,
+    pub remove: Map<String, Mark>,
     /// First; none where the list is set.
     pub prepend: Vec<Entry>,
     /// Last.
@@ -139,7 +139,7 @@ impl Edit {
 
     /// Its children, of a map.
     #[must_use]
-    pub fn children(&self) -> Option<&BTreeMap<String, Self>> {
+    pub fn children(&self) -> Option<&Map<String, Self>> {
         match self {
             Self::Map(map) => Some(&map.children),
             _ => None,
@@ -196,11 +196,11 @@ impl ListEdit {
     /// A list set whole.
     #[must_use]
     pub fn set(entries: Vec<Entry>, mark: Mark) -> Self {
-        Self { base: Base::Set(mark), remove: BTreeMap::new(), prepend: Vec::new(), append: entries }
+        Self { base: Base::Set(mark), remove: Map::new(), prepend: Vec::new(), append: entries }
     }
 
     /// Every entry it speaks of.
-    fn named(&self) -> BTreeSet<&str> {
+    fn named(&self) -> Set<&str> {
         let moved = self.prepend.iter().chain(&self.append).map(|entry| entry.text.as_str());
         moved.chain(self.remove.keys().map(String::as_str)).collect()
     }

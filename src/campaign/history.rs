@@ -3,6 +3,7 @@
 use super::edit::{Base, Edit, Leaf, ListEdit};
 use super::schema::{self, Follows};
 use super::{Campaign, Chain, KEYS, Mark, Origin, Policy};
+use crate::sorted::sort_by_key;
 use crate::suggest::nearest;
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -68,7 +69,7 @@ impl Campaign {
                 parts.push((Some(mark.clone()), format!("locks {lock}")));
                 locks.push((lock.as_str(), mark));
             }
-            parts.sort_by_key(|(mark, _)| mark.as_ref().map_or((0, 0), |mark| (mark.line, mark.column)));
+            sort_by_key(&mut parts, |(mark, _)| mark.as_ref().map_or((0, 0), |mark| (mark.line, mark.column)));
             steps.extend(parts.into_iter().map(|(mark, did)| Step {
                 origin: Some(Origin::from(mark.as_ref().unwrap_or(&layer.mark))),
                 version: layer.version.clone(),

@@ -8,7 +8,7 @@
 use super::KEYS;
 use super::edit::{Edit, Leaf, MapEdit, Mark};
 use super::schema::{self, Form};
-use alloc::collections::BTreeMap;
+use crate::sorted::Map;
 use alloc::string::{String, ToString};
 
 /// The field that says it.
@@ -23,7 +23,7 @@ pub(super) fn may_be_paid(key: &str) -> bool {
 #[derive(Default)]
 pub(super) struct Labels {
     /// By key, then by id.
-    given: BTreeMap<String, BTreeMap<String, Label>>,
+    given: Map<String, Map<String, Label>>,
 }
 
 struct Label {
@@ -39,7 +39,7 @@ impl Labels {
             let Some(fields) = things.get(id).and_then(Edit::children) else { continue };
             if let Some(Edit::Set { leaf: Leaf::Bool(true), mark }) = fields.get(SPONSORED) {
                 let label = Label { about: about(key, id, fields), mark: mark.clone() };
-                self.given.entry(key.to_string()).or_default().insert(id.clone(), label);
+                self.given.or_default(key.to_string()).insert(id.clone(), label);
             }
         }
     }
@@ -65,8 +65,8 @@ impl Labels {
     }
 
     /// Whom the labelled things that were taken away were about.
-    fn gone(&self, all: &MapEdit) -> BTreeMap<String, &Mark> {
-        let mut gone = BTreeMap::new();
+    fn gone(&self, all: &MapEdit) -> Map<String, &Mark> {
+        let mut gone = Map::new();
         for (key, given) in &self.given {
             let things = all.children.get(key).and_then(Edit::children);
             for (id, label) in given {
@@ -81,7 +81,7 @@ impl Labels {
 }
 
 /// What a thing is about: its condition, or the merchant whose name is its own where it tells none.
-fn about(key: &str, id: &str, fields: &BTreeMap<String, Edit>) -> Option<String> {
+fn about(key: &str, id: &str, fields: &Map<String, Edit>) -> Option<String> {
     let text = |name: &str| match fields.get(name) {
         Some(Edit::Set { leaf: Leaf::Text(text), .. }) => Some(text.as_str()),
         _ => None,

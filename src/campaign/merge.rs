@@ -13,9 +13,8 @@ use super::policy::{
 use super::schema::{Field, Follows};
 use super::{Bound, Campaign, Chain, KEYS, LayerId, Mark, Origin, Policy};
 use crate::bundle::Kind;
+use crate::sorted::Map;
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
-use alloc::collections::btree_map::Entry;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -40,15 +39,14 @@ pub(super) fn merged(campaign: &Campaign, chain: &[LayerId], wanted: &dyn Fn(&Fi
                 continue;
             }
             let Some(edit) = unlocked(edit, key, &locks) else { continue };
-            let merged = match all.children.entry(key.clone()) {
-                Entry::Occupied(below) => {
-                    let below = below.into_mut();
-                    below.then(&edit);
-                    below
-                }
-                Entry::Vacant(free) => free.insert(edit.clone().into_owned()),
-            };
-            labels.note(key, &edit, merged);
+            if let Some(below) = all.children.get_mut(key) {
+                below.then(&edit);
+                labels.note(key, &edit, below);
+            } else {
+                let edit = edit.into_owned();
+                labels.note(key, &edit, &edit);
+                all.children.insert(key.clone(), edit);
+            }
         }
         locks.extend(layer.lock.iter().map(|(key, _)| key.as_str()));
         bounds.extend(&layer.bounds);
@@ -114,9 +112,9 @@ fn hold(all: &mut MapEdit, bound: &Bound) {
         // Nobody spoke, or somebody unset it, and the default lies beyond the bound.
         let mut edit = set(to);
         for key in parts.iter().skip(1).rev() {
-            edit = Edit::Map(MapEdit { cleared: false, children: BTreeMap::from([((*key).to_string(), edit)]) });
+            edit = Edit::Map(MapEdit { cleared: false, children: Map::from([((*key).to_string(), edit)]) });
         }
-        let body = MapEdit { cleared: false, children: BTreeMap::from([(parts[0].to_string(), edit)]) };
+        let body = MapEdit { cleared: false, children: Map::from([(parts[0].to_string(), edit)]) };
         all.then(&body);
     }
 }
@@ -137,7 +135,7 @@ fn find_mut<'m>(map: &'m mut MapEdit, path: &str) -> Option<&'m mut Edit> {
 /// A typed value that merged edits make something of.
 pub(super) trait Fill {
     /// Takes over what was said, and who said it.
-    fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut BTreeMap<String, Origin>);
+    fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut Map<String, Origin>);
 
     /// The number at a path below, if it is one.
     fn number(&self, _path: &str) -> Option<f64> {
@@ -145,12 +143,12 @@ pub(super) trait Fill {
     }
 }
 
-fn said(provenance: &mut BTreeMap<String, Origin>, path: String, mark: &Mark) {
+fn said(provenance: &mut Map<String, Origin>, path: String, mark: &Mark) {
     provenance.insert(path, Origin::from(mark));
 }
 
 /// Every leaf and who said it.
-fn leaves(edit: &Edit, path: &str, provenance: &mut BTreeMap<String, Origin>) {
+fn leaves(edit: &Edit, path: &str, provenance: &mut Map<String, Origin>) {
     edit.walk(&mut path.to_string(), &mut |path, edit| {
         if let Edit::Set { mark, .. } = edit
             // Nobody said it: publishing made it of the condition.
@@ -164,7 +162,7 @@ fn leaves(edit: &Edit, path: &str, provenance: &mut BTreeMap<String, Origin>) {
 macro_rules! leaf {
     ($($type:ty: $number:expr;)*) => {
         $(impl Fill for $type {
-            fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut BTreeMap<String, Origin>) {
+            fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut Map<String, Origin>) {
                 let value = Said::of(edit).and_then(|said| <$type>::deserialize(said).ok());
                 if let (Some(value), Some(mark)) = (value, edit.mark()) {
                     *self = value;
@@ -195,7 +193,7 @@ leaf! {
 macro_rules! record {
     ($($type:ty: $($field:ident),*;)*) => {
         $(impl Fill for $type {
-            fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut BTreeMap<String, Origin>) {
+            fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut Map<String, Origin>) {
                 $(if let Some(edit) = edit.children().and_then(|children| children.get(stringify!($field))) {
                     self.$field.fill(edit, &format!("{path}.{}", stringify!($field)), provenance);
                 })*
@@ -217,7 +215,7 @@ record! {
 }
 
 impl Fill for Vec<String> {
-    fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut BTreeMap<String, Origin>) {
+    fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut Map<String, Origin>) {
         let Edit::List(list) = edit else { return };
         if let super::edit::Base::Set(mark) = &list.base {
             said(provenance, path.to_string(), mark);
@@ -237,7 +235,7 @@ impl Fill for Vec<String> {
 }
 
 impl Fill for Vec<Kind> {
-    fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut BTreeMap<String, Origin>) {
+    fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut Map<String, Origin>) {
         let word = |kind: &Kind| match kind {
             Kind::Restaurant => "restaurant".to_string(),
             Kind::Grocery => "grocery".to_string(),
@@ -249,8 +247,8 @@ impl Fill for Vec<Kind> {
     }
 }
 
-impl Fill for BTreeMap<String, u8> {
-    fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut BTreeMap<String, Origin>) {
+impl Fill for Map<String, u8> {
+    fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut Map<String, Origin>) {
         for (key, edit) in edit.children().into_iter().flatten() {
             let mut n = 0;
             if let Edit::Set { .. } = edit {
@@ -299,7 +297,7 @@ impl Thing for Arm {
 }
 
 impl<T: Thing> Fill for ById<T> {
-    fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut BTreeMap<String, Origin>) {
+    fn fill(&mut self, edit: &Edit, path: &str, provenance: &mut Map<String, Origin>) {
         for (id, thing) in edit.children().into_iter().flatten() {
             let Edit::Map(map) = thing else { continue };
             let fields = map.children.iter().filter_map(|(name, field)| Some((name.as_str(), Said::of(field)?)));

@@ -3,7 +3,7 @@
 use crate::bundle::Merchant;
 use crate::id::{ChainId, MerchantId};
 use crate::rule::Program;
-use alloc::collections::BTreeMap;
+use crate::sorted::Map;
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
@@ -223,7 +223,7 @@ pub struct Fallback {
 }
 
 /// Things of a layer by their id; a list in a document, where a boost or a pin without an `id` goes by its merchant's.
-pub type ById<T> = BTreeMap<String, T>;
+pub type ById<T> = Map<String, T>;
 
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_false(flag: &bool) -> bool {

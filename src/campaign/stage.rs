@@ -8,7 +8,7 @@
 use super::{Campaign, Chain, Layer, LayerId, Problem, Severity};
 use crate::campaign::schema::Follows;
 use crate::id::Hash;
-use alloc::collections::BTreeSet;
+use crate::sorted::Set;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -106,7 +106,7 @@ impl Campaign {
     }
 
     /// What is wrong with what is staged, by itself and once all of it holds.
-    pub(super) fn check_staged(&self, problems: &mut BTreeSet<Problem>) {
+    pub(super) fn check_staged(&self, problems: &mut Set<Problem>) {
         if self.staged.is_empty() {
             return;
         }

@@ -11,6 +11,7 @@ use crate::feature::{N_FEATURES, Rows, featurize};
 use crate::locate::{Place, Source};
 use crate::profile::Profile;
 use crate::retrieve;
+use crate::sorted::sort_by;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -69,7 +70,7 @@ impl AreaRow {
 fn medians(rows: &Rows) -> Vec<f32> {
     let column = |i: usize| {
         let mut values: Vec<f32> = rows.iter().map(|row| row[i]).collect();
-        values.sort_by(f32::total_cmp);
+        sort_by(&mut values, f32::total_cmp);
         values.get(values.len().checked_sub(1)? / 2).copied()
     };
     (0..N_FEATURES).filter_map(column).collect()

@@ -6,6 +6,7 @@
 use super::Candidate;
 use crate::feature::FIRST_PASS;
 use crate::profile::Profile;
+use crate::sorted::ranked;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -88,12 +89,18 @@ impl Weights {
         let mut ranks = vec![[0; Pool::ALL.len()]; columns.len()];
         for pool in Pool::ALL {
             let members = (0..columns.len()).filter(|i| is_in(pool, *i));
-            let mut members: Vec<(f32, u32)> = members.map(|i| (self.score(pool, &columns[i]), i as u32)).collect();
-            members.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            members.into_iter().zip(1..).for_each(|((_, i), rank)| ranks[i as usize][pool as usize] = rank);
+            let key = |i| u128::from(descending(self.score(pool, &columns[i]))) << 32 | i as u128;
+            ranked(members.map(key).collect()).zip(1..).for_each(|(i, rank)| ranks[i][pool as usize] = rank);
         }
         ranks
     }
+}
+
+/// Numbers whose order is [`f32::total_cmp`]'s turned round.
+fn descending(score: f32) -> u32 {
+    let bits = score.to_bits();
+    // A positive number's bits ascend with it, a negative one's descend.
+    if bits >> 31 == 0 { !(bits | 1 << 31) } else { bits }
 }
 
 /// A candidate's rank in each pool, as [`Pool::ALL`], from 1; 0 where it is no member.

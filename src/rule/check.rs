@@ -11,9 +11,9 @@ use crate::context::Context;
 use crate::id::{ChainId, MerchantId};
 use crate::locate::{Place, Source};
 use crate::profile::Profile;
+use crate::sorted::Map;
 use crate::suggest::nearest;
 use crate::time::{DAY_MINUTES, Local, civil_from_days, days_from_civil};
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -66,7 +66,7 @@ struct Item {
 struct Code {
     program: Program,
     shapes: Vec<Shape>,
-    seen: BTreeMap<Operation, Step>,
+    seen: Map<Operation, Step>,
 }
 
 impl Code {

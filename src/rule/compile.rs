@@ -4,8 +4,8 @@ use super::check::Checker;
 use super::program::Program;
 use super::variable::Type;
 use crate::id::Hash;
+use crate::sorted::{Map, Set};
 use crate::suggest::nearest;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -25,9 +25,9 @@ pub const MAX_DEPTH: u16 = 32;
 pub struct Labels {
     /// The first 4 bytes of the cuisine map's fingerprint.
     pub(super) map: u32,
-    pub(super) cuisines: BTreeMap<String, u16>,
+    pub(super) cuisines: Map<String, u16>,
     /// Tastes for these tell religion or health.
-    pub(super) sensitive: BTreeSet<String>,
+    pub(super) sensitive: Set<String>,
 }
 
 /// What is wrong with a condition.
@@ -54,7 +54,7 @@ impl fmt::Display for RuleError {
 impl Labels {
     /// The labels of a map, in the order in which bundles count them, and its fingerprint.
     #[must_use]
-    pub fn new(fingerprint: u64, cuisines: impl IntoIterator<Item = String>, sensitive: BTreeSet<String>) -> Self {
+    pub fn new(fingerprint: u64, cuisines: impl IntoIterator<Item = String>, sensitive: Set<String>) -> Self {
         let cuisines = cuisines.into_iter().zip(0..).collect();
         Self { map: fingerprint as u32, cuisines, sensitive }
     }
@@ -87,7 +87,7 @@ impl Labels {
         #[derive(Deserialize)]
         struct Vocabulary {
             #[serde(default)]
-            sensitive: BTreeSet<String>,
+            sensitive: Set<String>,
         }
         let map: Map = serde_json::from_slice(json).map_err(|error| format!("cuisine map: {error}"))?;
         let fingerprint = match &map.map {

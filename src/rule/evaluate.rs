@@ -7,8 +7,8 @@
 use super::program::{Operation, Program, Shape, Step, shapes};
 use super::variable::{Moment, Pair, Read, Type, VARIABLES, Words};
 use crate::retrieve::Candidate;
+use crate::sorted::Map;
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -58,7 +58,7 @@ impl Linked {
     /// or no room for one more.
     pub fn new<'a>(programs: impl IntoIterator<Item = Option<&'a Program>>) -> (Self, Vec<Option<Step>>) {
         let mut linked = Self::default();
-        let mut seen = BTreeMap::new();
+        let mut seen = Map::new();
         let answers = programs.into_iter().map(|program| {
             let program = program.filter(|program| program.kind() == Some(Type::Bool))?;
             if linked.steps.len() + program.steps.len() > MAX_LINKED {
@@ -74,7 +74,7 @@ impl Linked {
         }
     }
 
-    fn link(&mut self, program: &Program, seen: &mut BTreeMap<Operation, Step>) -> Step {
+    fn link(&mut self, program: &Program, seen: &mut Map<Operation, Step>) -> Step {
         let strings: Vec<u32> = program.strings.iter().map(|string| interned(&mut self.strings, string)).collect();
         let sets: Vec<u32> = program.sets.iter().map(|set| interned(&mut self.sets, set)).collect();
         let mut moved: Vec<Step> = Vec::with_capacity(program.steps.len());
@@ -84,7 +84,7 @@ impl Linked {
                 |string| strings.get(string as usize).copied().unwrap_or(0),
                 |set| sets.get(set as usize).copied().unwrap_or(0),
             );
-            let at = *seen.entry(step).or_insert_with(|| {
+            let at = *seen.or_insert_with(step, || {
                 self.steps.push(step);
                 self.steps.len() as Step - 1
             });

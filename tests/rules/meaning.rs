@@ -5,14 +5,14 @@ use freshrank::campaign::{Action, Origin, Policy, Rule};
 use freshrank::retrieve::Candidate;
 use freshrank::rule::{Excluded, Hits, Rules, State, VARIABLES, compile, dry_run};
 use freshrank::time;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 fn compiled(when: &str, then: Action) -> Rule {
     rule(when, then, Some(compile(when, &labels()).unwrap_or_else(|errors| panic!("{when}: {errors:?}"))))
 }
 
 fn policy(rules: impl IntoIterator<Item = (&'static str, Rule)>) -> Policy {
-    let rules: BTreeMap<String, Rule> = rules.into_iter().map(|(id, rule)| (id.to_string(), rule)).collect();
+    let rules = rules.into_iter().map(|(id, rule)| (id.to_string(), rule)).collect();
     Policy { rules, ..Policy::default() }
 }
 

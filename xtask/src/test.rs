@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
 use crate::wasm::Weight;
-use crate::{dependencies, documents, retrain, setup, wasm};
+use crate::{dependencies, documents, retrain, setup, size, wasm};
 
 /// One check.
 struct Check {
@@ -260,8 +260,9 @@ fn build_modules() -> Outcome<Verdict> {
     setup::node()?;
     modules("modules", &[WASM_TESTS, &["--no-run"]].concat())?;
     wasm::web(Weight::Full)?;
-    wasm::worker(Weight::Full)?;
-    wasm::worker(Weight::Lite).map(|_| Verdict::Passed)
+    let workers = [Weight::Full, Weight::Lite];
+    let built = workers.into_iter().map(|weight| Ok((weight, wasm::worker(weight)?))).collect::<Outcome<Vec<_>>>()?;
+    size::check(&built).map(passed)
 }
 
 /// The cases inside the module, under Node.

@@ -29,6 +29,8 @@ pub enum Weight {
     Full,
     /// dense alone.
     Lite,
+    /// dense, and the compiler of rules; of the Worker only, to be weighed.
+    LiteWithCel,
 }
 
 impl Weight {
@@ -36,6 +38,7 @@ impl Weight {
         match self {
             Self::Full => "full",
             Self::Lite => "lite",
+            Self::LiteWithCel => "lite-with-cel",
         }
     }
 
@@ -44,6 +47,7 @@ impl Weight {
         match self {
             Self::Full => &["--no-default-features", "--features", "full"],
             Self::Lite => &["--no-default-features"],
+            Self::LiteWithCel => &["--no-default-features", "--features", "cel"],
         }
     }
 }

@@ -12,9 +12,9 @@ use freshrank::geo::Cell;
 use freshrank::request::Question;
 use freshrank::score::NoModel;
 use freshrank::score::dense::Dense;
+use freshrank::sorted::Map;
 use freshrank::{Areas, Campaign, Hash, Scorer, rerank};
 use serde_json::json;
-use std::collections::BTreeMap;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -31,9 +31,9 @@ extern "C" {
 #[wasm_bindgen]
 pub struct Engine {
     scorer: Box<dyn Scorer>,
-    areas: BTreeMap<Cell, Bundle>,
-    displays: BTreeMap<Hash, Display>,
-    campaigns: BTreeMap<String, Campaign>,
+    areas: Map<Cell, Bundle>,
+    displays: Map<Hash, Display>,
+    campaigns: Map<String, Campaign>,
 }
 
 #[wasm_bindgen]
@@ -82,7 +82,7 @@ impl Engine {
     }
 
     fn with(scorer: Box<dyn Scorer>) -> Self {
-        Self { scorer, areas: BTreeMap::new(), displays: BTreeMap::new(), campaigns: BTreeMap::new() }
+        Self { scorer, areas: Map::new(), displays: Map::new(), campaigns: Map::new() }
     }
 
     /// Adds an area bundle, in place of the last one of its cell; returns the cell.

@@ -233,11 +233,12 @@ async fn layer(request: &mut Request, env: &Env, id: &str, path: &str) -> Result
         _ => {
             let share = match asked("share") {
                 // JSON's reader of numbers is there already, std's is not.
-                Some(text) => {
-                    serde_json::from_str(text).ok().filter(|share| *share > 0.0 && *share <= 1.0).ok_or_else(|| {
+                Some(text) => serde_json::from_slice(text.as_bytes())
+                    .ok()
+                    .filter(|share| *share > 0.0 && *share <= 1.0)
+                    .ok_or_else(|| {
                         Problem::bad_request(format!("found share {text:?}, expected a number above 0 and at most 1"))
-                    })?
-                }
+                    })?,
                 None => 1.0,
             };
             let bytes = body::read(request, MAX_LAYER).await?;

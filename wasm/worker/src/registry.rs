@@ -8,19 +8,18 @@
 
 use crate::problem::{Problem, respond};
 use crate::store::{self, BINDING};
-#[cfg(not(feature = "full"))]
+#[cfg(not(feature = "cel"))]
 use freshrank::campaign::Edit;
 use freshrank::campaign::author::{self, Node};
 use freshrank::campaign::{self, Campaign, DEFAULTS, Layer, Severity};
+use freshrank::sorted::Set;
 use freshrank::{Hash, time};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
 use std::time::Duration;
 use worker::kv::KvStore;
 use worker::{
-    DurableObject, Env, Method, Request, RequestInit, Response, ResponseBody, SqlStorageValue, State, Storage,
-    durable_object,
+    DurableObject, Env, Request, Response, ResponseBody, SqlStorageValue, State, Storage, durable_object, web_sys,
 };
 
 /// The binding in wrangler.toml.
@@ -93,10 +92,13 @@ pub async fn send(env: &Env, command: &Command) -> Result<Response, Problem> {
     let failed = |error: worker::Error| Problem::unavailable(format!("the registry did not answer: {error}"));
     let stub = env.durable_object(REGISTRY).and_then(|namespace| namespace.get_by_name(&command.campaign));
     let body = serde_json::to_string(command).map_err(Problem::bad_request)?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(body.into()));
-    let request = Request::new_with_init("https://registry/", &init).map_err(failed)?;
-    stub.map_err(failed)?.fetch_with_request(request).await.map_err(failed)
+    // Not `worker::RequestInit`, which can also say how to resize a picture.
+    let init = web_sys::RequestInit::new();
+    init.set_method("POST");
+    init.set_body(&body.into());
+    let request =
+        web_sys::Request::new_with_str_and_init("https://registry/", &init).map_err(|js| failed(js.into()))?;
+    stub.map_err(failed)?.fetch_with_request(request.into()).await.map_err(failed)
 }
 
 /// Whether this deployment has a registry; without one, whole campaigns can be published and layers cannot.
@@ -105,7 +107,7 @@ pub fn is_bound(env: &Env) -> bool {
 }
 
 /// One version of one layer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 struct Version {
     path: String,
     n: i64,
@@ -117,6 +119,37 @@ struct Version {
     share: f64,
     /// Absent where the layer was taken away.
     layer: Option<String>,
+}
+
+impl Version {
+    /// A row of the table, its columns as they were made.
+    fn read(row: Vec<SqlStorageValue>) -> Option<Self> {
+        let [path, n, version, at, author, reason, scope, share, layer] = <[_; 9]>::try_from(row).ok()?;
+        Some(Self {
+            path: text(path)?,
+            n: number(&n)? as i64,
+            version: text(version)?,
+            at: text(at)?,
+            author: text(author)?,
+            reason: text(reason)?,
+            scope: text(scope)?,
+            share: number(&share)?,
+            layer: text(layer),
+        })
+    }
+}
+
+fn text(value: SqlStorageValue) -> Option<String> {
+    if let SqlStorageValue::String(text) = value { Some(text) } else { None }
+}
+
+/// JavaScript has one kind of number, so that a share of 1.0 comes as a whole one.
+fn number(value: &SqlStorageValue) -> Option<f64> {
+    match value {
+        SqlStorageValue::Integer(number) => Some(*number as f64),
+        SqlStorageValue::Float(number) => Some(*number),
+        _ => None,
+    }
 }
 
 /// A campaign's versions.
@@ -132,8 +165,8 @@ impl DurableObject for Registry {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        // Not `Request::json`, which would bring a second reader of JSON along.
-        let command: Command = serde_json::from_str(&request.text().await?)?;
+        // Neither `Request::json` nor a text: each would bring a reader of JSON of its own along.
+        let command: Command = serde_json::from_slice(&request.bytes().await?)?;
         let (storage, env) = (self.state.storage(), self.env.clone());
         // Nobody else's command runs between reading what holds and writing what shall, nor overtakes it on the way to KV.
         let answered =
@@ -259,13 +292,8 @@ impl Versions {
 
     /// The campaign's name, where its readers have not been told of everything.
     fn behind(&self) -> Result<Option<String>, Problem> {
-        #[derive(Deserialize)]
-        struct Behind {
-            campaign: String,
-        }
-        let cursor = self.sql.exec("SELECT campaign FROM behind", Vec::new());
-        let rows = cursor.and_then(|cursor| cursor.to_array::<Behind>()).map_err(unreadable)?;
-        Ok(rows.into_iter().next().map(|row| row.campaign))
+        let rows = self.rows("SELECT campaign FROM behind", Vec::new())?;
+        Ok(rows.into_iter().flatten().next().and_then(text))
     }
 
     fn caught_up(&self) -> Result<(), Problem> {
@@ -325,7 +353,7 @@ impl Versions {
                     return Err(Problem::new(422, message));
                 }
                 let mut changes = Vec::new();
-                let mut gone: BTreeSet<&str> =
+                let mut gone: Set<&str> =
                     newest.iter().filter(|row| row.layer.is_some()).map(|row| row.path.as_str()).collect();
                 for (key, prefix) in [("defaults", DEFAULTS), ("layers", "")] {
                     for (path, layer) in document[key].as_object().into_iter().flatten() {
@@ -386,7 +414,7 @@ impl Versions {
         }
         let told = rows.iter().map(|row| {
             let Version { path, n, version, at, author, reason, scope, share, layer } = row;
-            let layer = layer.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+            let layer = layer.as_deref().and_then(|text| serde_json::from_slice::<Value>(text.as_bytes()).ok());
             json!({ "path": path, "n": n, "version": version, "at": at, "author": author, "reason": reason,
                 "scope": scope, "share": share, "layer": layer })
         });
@@ -409,8 +437,12 @@ impl Versions {
     }
 
     fn query(&self, sql: &str, values: impl Into<Vec<SqlStorageValue>>) -> Result<Vec<Version>, Problem> {
-        let cursor = self.sql.exec(sql, values.into());
-        cursor.and_then(|cursor| cursor.to_array::<Version>()).map_err(unreadable)
+        let versions = self.rows(sql, values.into())?.into_iter().map(Version::read).collect::<Option<_>>();
+        versions.ok_or_else(|| Problem::unavailable("the registry has a version that cannot be read"))
+    }
+
+    fn rows(&self, sql: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Vec<SqlStorageValue>>, Problem> {
+        self.sql.exec(sql, values).and_then(|cursor| cursor.raw().collect()).map_err(unreadable)
     }
 }
 
@@ -423,7 +455,8 @@ fn assemble(id: &str, rows: &[Version]) -> Result<(String, Campaign), Problem> {
     let (mut layers, mut defaults, mut staged) = (Map::new(), Map::new(), Map::new());
     for row in rows {
         let Some(text) = &row.layer else { continue };
-        let layer: Value = serde_json::from_str(text).map_err(|error| Problem::unavailable(error.to_string()))?;
+        let layer: Value =
+            serde_json::from_slice(text.as_bytes()).map_err(|error| Problem::unavailable(error.to_string()))?;
         match row.path.strip_prefix(DEFAULTS) {
             _ if row.share < 1.0 => {
                 staged.insert(row.path.clone(), json!({ "share": row.share, "salt": row.version, "layer": layer }));
@@ -436,13 +469,13 @@ fn assemble(id: &str, rows: &[Version]) -> Result<(String, Campaign), Problem> {
             }
         }
     }
-    let mut document = Map::from_iter([("id".to_owned(), json!(id)), ("layers".to_owned(), Value::Object(layers))]);
+    let mut document = json!({ "id": id, "layers": layers });
     for (key, map) in [("defaults", defaults), ("staged", staged)] {
         if !map.is_empty() {
-            document.insert(key.into(), Value::Object(map));
+            document[key] = Value::Object(map);
         }
     }
-    let document = Value::Object(document).to_string();
+    let document = document.to_string();
     let campaign = Campaign::parse(document.as_bytes())?;
     let errors: Vec<_> = campaign.check().into_iter().filter(|problem| problem.severity == Severity::Error).collect();
     if errors.is_empty() { Ok((document, campaign)) } else { Err(Problem::unprocessable(errors)) }
@@ -462,7 +495,7 @@ fn published(path: &str, written: &Value) -> Result<String, Problem> {
 }
 
 /// Says every program again from its condition, whatever came along.
-#[cfg(feature = "full")]
+#[cfg(feature = "cel")]
 fn compile(layer: &mut Layer) -> Result<Vec<campaign::Problem>, Problem> {
     const LABELS: &[u8] = include_bytes!("../../../models/cuisine-labels.json");
     let labels = freshrank::rule::Labels::read(LABELS).map_err(Problem::unavailable)?;
@@ -470,7 +503,7 @@ fn compile(layer: &mut Layer) -> Result<Vec<campaign::Problem>, Problem> {
 }
 
 /// This module has no compiler: a condition that comes without its program would never hold.
-#[cfg(not(feature = "full"))]
+#[cfg(not(feature = "cel"))]
 fn compile(layer: &mut Layer) -> Result<Vec<campaign::Problem>, Problem> {
     let rules = layer.body.children().and_then(|children| children.get("rules")?.children());
     let alone = rules.into_iter().flatten().filter(|(_, rule)| {

@@ -8,9 +8,9 @@ use freshrank::bundle::{Bundle, Display};
 use freshrank::campaign::Chain;
 use freshrank::geo::Cell;
 use freshrank::policies::{Kept, Merged, Policies};
+use freshrank::sorted::Map;
 use freshrank::{Campaign, Hash};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::LocalKey;
@@ -113,7 +113,7 @@ impl<T> Default for Found<T> {
 pub struct Cache<T> {
     budget: usize,
     used: usize,
-    entries: BTreeMap<String, Entry<T>>,
+    entries: Map<String, Entry<T>>,
 }
 
 struct Entry<T> {
@@ -124,7 +124,7 @@ struct Entry<T> {
 
 impl<T> Cache<T> {
     const fn new(budget: usize) -> Self {
-        Self { budget, used: 0, entries: BTreeMap::new() }
+        Self { budget, used: 0, entries: Map::new() }
     }
 
     /// A value that may still be used, and `suits`; one that does not may be a minute behind its companion.
