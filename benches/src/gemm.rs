@@ -102,6 +102,8 @@ mod wasm {
 /// Weights as a GEMM wants them: for `2 N` outputs after another, input by input; outputs beyond the last have zeros.
 struct Packed<const N: usize> {
     panels: Vec<Vec<[[f32; N]; REGISTERS]>>,
+    /// As they are, where there is one output.
+    only: Vec<f32>,
     n_outputs: usize,
 }
 
@@ -113,15 +115,13 @@ impl<const N: usize> Packed<N> {
             let packed = |row: &[f32]| std::array::from_fn(|v| std::array::from_fn(|l| number(row, v * N + l)));
             layer.weights.chunks(n_outputs).map(packed).collect()
         };
-        Self { panels: (0..n_outputs).step_by(REGISTERS * N).map(panel).collect(), n_outputs }
+        let only = if n_outputs == 1 { layer.weights.clone() } else { Vec::new() };
+        Self { panels: (0..n_outputs).step_by(REGISTERS * N).map(panel).collect(), only, n_outputs }
     }
 }
 
 /// Rows that share the loaded weights: with two registers each, eight sums hide the latency of adding.
 const ROWS: usize = 4;
-
-/// One number of each of them.
-type Column = [f32; ROWS];
 
 /// A network's weights, packed for the registers there are.
 pub struct Gemm(Box<dyn Fn(&[f32], &mut Vec<f32>)>);
@@ -218,36 +218,38 @@ fn apart_256(layers: &[Packed<8>], width: usize, rows: &[f32], scores: &mut Vec<
 #[inline(always)]
 fn run<L: Lanes<N>, const N: usize>(layers: &[Packed<N>], width: usize, rows: &[f32], scores: &mut Vec<f32>) {
     let widest = layers.iter().map(|layer| layer.panels.len() * REGISTERS * N).fold(width, usize::max);
-    let (mut x, mut y) = (vec![[0.0; ROWS]; widest], vec![[0.0; ROWS]; widest]);
+    let (mut x, mut y) = (vec![0.0; ROWS * widest], vec![0.0; ROWS * widest]);
     let n_rows = rows.len() / width;
     for rows in rows.chunks(ROWS * width) {
-        for (r, row) in rows.chunks_exact(width).enumerate() {
-            for (x, value) in x.iter_mut().zip(row) {
-                x[r] = *value;
-            }
+        for (x, row) in x.chunks_exact_mut(widest).zip(rows.chunks_exact(width)) {
+            x[..width].copy_from_slice(row);
         }
         let mut n_inputs = width;
         for layer in layers {
             if layer.n_outputs == 1 {
-                single(&x[..n_inputs], layer, &mut y[0]);
+                for (x, y) in x.chunks_exact(widest).zip(y.chunks_exact_mut(widest)) {
+                    y[0] = single(&x[..n_inputs], &layer.only);
+                }
             } else {
-                multiply::<L, N>(&x[..n_inputs], layer, &mut y);
+                multiply::<L, N>(&x, n_inputs, layer, &mut y);
             }
             std::mem::swap(&mut x, &mut y);
             n_inputs = layer.n_outputs;
         }
-        scores.extend(x[0]);
+        scores.extend(x.iter().step_by(widest));
     }
     scores.truncate(n_rows);
 }
 
-/// y = x W
+/// y = x W, for four rows.
 #[inline(always)]
-fn multiply<L: Lanes<N>, const N: usize>(x: &[Column], layer: &Packed<N>, y: &mut [Column]) {
-    for (panel, y) in layer.panels.iter().zip(y.chunks_exact_mut(REGISTERS * N)) {
+fn multiply<L: Lanes<N>, const N: usize>(x: &[f32], n_inputs: usize, layer: &Packed<N>, y: &mut [f32]) {
+    let widest = x.len() / ROWS;
+    let row = |r: usize| x[r * widest..][..n_inputs].iter();
+    for (p, panel) in layer.panels.iter().enumerate() {
         // Names, not an array: the compiler is sure to keep these in registers.
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = [L::load(&[0.0; N]); REGISTERS * ROWS];
-        for ([s, t, u, v], [low, high]) in x.iter().zip(panel) {
+        for ((((s, t), u), v), [low, high]) in row(0).zip(row(1)).zip(row(2)).zip(row(3)).zip(panel) {
             let (low, high) = (L::load(low), L::load(high));
             (a, b) = (a.add(*s, low), b.add(*s, high));
             (c, d) = (c.add(*t, low), d.add(*t, high));
@@ -255,23 +257,23 @@ fn multiply<L: Lanes<N>, const N: usize>(x: &[Column], layer: &Packed<N>, y: &mu
             (g, h) = (g.add(*v, low), h.add(*v, high));
         }
         for (r, (low, high)) in [(a, b), (c, d), (e, f), (g, h)].into_iter().enumerate() {
-            for (y, value) in y.iter_mut().zip(low.store().into_iter().chain(high.store())) {
-                y[r] = value;
-            }
+            let y = &mut y[r * widest + p * REGISTERS * N..][..REGISTERS * N];
+            y[..N].copy_from_slice(&low.store());
+            y[N..].copy_from_slice(&high.store());
         }
     }
 }
 
-/// The last layer's one output, rows side by side.
+/// The last layer's one output, in as many sums as there are lanes.
 #[inline(always)]
-fn single<const N: usize>(x: &[Column], layer: &Packed<N>, y: &mut Column) {
-    let mut sums = [0.0; ROWS];
-    for (x, weights) in x.iter().zip(layer.panels.iter().flatten()) {
-        for (sum, x) in sums.iter_mut().zip(x) {
-            *sum += x * weights[0][0];
+fn single(x: &[f32], weights: &[f32]) -> f32 {
+    let mut sums = [0.0; 8];
+    for (x, weights) in x.chunks(8).zip(weights.chunks(8)) {
+        for ((sum, x), weight) in sums.iter_mut().zip(x).zip(weights) {
+            *sum += x * weight;
         }
     }
-    *y = sums;
+    sums.iter().sum()
 }
 
 #[cfg(test)]

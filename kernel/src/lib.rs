@@ -14,6 +14,8 @@ use alloc::vec::Vec;
 
 #[cfg(target_arch = "x86_64")]
 cpufeatures::new!(avx2, "avx2");
+#[cfg(target_arch = "x86_64")]
+cpufeatures::new!(avx512, "avx512f");
 
 /// A plain feed-forward network with one output.
 ///
@@ -54,6 +56,12 @@ pub fn scores(network: &Network<'_>, values: &[f32]) -> Vec<f32> {
 #[cfg(not(target_arch = "wasm32"))]
 pub fn scores(network: &Network<'_>, values: &[f32]) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
+    if avx512::get() {
+        // SAFETY: the CPU says that it has AVX-512, and the system that it keeps the registers.
+        #[allow(unsafe_code)]
+        return unsafe { by_avx512(network, values) };
+    }
+    #[cfg(target_arch = "x86_64")]
     if avx2::get() {
         // SAFETY: the CPU says that it has AVX2, and the system that it keeps the registers.
         #[allow(unsafe_code)]
@@ -67,6 +75,13 @@ pub fn scores(network: &Network<'_>, values: &[f32]) -> Vec<f32> {
 #[target_feature(enable = "avx2")]
 fn by_avx2(network: &Network<'_>, values: &[f32]) -> Vec<f32> {
     blocks::<[f32; 8], 8>(network, values)
+}
+
+/// And for registers of sixteen.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn by_avx512(network: &Network<'_>, values: &[f32]) -> Vec<f32> {
+    blocks::<[f32; 16], 16>(network, values)
 }
 
 /// A register: one number of each of N rows.
@@ -264,10 +279,10 @@ mod tests {
 
     type Numbers = Vec<f32>;
 
-    /// A network of any shape, and up to 40 rows for it.
+    /// A network of any shape, and up to 80 rows for it.
     fn network() -> impl Strategy<Value = ((Numbers, Numbers), Vec<Layer>, Numbers)> {
         let widths = prop::collection::vec(prop_oneof![1..20_usize, Just(32), Just(64)], 2..5);
-        (widths, 0..40_usize).prop_flat_map(|(widths, n_rows)| {
+        (widths, 0..80_usize).prop_flat_map(|(widths, n_rows)| {
             let numbers = |n: usize| prop::collection::vec(number(), n);
             let layer = |w: &[usize]| {
                 (numbers(w[0] * w[1]), numbers(w[1])).prop_map(|(weights, biases)| Layer { weights, biases })
@@ -290,6 +305,7 @@ mod tests {
             prop_assert_eq!(&bits(&blocks::<[f32; 1], 1>(&network, &rows)), &expected);
             prop_assert_eq!(&bits(&blocks::<[f32; 4], 4>(&network, &rows)), &expected);
             prop_assert_eq!(&bits(&blocks::<[f32; 8], 8>(&network, &rows)), &expected);
+            prop_assert_eq!(&bits(&blocks::<[f32; 16], 16>(&network, &rows)), &expected);
         }
     }
 }
