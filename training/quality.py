@@ -28,7 +28,9 @@ def main() -> int:
         return 1
     print(f"\n{report.table()}")
     if arguments.market:
-        print("market figures are of simulated orders: they show what holds where the truth is known, no more\n")
+        print(
+            "market figures are of simulated orders: they show what holds where the truth is known, no more\n"
+        )
     print(f"written to {arguments.out / 'quality.json'} and {arguments.out / 'quality.md'}")
     return 0
 
@@ -86,14 +88,20 @@ def _say(line: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="directory to write to, usually target/report")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="directory to write to, usually target/report"
+    )
     parser.add_argument("--entree", type=Path, help="UCI's Entree folder")
     parser.add_argument("--lightgbm", type=Path, help="folder of LightGBM's lambdarank example")
     files = "TRAIN[,VALID],TEST"
-    parser.add_argument("--letor", action="append", default=[], metavar=files, help="svmlight files; may be said again")
     parser.add_argument(
-        *("--market",),
+        "--letor", action="append", default=[], metavar=files, help="svmlight files; may be said again"
+    )
+    parser.add_argument(
+        "--market",
         action="append",
         default=[],
         type=_market,

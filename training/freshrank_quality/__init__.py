@@ -6,4 +6,4 @@ import os
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 # Before numpy, since it sets the number of threads.
-import freshrank_training  # noqa: E402, F401
+import freshrank_training  # noqa: F401

@@ -46,7 +46,9 @@ def ablate(
     """`whole`: scores of test by the ranker that saw all columns, trained with the recipe."""
     missing = [name for group in GROUPS.values() for name in group if name not in data.columns]
     if missing:
-        raise ExamplesError(f"{data.name}: no column {', '.join(missing)}; GROUPS of {__name__} names columns of src/feature.rs")
+        raise ExamplesError(
+            f"{data.name}: no column {', '.join(missing)}; GROUPS of {__name__} names columns of src/feature.rs"
+        )
     scores = {OURS: whole, ANOTHER_SEED: _retrained(data, (), replace(recipe, seed=recipe.seed + 1))}
     for group, names in GROUPS.items():
         scores[group] = _retrained(data, names, recipe)

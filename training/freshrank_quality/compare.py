@@ -70,6 +70,9 @@ def judge(title: str, data: DataSet, scorers: dict[str, Scorer]) -> Judged:
     test = data.splits["test"]
     scores = {name: score(scorer, test) for name, scorer in scorers.items()}
     whole = Measured.of(test, data.readers, {**scores, **data.beside})
-    measured = {ALL: whole, **{name: whole.only(wanted) for name, wanted in data.segments.items() if wanted.any()}}
+    measured = {
+        ALL: whole,
+        **{name: whole.only(wanted) for name, wanted in data.segments.items() if wanted.any()},
+    }
     verdicts = {name: Verdict.of(of_segment, OURS, LAMBDAMART) for name, of_segment in measured.items()}
     return Judged(title, data, measured, verdicts)

@@ -90,7 +90,9 @@ def read(folder: Path, seed: int = 1) -> Entree:
         past.forward(sitting.starts_at)
         for way, split in wanted[i]:
             candidates = _candidates(way, split, sitting, city.n, rng)
-            asked[way, split].append(_Asked(sitting, candidates, past.rows(sitting, candidates), past.knows(sitting)))
+            asked[way, split].append(
+                _Asked(sitting, candidates, past.rows(sitting, candidates), past.knows(sitting))
+            )
         past.add(sitting)
     ways = {way: _way({split: asked[way, split] for split in SPLITS}) for way in (CHICAGO, SHOWN)}
     return Entree([*_Past.COLUMNS, *city.columns], ways, len(sittings), *controls)
@@ -252,7 +254,9 @@ def _city(folder: Path) -> _City:
     for row, (_, _, ids) in enumerate(_lines(file, 3)):
         for text in ids.split():
             if not text.isdecimal() or int(text) >= len(names):
-                raise ExamplesError(f"{file}:{row + 1}: feature {text!r}, expected a number below {len(names)}")
+                raise ExamplesError(
+                    f"{file}:{row + 1}: feature {text!r}, expected a number below {len(names)}"
+                )
             has[row, int(text)] = True
     # Some features stand twice, under two numbers.
     by_name = {name: has[:, [i for i, n in enumerate(names) if n == name]].any(axis=1) for name in names}
@@ -292,8 +296,12 @@ def _sittings(file: Path, n: int) -> tuple[list[Sitting], tuple[float, float]]:
         try:
             seconds = int(datetime.fromisoformat(at).replace(tzinfo=timezone.utc).timestamp())
         except ValueError:
-            raise ExamplesError(f"{file}:{row}: timestamp {at!r}, expected a time like 1996-09-07T12:17:05") from None
-        shown = list(dict.fromkeys(_restaurant(file, row, move.rstrip("LMNPQRS"), n) for move in moves.split()))
+            raise ExamplesError(
+                f"{file}:{row}: timestamp {at!r}, expected a time like 1996-09-07T12:17:05"
+            ) from None
+        shown = list(
+            dict.fromkeys(_restaurant(file, row, move.rstrip("LMNPQRS"), n) for move in moves.split())
+        )
         stop = None if end == "-1" else _restaurant(file, row, end, n)
         if stop is not None:
             shown = shown if stop in shown else [*shown, stop]
@@ -305,7 +313,9 @@ def _sittings(file: Path, n: int) -> tuple[list[Sitting], tuple[float, float]]:
     for visitor, sessions in by_visitor.items():
         # The log is not in order of time; sessions of one second stay in the log's order.
         sessions.sort(key=lambda session: session[:2])
-        begins = [i for i, (at, *_) in enumerate(sessions) if i == 0 or at - sessions[i - 1][0] > SITTING_SECONDS]
+        begins = [
+            i for i, (at, *_) in enumerate(sessions) if i == 0 or at - sessions[i - 1][0] > SITTING_SECONDS
+        ]
         for a, b in zip(begins, [*begins[1:], len(sessions)]):
             known = [session for session in sessions[a:b] if session[3] is not None]
             if known:

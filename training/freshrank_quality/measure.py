@@ -44,9 +44,16 @@ class Measured:
         spans = list(zip(queries.starts, queries.starts + queries.lengths))
 
         def by_query(metric: Callable[[np.ndarray, np.ndarray], float]) -> np.ndarray:
-            return np.array([[metric(s[a:b], queries.labels[a:b]) for a, b in spans] for s in scores.values()])
+            return np.array(
+                [[metric(s[a:b], queries.labels[a:b]) for a, b in spans] for s in scores.values()]
+            )
 
-        return cls(list(scores), by_query(ndcg), by_query(reciprocal_rank), np.unique(readers, return_inverse=True)[1])
+        return cls(
+            list(scores),
+            by_query(ndcg),
+            by_query(reciprocal_rank),
+            np.unique(readers, return_inverse=True)[1],
+        )
 
     def only(self, wanted: np.ndarray) -> "Measured":
         """Of some of the queries [queries]."""
@@ -61,8 +68,12 @@ class Measured:
 
     def interval(self, figure: Callable[[Means], np.ndarray]) -> Interval:
         """Of what `figure` makes of the rankers' NDCG@10."""
-        low, high = np.percentile(figure(lambda name: self._resampled[:, self.names.index(name)]), [2.5, 97.5])
-        return Interval(float(figure(lambda name: np.float64(self.ndcg_at_10(name)))), float(low), float(high))
+        low, high = np.percentile(
+            figure(lambda name: self._resampled[:, self.names.index(name)]), [2.5, 97.5]
+        )
+        return Interval(
+            float(figure(lambda name: np.float64(self.ndcg_at_10(name)))), float(low), float(high)
+        )
 
     def difference(self, one: str, other: str) -> Interval:
         """Paired: both on the same drawn readers."""

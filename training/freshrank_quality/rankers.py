@@ -59,7 +59,9 @@ def score(scorer: Scorer, queries: Queries) -> np.ndarray:
     return np.concatenate([scorer(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)])
 
 
-def ours(train: Queries, valid: Queries, budget: Budget, report: Callable[[str], None] = lambda line: None) -> Search:
+def ours(
+    train: Queries, valid: Queries, budget: Budget, report: Callable[[str], None] = lambda line: None
+) -> Search:
     """The network that training/ makes, in float and as the int8 file has it; drawn from what its own sweep draws from."""
     rng = np.random.default_rng(budget.seed)
     default = Recipe(seed=budget.seed, max_epochs=budget.max_epochs)

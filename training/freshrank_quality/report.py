@@ -120,7 +120,12 @@ def _verdicts(judged: Judged) -> list[tuple[str, ...]]:
 
 def _gaps(judged: Judged) -> list[tuple[str, ...]]:
     return [
-        (judged.title, _name(segment, len(measured.readers)), name, str(measured.gap_closed(name, PRIOR, ORACLE)))
+        (
+            judged.title,
+            _name(segment, len(measured.readers)),
+            name,
+            str(measured.gap_closed(name, PRIOR, ORACLE)),
+        )
         for segment, measured in judged.measured.items()
         if ORACLE in measured.names
         for name in (OURS, OURS_FLOAT, LAMBDAMART)
@@ -135,7 +140,9 @@ def _trials(one: Compared) -> list[tuple[str, ...]]:
     rows = []
     for search in (one.ours, one.lambdamart):
         for trial in search.trials:
-            setting = ", ".join(f"{name} {value}" for name, value in trial.setting.items()) or "LightGBM's defaults"
+            setting = (
+                ", ".join(f"{name} {value}" for name, value in trial.setting.items()) or "LightGBM's defaults"
+            )
             reached = f"{trial.ndcg_at_10:.4f}" + (" (taken)" if trial is search.best else "")
             rows.append((trial.ranker, reached, str(trial.n_steps), setting))
     return rows
@@ -153,7 +160,14 @@ def _rows(judged: Judged) -> list[dict[str, object]]:
             rows.append({"name": name, "target": target, "value": measured.mrr(name), "unit": "mrr"})
         verdict = judged.verdicts[segment]
         rows += _interval(f"{OURS} - {LAMBDAMART}", target, verdict.difference, NDCG)
-        rows.append({"name": "as good as LambdaMART", "target": target, "value": int(verdict.passed), "unit": "1 is yes"})
+        rows.append(
+            {
+                "name": "as good as LambdaMART",
+                "target": target,
+                "value": int(verdict.passed),
+                "unit": "1 is yes",
+            }
+        )
         if ORACLE in measured.names:
             for name in (OURS, OURS_FLOAT, LAMBDAMART):
                 gap = measured.gap_closed(name, PRIOR, ORACLE)
@@ -172,7 +186,10 @@ def _columns(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines, above = [], ("",) * len(head)
     for row in (head, *rows):
         n_same = next((i for i, (a, b) in enumerate(zip(above, row)) if a != b), len(row))
-        shown = [" " * width if i < min(n_same, 2) else f"{cell:{width}}" for i, (cell, width) in enumerate(zip(row, widths))]
+        shown = [
+            " " * width if i < min(n_same, 2) else f"{cell:{width}}"
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ]
         lines.append("  ".join(shown).rstrip())
         above = row
     return "\n".join(lines) + "\n"

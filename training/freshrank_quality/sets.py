@@ -37,7 +37,11 @@ def _of_entree(read: entree.Entree, name: str) -> DataSet:
         f"at before, and the visitor's earlier sittings, which {way.returning.mean():.0%} of the test queries have. The "
         "prior is the share of stops over the last year."
     )
-    beside = {PRIOR: test.prior, OWN_HISTORY: test.rows[:, way.own_history], RANDOM: np.zeros_like(test.prior)}
+    beside = {
+        PRIOR: test.prior,
+        OWN_HISTORY: test.rows[:, way.own_history],
+        RANDOM: np.zeros_like(test.prior),
+    }
     returning = {"returning visitors": way.returning}
     return DataSet(f"Entree, {name}", about, None, way.splits, way.visitors, beside, returning)
 
@@ -49,7 +53,9 @@ def of_letor(name: str, train: Path, valid: Path | None, test: Path) -> DataSet:
     about = f"{train.name}, tested on the {len(queries)} queries of {test.name} that have a label above 0, {len(read.features)} columns"
     if len(queries) < SMOKE:
         about += "; so few queries are a smoke test, no more"
-    return DataSet(name, about, None, read.splits, np.arange(len(queries)), {RANDOM: np.zeros_like(queries.prior)})
+    return DataSet(
+        name, about, None, read.splits, np.arange(len(queries)), {RANDOM: np.zeros_like(queries.prior)}
+    )
 
 
 def of_market(name: str, path: Path) -> DataSet:
@@ -60,7 +66,9 @@ def of_market(name: str, path: Path) -> DataSet:
         raise ExamplesError(f"{path}: no column user_id, expected whose each query is")
     sizes = ", ".join(f"{split} {len(queries)}" for split, queries in read.splits.items())
     what = f"SIMULATED orders ({read.simulated})" if read.simulated else "orders"
-    about = f"{what}, asked at the message's time; queries: {sizes}; {test.lengths.mean():.0f} candidates a query"
+    about = (
+        f"{what}, asked at the message's time; queries: {sizes}; {test.lengths.mean():.0f} candidates a query"
+    )
     own = test.rows[:, read.features.index(OWN_COLUMN)]
     new = np.maximum.reduceat(np.where(test.labels > 0, own, 0), test.starts) == 0
     segments = {"first orders at a merchant": new}

@@ -60,7 +60,9 @@ def read_splits(train: Path, valid: Path | None = None, test: Path | None = None
         whole = splits.pop("train")
         n_train = len(whole) - math.ceil(VALID_SHARE * len(whole))
         if n_train == 0:
-            raise ExamplesError(f"{train}: 1 query with a label above 0, expected two, or a valid file beside it")
+            raise ExamplesError(
+                f"{train}: 1 query with a label above 0, expected two, or a valid file beside it"
+            )
         train_, valid_ = whole.take(np.arange(n_train)), whole.take(np.arange(n_train, len(whole)))
         splits = {"train": replace(train_, n_dropped=whole.n_dropped), "valid": valid_, **splits}
     return Examples(
@@ -87,16 +89,22 @@ def _read(path: Path) -> _Lines:
         raise ExamplesError(f"{path}: {error}") from error
     if not told:
         raise ExamplesError(f"{path}: no line, expected `label qid:n column:value ...`")
-    groups = next((file for file in (_beside(path, end) for end in ("query", "group")) if file.exists()), None)
+    groups = next(
+        (file for file in (_beside(path, end) for end in ("query", "group")) if file.exists()), None
+    )
     by_qid = _by_qid(path, told)
     if groups is not None:
         lines.lengths = _sizes(groups, path, len(told))
         if by_qid is not None and by_qid != lines.lengths:
-            raise ExamplesError(f"{groups}: its groups are not those of the qids in {path}, expected one of the two")
+            raise ExamplesError(
+                f"{groups}: its groups are not those of the qids in {path}, expected one of the two"
+            )
     elif by_qid is not None:
         lines.lengths = by_qid
     else:
-        raise ExamplesError(f"{path}: no qid in its lines and no {_beside(path, 'query').name}; what is a query here?")
+        raise ExamplesError(
+            f"{path}: no qid in its lines and no {_beside(path, 'query').name}; what is a query here?"
+        )
     return lines
 
 
@@ -115,7 +123,9 @@ def _add(lines: _Lines, words: list[str], where: str) -> str | None:
             raise ExamplesError(f"{where}: {word!r}, expected column:value with a whole number as column")
         column, number = int(name), _number(value)
         if column > MAX_COLUMN:
-            raise ExamplesError(f"{where}: column {column}, expected at most {MAX_COLUMN}: rows are dense here")
+            raise ExamplesError(
+                f"{where}: column {column}, expected at most {MAX_COLUMN}: rows are dense here"
+            )
         if column <= before:
             raise ExamplesError(f"{where}: column {column} after {before}, expected columns to ascend")
         if math.isnan(number):

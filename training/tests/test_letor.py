@@ -42,7 +42,8 @@ class Reading(unittest.TestCase):
     def test_a_line_is_a_candidate_and_what_it_leaves_out_is_0(self):
         queries = letor.read(self.file(LETOR))
         self.assertEqual(
-            queries.rows.tolist(), [[0, 0.5, 0, -2], [0, 0, 0.0010000000474974513, 0], [0, 0, 0, 4], [0, 0, 0, 0]]
+            queries.rows.tolist(),
+            [[0, 0.5, 0, -2], [0, 0, 0.0010000000474974513, 0], [0, 0, 0, 4], [0, 0, 0, 0]],
         )
         self.assertEqual(queries.labels.tolist(), [2, 0, 1, 0])
         self.assertEqual((queries.starts.tolist(), queries.lengths.tolist()), ([0, 2], [2, 2]))
@@ -61,7 +62,9 @@ class Reading(unittest.TestCase):
         test = train.with_name("rank.test")
         test.write_text("1 qid:1 7:1\n0 qid:1 1:2\n")
         examples = letor.read_splits(train, test=test)
-        self.assertEqual({name: len(q) for name, q in examples.splits.items()}, {"train": 7, "valid": 2, "test": 1})
+        self.assertEqual(
+            {name: len(q) for name, q in examples.splits.items()}, {"train": 7, "valid": 2, "test": 1}
+        )
         self.assertEqual({q.rows.shape[1] for q in examples.splits.values()}, {8})
         self.assertEqual(examples.splits["valid"].rows[:, 1].tolist(), [7, 7, 8, 8])
         self.assertEqual(examples.splits["valid"].starts.tolist(), [0, 2])
@@ -86,7 +89,9 @@ class Reading(unittest.TestCase):
 
     def test_group_sizes_must_fit(self):
         self.expect("rank.train.query: groups of 4 lines, rank.train has 5", SVMLIGHT, "2\n2\n")
-        self.expect("rank.train.query:2: 'two', expected the number of lines of a query", SVMLIGHT, "2\ntwo\n")
+        self.expect(
+            "rank.train.query:2: 'two', expected the number of lines of a query", SVMLIGHT, "2\ntwo\n"
+        )
         self.expect("its groups are not those of the qids", LETOR, "3\n2\n")
 
     def test_a_file_without_anything_to_learn_is_refused(self):

@@ -89,7 +89,9 @@ class Comparing(unittest.TestCase):
         with mock.patch("freshrank_quality.ablate.GROUPS", groups):
             found = {
                 one.group: one.difference
-                for one in ablate(self.data, self.compared.ours.setting, scorer(self.data.splits["test"].rows))
+                for one in ablate(
+                    self.data, self.compared.ours.setting, scorer(self.data.splits["test"].rows)
+                )
             }
         self.assertLess(found["sign"].high, -0.05)
         self.assertGreater(found["noise"].low, -0.05)
@@ -134,7 +136,10 @@ class Intervals(unittest.TestCase):
 
 
 FEATURES = "000\tThai\n001\tbelow $15\n002\t$15-$30\n003\tPizza\n004\tGood Decor\n005\tGood Food\n006\tFair Service\n"
-CHICAGO = "".join(f"{i:07}\tPlace {i}\t{'000' if i % 2 else '003'} {'001' if i % 3 else '002'} 004 005 006\n" for i in range(8))
+CHICAGO = "".join(
+    f"{i:07}\tPlace {i}\t{'000' if i % 2 else '003'} {'001' if i % 3 else '002'} 004 005 006\n"
+    for i in range(8)
+)
 
 
 class Entree(unittest.TestCase):
@@ -202,12 +207,21 @@ class Command(unittest.TestCase):
             for name, n, seed in (("train.txt", 60, 1), ("test.txt", 30, 2)):
                 queries = planted(n, seed)
                 lines = [
-                    f"{label:.0f} qid:{i // N_CANDIDATES} " + " ".join(f"{j}:{v:.4f}" for j, v in enumerate(row, 1))
+                    f"{label:.0f} qid:{i // N_CANDIDATES} "
+                    + " ".join(f"{j}:{v:.4f}" for j, v in enumerate(row, 1))
                     for i, (label, row) in enumerate(zip(queries.labels, queries.rows))
                 ]
                 (folder / name).write_text("\n".join(lines) + "\n")
             said = io.StringIO()
-            words = ["quality.py", "--out", directory, "--letor", f"{folder}/train.txt,{folder}/test.txt", "--trials", "1"]
+            words = [
+                "quality.py",
+                "--out",
+                directory,
+                "--letor",
+                f"{folder}/train.txt,{folder}/test.txt",
+                "--trials",
+                "1",
+            ]
             with contextlib.redirect_stdout(said), mock.patch.object(sys, "argv", words):
                 self.assertEqual(quality.main(), 0)
             self.assertIn("30 queries of test.txt", (folder / "quality.md").read_text())
