@@ -45,9 +45,9 @@ class Recipe:
     clip: float = CLIP
     queries_per_step: int = 64
     learning_rate: float = 1e-3
-    weight_decay: float = 0.1
+    weight_decay: float = 0.01
     # Share of the average that a step keeps; 0 takes the weights as they are.
-    average: float = 0.99
+    average: float = 0.998
     # What a query weighs: the masses of its rows together, or all the same ("query").
     weigh_by: str = "mass"
     # Of the loss, taught by a LambdaMART of so many queries; the rest by the labels.

@@ -18,11 +18,11 @@ from .teacher import softmax
 N_IMPORTANCE_QUERIES, N_SHUFFLES = 500, 2
 N_BINS = 10
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1c2321; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1c2321; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 p { max-width: 46rem; } .simulated { background: #fff3d6; padding: .5rem .8rem; border-left: 4px solid #d99b00; }
 table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; } th, td { padding: .2rem .8rem .2rem 0; text-align: right; white-space: nowrap; }
-th { border-bottom: 1px solid #1c2321; font-weight: 600; } th:first-child, td:first-child { text-align: left; } tr.ours { font-weight: 600; }
+th { border-bottom: 1px solid #1c2321; font-weight: 600; } th:first-child, td:first-child { text-align: left; white-space: normal; } tr.ours { font-weight: 600; }
 svg { width: 100%; max-width: 40rem; height: auto; display: block; font: 12px system-ui, sans-serif; fill: #1c2321; }
 svg .grid { stroke: #dfe3e1; } svg .mark { stroke: #1c2321; stroke-dasharray: 2 4; }
 """
