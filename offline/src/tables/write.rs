@@ -23,6 +23,8 @@ use super::{Merchant, TableError, Tables, Timestamp};
 
 /// Rows that are turned into columns at once.
 const BATCH_ROWS: usize = 1 << 16;
+/// Rows of a group of the file: what the writer holds at most.
+const GROUP_ROWS: usize = 1 << 17;
 
 /// Writes Parquet files into a directory, which is made if need be: merchants always, the others when they have
 /// rows. A Parquet file of a table that is empty now is removed.
@@ -121,6 +123,7 @@ fn writer<R: Row>(
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_key_value_metadata(metadata)
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
         .build();
     let writer = ArrowWriter::try_new(to, schema.clone(), Some(properties))?;
     Ok((schema, writer))
