@@ -34,6 +34,11 @@ pub mod decision;
 pub mod explain;
 pub mod request;
 
+// From the send to the open: what a message carries, where it is asked for, and by whom.
+pub mod token;
+pub mod edge;
+pub mod mailbox;
+
 pub use areas::Areas;
 pub use bundle::Bundle;
 pub use campaign::Campaign;

@@ -325,7 +325,7 @@ impl Question {
 }
 
 /// serde's words without the value they quote: it may be long, and a reader's own.
-fn worded(error: &serde_json::Error) -> String {
+pub(crate) fn worded(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match (text.find('"'), text.rfind('"')) {
         (Some(first), Some(last)) => {

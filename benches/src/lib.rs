@@ -10,6 +10,7 @@ pub mod contest;
 
 use freshrank::campaign::Policy;
 use freshrank::feature::{N_FEATURES, Rows, featurize};
+use freshrank::mailbox::{Evidence, classify};
 use freshrank::policies::{Kept, Merged};
 use freshrank::request::Question;
 use freshrank::rule::{Moment, Rules};
@@ -17,7 +18,8 @@ use freshrank::score::Scorer;
 use freshrank::score::dense::{Dense, Layer};
 #[cfg(feature = "tract")]
 use freshrank::score::tract::Tract;
-use freshrank::{Areas, Bundle, Campaign, Hash, blend, locate, rerank, retrieve};
+use freshrank::token::{Keys, Personal, Token};
+use freshrank::{Areas, Bundle, Campaign, Hash, Profile, blend, locate, rerank, retrieve};
 use kernel::Kernel;
 use scene::Scene;
 use std::error::Error;
@@ -42,6 +44,7 @@ pub fn questions() -> Vec<(String, usize)> {
     questions.extend([("area bundle/1000".to_string(), 1000), ("wincode/1000".into(), 1000), ("locate".into(), ROWS)]);
     questions.extend([("rules/200".to_string(), 200), ("link/200".into(), 200)]);
     questions.extend([("merge cold/300".to_string(), ROWS), ("merge warm/300".into(), ROWS)]);
+    questions.extend([("token mint".to_string(), ROWS), ("token open".into(), ROWS), ("mailbox".into(), ROWS)]);
     for n in SIZES {
         questions.extend(stages.iter().map(|stage| (format!("{stage}/{n}"), n)));
     }
@@ -95,9 +98,34 @@ fn prepare(question: &str) -> Result<Run, Box<dyn Error>> {
         "link" => rules(n, true),
         "merge cold" => merge(n, false),
         "merge warm" => merge(n, true),
+        "token mint" | "token open" => token(stage == "token open"),
+        "mailbox" => Ok(mailbox()),
         "answer" => answer(n),
         _ => stages(stage, n),
     }
+}
+
+/// What sealing one message costs a sender, and opening it an open: a profile of usual length.
+fn token(opens: bool) -> Result<Run, Box<dyn Error>> {
+    let keys = Keys::parse("k MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY")?;
+    let profile = Profile { market: "fi/helsinki".into(), ..Profile::default() };
+    let personal = Some(Personal { message: Hash::of(b"m"), profile: Some(profile) });
+    let (campaign, market) = ("lunch".into(), "fi/helsinki".into());
+    let token = Token { campaign, market, minted_at: 1_795_168_800, expires_at: 1_797_760_800, slots: 6, personal };
+    let text = token.mint(&keys)?;
+    Ok(if opens {
+        Box::new(move || assert!(Token::open(black_box(&text), &keys).is_ok_and(|opened| opened.token.slots == 6)))
+    } else {
+        Box::new(move || assert!(black_box(&token).mint(&keys).is_ok_and(|minted| minted == text)))
+    })
+}
+
+/// What judging who asks costs, where no rule about user agents matches before the last.
+fn mailbox() -> Run {
+    let user_agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36";
+    let organisation = "Comcast Cable Communications, LLC";
+    let evidence = Evidence { user_agent, asn: Some(7922), organisation, ..Evidence::default() };
+    Box::new(move || assert!(classify(black_box(&evidence)).seen))
 }
 
 fn reference(n: usize) -> Run {

@@ -4,6 +4,7 @@ use crate::{Outcome, print, shelf};
 use clap::Args;
 use freshrank::bundle::{Bundle, Display};
 use freshrank::score::{dense::Dense, tract::Tract};
+use freshrank::token::Header;
 use freshrank::{Hash, Profile};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 /// What to look into.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// An area bundle, display block, profile (bytes or base64url), plan or ONNX model
+    /// An area bundle, display block, profile (bytes or base64url), token, plan or ONNX model
     file: PathBuf,
     /// For a program
     #[arg(long)]
@@ -45,7 +46,7 @@ fn describe(bytes: &[u8]) -> Result<Value, Box<dyn std::error::Error + Send + Sy
         Some(b"FRLP") => Ok(plan(&Dense::decode(bytes)?, bytes.len())),
         _ => match base64url(bytes) {
             Some(decoded) => Ok(profile(&Profile::decode(&decoded)?, decoded.len())),
-            None => onnx(bytes),
+            None => token(bytes).map_or_else(|| onnx(bytes), Ok),
         },
     }
 }
@@ -54,6 +55,12 @@ fn describe(bytes: &[u8]) -> Result<Value, Box<dyn std::error::Error + Send + Sy
 fn base64url(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?.trim();
     freshrank::request::from_base64url(text).ok().filter(|decoded| decoded.starts_with(b"FRP1"))
+}
+
+/// What can be read of a token without its key.
+fn token(bytes: &[u8]) -> Option<Value> {
+    let header = Header::read(std::str::from_utf8(bytes).ok()?.trim()).ok()?;
+    Some(json!({ "format": "token", "bytes": header.bytes, "key": header.key.to_string() }))
 }
 
 fn area(bundle: &Bundle) -> Value {

@@ -14,6 +14,7 @@ mod examples;
 mod first_pass;
 mod import;
 mod inspect;
+mod mailbox;
 mod market;
 mod model;
 mod preferences;
@@ -23,6 +24,7 @@ mod rank;
 mod replay;
 mod report;
 mod shelf;
+mod token;
 
 /// Decides which merchants a marketing message shows, when it is sent or opened.
 #[derive(Debug, Parser)]
@@ -68,7 +70,13 @@ enum Verb {
     Replay(replay::Arguments),
     /// Clicks and orders of each arm of an experiment, with intervals and a sample-ratio check
     Report(report::Arguments),
-    /// Show what any area bundle, display block, profile, plan or model holds
+    /// Mint and open the tokens of messages
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Tell who fetched a picture or a link
+    #[command(subcommand)]
+    Mailbox(mailbox::Verb),
+    /// Show what any area bundle, display block, profile, token, plan or model holds
     Inspect(inspect::Arguments),
     /// Check, show or publish a campaign's layers
     #[command(subcommand)]
@@ -97,6 +105,8 @@ fn main() -> ExitCode {
         Verb::Rank(arguments) => rank::run(&arguments),
         Verb::Replay(arguments) => replay::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
+        Verb::Token(verb) => token::run(&verb),
+        Verb::Mailbox(verb) => mailbox::run(&verb),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Campaign(verb) => campaign::run(&verb),
         Verb::Model(verb) => model::run(&verb),

@@ -92,7 +92,7 @@ fn batch(shelf: &Shelf, arguments: &Arguments, input: impl BufRead) -> Outcome {
         Some(path) => Some(BufWriter::new(std::fs::OpenOptions::new().create(true).append(true).open(path)?)),
         None => None,
     };
-    let mut lines = Lines { input, number: 0 };
+    let mut lines = Lines::new(input);
     loop {
         let chunk: Vec<_> = lines.by_ref().take(CHUNK).collect::<Result<_, _>>()?;
         if chunk.is_empty() {
@@ -123,9 +123,16 @@ fn batch(shelf: &Shelf, arguments: &Arguments, input: impl BufRead) -> Outcome {
 }
 
 /// Numbered lines that are not empty; of one over the limit, only its length.
-struct Lines<R> {
+pub struct Lines<R> {
     input: R,
     number: usize,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The lines of this input.
+    pub fn new(input: R) -> Self {
+        Self { input, number: 0 }
+    }
 }
 
 impl<R: BufRead> Iterator for Lines<R> {

@@ -113,6 +113,11 @@ text: string,
 url: string, };
 
 /**
+ * What is asked for.
+ */
+export type Fetch = "picture" | "link";
+
+/**
  * How far the request's geography can be trusted.
  */
 export type Grade = "exact" | "network" | "coarse" | "none";
@@ -141,6 +146,56 @@ campaign: string,
  * Of the merged configuration.
  */
 policy: string, };
+
+/**
+ * Who it was. Nothing of what was judged is in here but the country.
+ */
+export type JudgeReply = { 
+/**
+ * Which software.
+ */
+mailbox: Mailbox, 
+/**
+ * How far the request's geography can be trusted.
+ */
+grade: Grade, 
+/**
+ * A person asked for it; otherwise it was served and maybe never seen.
+ */
+seen: boolean, 
+/**
+ * Names of the rules that led here.
+ */
+rules: Array<string>, 
+/**
+ * ISO 3166-1 alpha-2, where the edge knows it and the grade is not `none`.
+ */
+country?: string, };
+
+/**
+ * A request to judge, as an edge saw it.
+ */
+export type JudgeRequest = { 
+/**
+ * The header `User-Agent`; absent where there was none.
+ */
+user_agent?: string, 
+/**
+ * `GET` if absent.
+ */
+method?: string, 
+/**
+ * What was asked for; a picture if absent.
+ */
+fetch?: Fetch, 
+/**
+ * Cloudflare's `cf` object, or what there is of it: anything in it may be absent, null or wrong.
+ */
+cf?: unknown, 
+/**
+ * Since the token was minted; absent where unknown.
+ */
+seconds_since_minted?: number, };
 
 /**
  * What a merchant sells.
@@ -287,6 +342,77 @@ fallback?: Fallback, };
 export type Mailbox = "direct" | "gmail" | "yahoo" | "outlook" | "apple" | "scanner" | "sender" | "unknown";
 
 /**
+ * A token, and what became of the request.
+ */
+export type MintReply = { 
+/**
+ * The request's.
+ */
+id?: string, 
+/**
+ * At most 480 letters, digits, - and _.
+ */
+token: string, 
+/**
+ * Which key minted it.
+ */
+key: string, 
+/**
+ * Whether it is one reader's; otherwise all of the campaign and the market have it.
+ */
+personal: boolean, 
+/**
+ * RFC 3339; without consent the hour.
+ */
+minted_at: string, 
+/**
+ * RFC 3339.
+ */
+expires_at: string, };
+
+/**
+ * A message to mint a token for.
+ */
+export type MintRequest = { 
+/**
+ * Echoed in the reply, so that a sender finds its line again.
+ */
+id?: string, 
+/**
+ * Which campaign; at most 32 letters, digits, - and _.
+ */
+campaign: string, 
+/**
+ * Home of the reader, as `fi/helsinki`; absent it is the profile's.
+ */
+market?: string, 
+/**
+ * The sender's own id of this message to this reader; a token has its hash. Needed with consent.
+ */
+message_id?: string, 
+/**
+ * RFC 3339; a shell with a clock fills it in where it is absent.
+ */
+minted_at?: string, 
+/**
+ * RFC 3339; 30 days after the minting if absent.
+ */
+expires_at?: string, 
+/**
+ * Pictures of the message, 1 to 24.
+ */
+slots: number, 
+/**
+ * Whether the message may be personal: the reader consented, or the law of their market does not ask. Without it message id and
+ * profile are left out, whoever gave them. Absent it is the profile's.
+ */
+consent?: boolean, 
+/**
+ * The profile's bytes in base64url without padding; absent for a reader nothing is known of.
+ */
+profile?: string, };
+
+/**
  * One number and what it is made of.
  */
 export type Node = { 
@@ -307,6 +433,55 @@ parts?: Array<Node>, };
  * What an offer gives.
  */
 export type OfferKind = "percent" | "amount" | "free_delivery" | "other";
+
+/**
+ * What a token says.
+ */
+export type OpenReply = { 
+/**
+ * Which key opened it.
+ */
+key: string, 
+/**
+ * `valid` or `expired`.
+ */
+verdict: "valid" | "expired", 
+/**
+ * Which campaign.
+ */
+campaign: string, 
+/**
+ * Home of the reader.
+ */
+market: string, 
+/**
+ * RFC 3339.
+ */
+minted_at: string, 
+/**
+ * RFC 3339.
+ */
+expires_at: string, 
+/**
+ * Pictures of the message.
+ */
+slots: number, 
+/**
+ * Whether it is one reader's.
+ */
+personal: boolean, 
+/**
+ * Bytes of the profile; absent where there is none.
+ */
+profile_bytes?: number, 
+/**
+ * The hash of the message id; only when asked for.
+ */
+message?: string, 
+/**
+ * The profile in base64url; only when asked for.
+ */
+profile?: string, };
 
 /**
  * A fixed slot.

@@ -30,6 +30,9 @@ const SIZES: [u32; 3] = [50, 200, 1000];
 const CAMPAIGN: [(&str, f64); 4] =
     [("rules/200", 200.0), ("link/200", 200.0), ("merge cold/300", 300.0), ("merge warm/300", 300.0)];
 
+/// What an open costs before anything is decided: its token and who asks; and what a sender pays for the token.
+const OPEN: [&str; 3] = ["token mint", "token open", "mailbox"];
+
 /// What is counted in instructions, the kernel first.
 const COUNTED: [&str; 9] = [
     KERNEL.0,
@@ -234,6 +237,7 @@ fn table(target: &'static str, microseconds: &Measured) -> Outcome<Vec<Row>> {
         rows.extend(SIZES.map(|n| row(format!("{stage}/{n}"), scaled(f64::from(n)))));
     }
     rows.extend(CAMPAIGN.map(|(name, n)| row(name.into(), scaled(n))));
+    rows.extend(OPEN.map(|name| row(name.into(), scaled(KERNEL.1))));
     rows.push(row(PEER.into(), None));
     rows.push(row(OURS.into(), Some(("wincode", of(PEER)?))));
     rows.into_iter().collect()
@@ -263,6 +267,7 @@ mod tests {
             times.extend(SIZES.map(|n| (format!("{stage}/{n}"), f64::from(n))));
         }
         times.extend(CAMPAIGN.map(|(name, n)| (name.to_owned(), n)));
+        times.extend(OPEN.map(|name| (name.to_owned(), 1.0)));
         assert_eq!(table("v8", &times).err(), Some("the v8 bench lacks wincode/1000".into()));
         times.extend([(PEER.to_owned(), 20.0), (OURS.to_owned(), 60.0)]);
         let rows = table("v8", &times).unwrap();

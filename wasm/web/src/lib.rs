@@ -9,10 +9,14 @@ mod model;
 use freshrank::bundle::{Bundle, Display};
 use freshrank::feature::FEATURES;
 use freshrank::geo::Cell;
+use freshrank::mailbox::form::JudgeRequest;
 use freshrank::request::Question;
 use freshrank::score::NoModel;
 use freshrank::score::dense::Dense;
 use freshrank::sorted::Map;
+use freshrank::time;
+use freshrank::token::form::{MintRequest, OpenReply};
+use freshrank::token::{Keys, Token};
 use freshrank::{Areas, Campaign, Hash, Scorer, rerank};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
@@ -25,6 +29,45 @@ extern "C" {
     /// Milliseconds since 1970, for a request that brings no time of its own.
     #[wasm_bindgen(js_namespace = Date)]
     fn now() -> f64;
+}
+
+fn now_seconds() -> i64 {
+    (now() / 1000.0) as i64
+}
+
+/// Seals a message's facts (the JSON of a `MintRequest`) and gives the JSON of a `MintReply`. `keys` is a line each, `NAME KEY`, as
+/// the command line has them in FRESHRANK_TOKEN_KEYS; the first one mints.
+///
+/// # Errors
+/// Names the field or the line, what was found and what was expected.
+#[wasm_bindgen(js_name = mintToken)]
+pub fn mint_token(keys: &str, request: &str) -> Result<String, JsError> {
+    let keys = Keys::parse(keys)?;
+    Ok(MintRequest::parse(request.as_bytes())?.answer(&keys, now_seconds())?.to_json())
+}
+
+/// Opens a token and gives the JSON of an `OpenReply`: as of `at` (RFC 3339) or of now, and with `personal` also what is one
+/// reader's.
+///
+/// # Errors
+/// Whatever is not, to the bit, what was minted with one of the keys.
+#[wasm_bindgen(js_name = openToken)]
+pub fn open_token(keys: &str, token: &str, at: Option<String>, personal: Option<bool>) -> Result<String, JsError> {
+    let opened = Token::open(token, &Keys::parse(keys)?)?;
+    let at = match at {
+        Some(text) => time::parse(&text).map_err(|problem| JsError::new(&format!("at: {problem}")))?,
+        None => now_seconds(),
+    };
+    Ok(OpenReply::new(&opened, at, personal.unwrap_or_default()).to_json())
+}
+
+/// Tells who fetched a picture or a link: the JSON of a `JudgeRequest` in, that of a `JudgeReply` out.
+///
+/// # Errors
+/// What is no request.
+#[wasm_bindgen(js_name = judgeMailbox)]
+pub fn judge_mailbox(request: &str) -> Result<String, JsError> {
+    Ok(JudgeRequest::parse(request.as_bytes())?.answer().to_json())
 }
 
 /// The engine with what it was given: a model, areas with their cards, campaigns.
@@ -171,7 +214,7 @@ impl Engine {
     }
 
     fn ask(&self, request: &str) -> Result<Asked<'_>, JsError> {
-        let question = Question::parse(request.as_bytes(), (now() / 1000.0) as i64)?;
+        let question = Question::parse(request.as_bytes(), now_seconds())?;
         let id = question.campaign.as_deref().unwrap_or("default");
         let campaign = match self.campaigns.get(id) {
             Some(campaign) => campaign.clone(),

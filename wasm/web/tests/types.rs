@@ -4,7 +4,9 @@
 #![cfg(all(feature = "types", not(target_family = "wasm")))]
 
 use freshrank::campaign::LayerForm;
+use freshrank::mailbox::form::{JudgeReply, JudgeRequest};
 use freshrank::request::{Reply, Request};
+use freshrank::token::form::{MintReply, MintRequest, OpenReply};
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -55,6 +57,11 @@ fn the_declarations_are_current() {
     declared.visit::<Request>();
     declared.visit::<Reply>();
     declared.visit::<LayerForm>();
+    declared.visit::<JudgeRequest>();
+    declared.visit::<JudgeReply>();
+    declared.visit::<MintRequest>();
+    declared.visit::<MintReply>();
+    declared.visit::<OpenReply>();
     let types: Vec<String> = declared.by_name.into_values().collect();
     let expected = format!("{HEAD}\n{}\n{TAIL}", types.join("\n"));
 
