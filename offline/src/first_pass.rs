@@ -12,6 +12,7 @@ use crate::tables::{Tables, Timestamp};
 use crate::timeline::{Answer, Protocol, Query, Timeline, TimelineOptions, mix};
 use faer::prelude::Solve;
 use faer::{Mat, Side};
+use freshrank::MerchantId;
 use freshrank::feature::{FEATURES, FIRST_PASS, FIRST_PASS_AT};
 use freshrank::geo::{Cell, Point};
 use freshrank::retrieve::first_pass::{Columns, Pool, Ranks, WEIGHTS, Weights, turn};
