@@ -35,7 +35,7 @@ const CORNERS: &[Corner] = &[
 
 /// `cargo xtask golden`.
 pub fn run(_: &[String]) -> Outcome {
-    let cli = test::cli()?;
+    let cli = test::cli_as_tested()?;
     let files = sh::files(&root().join("campaigns"))?;
     for corner in CORNERS {
         let folder = target("corner").join(corner.name);

@@ -22,7 +22,7 @@ pub fn run(_: &[String]) -> Outcome {
     if let Some(why) = setup::python()? {
         return Err(why);
     }
-    let cli = test::cli()?;
+    let cli = test::cli_as_tested()?;
     let extract = extract.to_string_lossy().into_owned();
     let chains = node.join("../name-suggestion-index/dist/json/nsi.json").to_string_lossy().into_owned();
     let folder = target("train");
