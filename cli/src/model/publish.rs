@@ -101,7 +101,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
         seed: arguments.seed,
     };
     let bar = print::progress("queries");
-    let found = models.publish(&arguments.candidate, readers, &spooled.map, &options, &arguments.signature.now(), &bar)?;
+    let found =
+        models.publish(&arguments.candidate, readers, &spooled.map, &options, &arguments.signature.now(), &bar)?;
     match &found {
         Published::Changed(change, _) if arguments.json => Ok(print::json(change)?),
         Published::Refused(judgement) if arguments.json => {
