@@ -2,7 +2,7 @@
 //!
 //! Burke's log (1996 to 1999, UCI, CC BY 4.0) as it is published, with `sessions.tsv` for its quarterly logs. A restaurant
 //! has features of a guide book where others have labels; `offline/entree.toml` says which of them are cuisines. Whoever
-//! needs Entree reads it here: the cuisine map takes the menus, [`sittings`] the choices, [`crate::import::entree`] tables.
+//! needs Entree reads it here: the cuisine map takes the menus, [`sittings`] the choices, [`mod@crate::import::entree`] tables.
 
 use crate::cuisines::vocabulary::plain;
 use crate::tables::Merchant;

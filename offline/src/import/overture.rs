@@ -357,7 +357,7 @@ mod tests {
         }
         assert!(nothing.categories.iter().all(|category| !grocery.contains_key(category)));
         let unknown: BTreeSet<String> = (restaurant.values().chain(grocery.values()))
-            .flat_map(|cuisine| vocabulary.labels(&[cuisine.clone()]))
+            .flat_map(|cuisine| vocabulary.labels(std::slice::from_ref(cuisine)))
             .filter(|label| !vocabulary.knows(label))
             .collect();
         let expected = ["beverage", "cheese", "dairy", "flatbread", "himalayan", "kazakh", "raw_food"];
