@@ -1,6 +1,6 @@
 //! README's "Retrain", command by command as it stands there: from new tables to a published model, and back.
 //!
-//! The tables are a simulated market over real merchants. The model in use is a beginner, trained for one round, so that the trained
+//! The tables are a simulated market over real merchants. The model in use is a beginner, trained for one round from chance, so that the trained
 //! one has somebody to be better than; published again over its successor, it must be refused.
 
 use std::fs;
@@ -15,6 +15,8 @@ const README: &str = "README.md";
 const SECTION: &str = "### Retrain";
 /// What a run publishes.
 const FILES: [&str; 4] = ["ltr.onnx", "ltr.card.json", "ltr.probe.json", "ltr.plan"];
+/// A ranker that has learnt next to nothing, and does not start where the prior is.
+const BEGINNER: &str = "start = \"random\"\naverage = 0.0\nlearning_rate = 1e-5\nmax_epochs = 1\n";
 /// Enough for the gate's least number of queries.
 pub const FEW: u32 = 2_500;
 
@@ -30,7 +32,8 @@ pub fn retrain(cli: &Path, readers: u32) -> Outcome<String> {
         return Err(format!("{README} has {} commands in {SECTION}, expected at least three", commands.len()));
     };
     let mut words = desk.say(examples)?;
-    desk.say("python training/train.py --examples examples.parquet --out models --max-epochs 1 --seed 2")?;
+    sh::write(&desk.folder.join("beginner.toml"), BEGINNER)?;
+    desk.say("python training/train.py --examples examples.parquet --out models --recipe beginner.toml")?;
     desk.say("freshrank model compile models/ltr.onnx --out models/ltr.plan")?;
     let beginner = desk.ranking("models")?;
     words += &desk.say(train)?;
