@@ -1,9 +1,8 @@
 //! Maps, sets and sorting in little code.
 //!
-//! A module that travels pays for every type that a tree or std's sort is compiled for: 8 KB for a map and 5 KB for a sort, of
-//! which the engine had some forty and thirty (before gzip, at "z"). Here a map is a sorted vector, and there is one sort, of
-//! positions, and a faster one for what is sorted in every decision. What may have more than some thousand entries is collected,
-//! which sorts once, and not inserted one by one.
+//! A module that travels pays for every type that a tree or std's sort is compiled for, and the engine has dozens. Here a map is
+//! a sorted vector, and there is one sort, of positions, and a faster one for what is sorted in every decision. What may have more
+//! than some thousand entries is collected, which sorts once, and not inserted one by one.
 
 use alloc::vec::{self, Vec};
 use core::borrow::Borrow;

@@ -95,7 +95,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "quality",
         arguments: "[--users N] [--letor FILES]",
-        about: "about 15 minutes: the ranker beside LightGBM's LambdaMART on Entree, LightGBM's example, svmlight files and simulated markets",
+        about: "the ranker beside LightGBM's LambdaMART on Entree, LightGBM's example, svmlight files and simulated markets",
         run: quality::run,
     },
     Task {
