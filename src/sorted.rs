@@ -8,7 +8,6 @@ use alloc::vec::{self, Vec};
 use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::fmt;
-use core::ops::Index;
 use core::slice;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -113,16 +112,21 @@ impl<K, V> Map<K, V> {
     }
 }
 
+/// Where an entry is, or would be.
+fn find<T>(entries: &[T], order: impl Fn(&T) -> Ordering) -> Result<usize, usize> {
+    match entries.last() {
+        // Most come in order.
+        Some(last) if order(last).is_lt() => Err(entries.len()),
+        _ => entries.binary_search_by(order),
+    }
+}
+
 impl<K: Ord, V> Map<K, V> {
     fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
     where
         K: Borrow<Q>,
     {
-        match self.0.last() {
-            // Most come in order.
-            Some((last, _)) if last.borrow() < key => Err(self.0.len()),
-            _ => self.0.binary_search_by(|(other, _)| other.borrow().cmp(key)),
-        }
+        find(&self.0, |(other, _)| other.borrow().cmp(key))
     }
 
     /// The value of a key.
@@ -227,16 +231,6 @@ impl<K: Ord, V> Extend<(K, V)> for Map<K, V> {
 impl<K: Ord, V, const N: usize> From<[(K, V); N]> for Map<K, V> {
     fn from(entries: [(K, V); N]) -> Self {
         entries.into_iter().collect()
-    }
-}
-
-impl<K: Borrow<Q> + Ord, Q: Ord + ?Sized, V> Index<&Q> for Map<K, V> {
-    type Output = V;
-
-    fn index(&self, key: &Q) -> &V {
-        // As of a slice: whoever asks so knows that it is there.
-        let at = self.find(key).unwrap_or(usize::MAX);
-        &self.0[at].1
     }
 }
 
@@ -373,10 +367,7 @@ impl<T: Ord> Set<T> {
     where
         T: Borrow<Q>,
     {
-        match self.0.last() {
-            Some(last) if last.borrow() < member => Err(self.0.len()),
-            _ => self.0.binary_search_by(|other| other.borrow().cmp(member)),
-        }
+        find(&self.0, |other| other.borrow().cmp(member))
     }
 
     /// Whether it is in.

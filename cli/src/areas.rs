@@ -1,5 +1,6 @@
 //! `freshrank areas`: how far popularity is shrunken, and what comes of it in one cell.
 
+use crate::examples::Splitting;
 use crate::{Outcome, print};
 use clap::{Args, Subcommand};
 use freshrank::geo::Cell;
@@ -8,10 +9,12 @@ use freshrank_offline::areas::tune::{Market, TuneOptions, tune};
 use freshrank_offline::areas::{BuildOptions, Catalog, Level, Popularity};
 use freshrank_offline::cuisines::CuisineMap;
 use freshrank_offline::first_pass::splits_of;
-use freshrank_offline::tables::{self, ReadOptions, Status, Tables};
+use freshrank_offline::tables::{Status, TableError, Tables};
 use freshrank_offline::timeline::{Timeline, TimelineError, TimelineOptions};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -60,6 +63,8 @@ pub struct Show {
     /// An H3 cell of resolution 7; without one, the cell with the most orders
     #[arg(long, value_name = "CELL")]
     cell: Option<String>,
+    #[command(flatten)]
+    splitting: Splitting,
     /// For a program
     #[arg(long)]
     json: bool,
@@ -135,22 +140,29 @@ fn run_tune(arguments: &Tune) -> Outcome {
 }
 
 fn show(arguments: &Show) -> Outcome {
-    let (tables, _) = tables::read(&arguments.tables, &ReadOptions::default())?;
+    let parts = arguments.splitting.split(&arguments.tables)?;
+    let (split, tables) = (&parts.split, &parts.split.shared);
     let map = CuisineMap::read(&arguments.cuisine_map)?;
     let options = BuildOptions::default();
-    let catalog = Catalog::new(&tables, &map, &options);
-    let mut popularity = Popularity::new(&options);
-    let mut orders: Vec<_> = tables.orders.iter().filter(|order| order.ordered_at < arguments.as_of).collect();
-    orders.sort_by_key(|order| order.ordered_at);
-    let mut delivered = std::collections::BTreeMap::<Cell, usize>::new();
-    for order in orders {
-        popularity.record(order, &catalog);
-        if order.status == Status::Completed
-            && let Some(to) = catalog.destination(order)
-        {
-            *delivered.entry(to.cell()).or_default() += 1;
+    let catalog = Catalog::new(tables, &map, &options);
+    let all = Mutex::new((Popularity::new(&options), BTreeMap::<Cell, usize>::new()));
+    let of_part = |tables: Tables| -> Result<(), TableError> {
+        let (mut popularity, mut delivered) = (Popularity::new(&options), BTreeMap::<Cell, usize>::new());
+        for order in tables.orders.iter().filter(|order| order.ordered_at < arguments.as_of) {
+            popularity.record(order, &catalog);
+            if order.status == Status::Completed
+                && let Some(to) = catalog.destination(order)
+            {
+                *delivered.entry(to.cell()).or_default() += 1;
+            }
         }
-    }
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.0.merge(&popularity);
+        delivered.into_iter().for_each(|(cell, n)| *all.1.entry(cell).or_default() += n);
+        Ok(())
+    };
+    split.each(&print::parts(), &of_part)?;
+    let (popularity, delivered) = all.into_inner().unwrap_or_else(PoisonError::into_inner);
     let cell = match &arguments.cell {
         Some(text) => {
             Cell::parse(text).ok_or_else(|| format!("found cell {text:?}, expected an H3 cell of resolution 7"))?

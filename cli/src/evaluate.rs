@@ -9,7 +9,7 @@ use clap::Args;
 use freshrank::score::dense::Dense;
 use freshrank::{Scorer, time};
 use freshrank_offline::evaluate::late::{self, LateBinding, late_binding};
-use freshrank_offline::evaluate::{EvaluateOptions, Figure, Interval, QUERIES, chart, cold, evaluate};
+use freshrank_offline::evaluate::{EvaluateError, EvaluateOptions, Figure, Interval, QUERIES, chart, cold, evaluate};
 use freshrank_offline::import::uci;
 use freshrank_offline::timeline::Protocol;
 use std::error::Error;
@@ -118,6 +118,14 @@ impl Arguments {
     }
 }
 
+/// What this command can do about an error.
+fn hinted(error: EvaluateError) -> Box<dyn Error + Send + Sync> {
+    match error {
+        EvaluateError::Suspicious { .. } => format!("{error}; --allow-leaks evaluates all the same").into(),
+        _ => error.into(),
+    }
+}
+
 pub fn run(arguments: &Arguments) -> Outcome {
     if arguments.late_binding {
         return run_late_binding(arguments);
@@ -133,7 +141,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let (passes, bar) = (print::progress("partitions"), print::progress("queries"));
     let (readers, oracle) = (spooled.readers(&passes), spooled.oracle.as_ref());
     let rankings = arguments.rankings.as_deref();
-    let found = evaluate(readers, &spooled.map, oracle, plain(&ltr), &arguments.options()?, rankings, &bar)?;
+    let found = evaluate(readers, &spooled.map, oracle, plain(&ltr), &arguments.options()?, rankings, &bar);
+    let found = found.map_err(hinted)?;
     draw(arguments.svg.as_deref(), || chart::evaluation(&found))?;
     if arguments.json {
         return Ok(print::json_with_run(&found, spooled.figures())?);

@@ -73,13 +73,19 @@ impl Spooled {
     }
 }
 
-impl Sources {
-    /// Splits all of it.
-    pub fn spool(&self, how: &Splitting) -> Result<Spooled, Box<dyn Error + Send + Sync>> {
-        let started = Instant::now();
+/// Tables in partitions on disk, for as long as a command works.
+pub struct Parts {
+    pub split: Split,
+    /// Goes with it.
+    folder: TempDir,
+}
+
+impl Splitting {
+    /// Splits the readers of tables.
+    pub fn split(&self, tables: &Path) -> Result<Parts, Box<dyn Error + Send + Sync>> {
         let mut folder = tempfile::Builder::new();
         folder.prefix("freshrank-");
-        let folder = match &how.work {
+        let folder = match &self.work {
             Some(work) => {
                 std::fs::create_dir_all(work).map_err(|error| format!("{}: {error}", work.display()))?;
                 folder.tempdir_in(work)
@@ -87,17 +93,26 @@ impl Sources {
             None => folder.tempdir(),
         };
         let folder = folder.map_err(|error| format!("a folder for temporary files: {error}; give one by --work"))?;
-        let n_parts = match how.partitions {
+        let n_parts = match self.partitions {
             Some(n) => n,
-            None => spool::parts_of(&self.tables)?,
+            None => spool::parts_of(tables)?,
         };
         let bar = print::progress("rows");
         let told = |done: u64, total: u64| {
             bar(done as usize, total.max(done) as usize);
             true
         };
-        let split = spool::split(&self.tables, &ReadOptions::default(), folder.path(), n_parts, &told)?;
+        let split = spool::split(tables, &ReadOptions::default(), folder.path(), n_parts, &told)?;
         let split = split.ok_or("stopped")?;
+        Ok(Parts { split, folder })
+    }
+}
+
+impl Sources {
+    /// Splits all of it.
+    pub fn spool(&self, how: &Splitting) -> Result<Spooled, Box<dyn Error + Send + Sync>> {
+        let started = Instant::now();
+        let Parts { split, folder } = how.split(&self.tables)?;
         let oracle = oracle(&self.tables, &split.shared)?;
         let map = CuisineMap::read(&self.cuisine_map)?;
         Ok(Spooled { map, oracle, split, disk: Disk::new(folder.path()), started, _folder: folder })

@@ -1,22 +1,25 @@
 //! `freshrank preferences`: what readers like, how that was chosen, and what it is worth.
 
+use crate::examples::Splitting;
 use crate::{Outcome, print};
 use clap::{Args, Subcommand};
 use freshrank::time;
 use freshrank_offline::cuisines::{CuisineMap, FitOptions, fit};
 use freshrank_offline::entree::sittings::{self, Sittings};
-use freshrank_offline::preferences::held_out::{CHURNED_DAYS, Interval, Resampling, logs};
-use freshrank_offline::preferences::state::Update;
+use freshrank_offline::preferences::held_out::{CHURNED_DAYS, Interval, Log, Resampling, logs};
+use freshrank_offline::preferences::state::{Update, since};
 use freshrank_offline::preferences::tune::{Grid, Tuned, tune};
 use freshrank_offline::preferences::worth::{Figures, Segment, Worth, on_entree, on_tables};
-use freshrank_offline::preferences::{Evidence, Menus, Mix, PreferenceOptions, Preferences, posterior};
-use freshrank_offline::tables::{self, ReadOptions};
+use freshrank_offline::preferences::{Evidence, Menus, Mix, Ordered, PreferenceOptions, Preferences, posterior};
+use freshrank_offline::tables::Tables;
+use freshrank_offline::tables::spool::Said;
 use freshrank_offline::timeline::TimelineOptions;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// What to do with preferences.
 #[derive(Debug, Subcommand)]
@@ -82,6 +85,8 @@ pub struct UpdateArguments {
     /// The new state; may be the old one's file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    splitting: Splitting,
     /// For a program
     #[arg(long)]
     json: bool,
@@ -102,6 +107,8 @@ pub struct ShowArguments {
     /// Which cuisines are alike
     #[arg(long, value_name = "FILE", default_value = "models/cuisine-map.json")]
     cuisine_map: PathBuf,
+    #[command(flatten)]
+    splitting: Splitting,
     /// For a program: full posteriors, a reader a line
     #[arg(long)]
     json: bool,
@@ -295,18 +302,19 @@ fn rows_of(segment: &Segment) -> Vec<Vec<String>> {
 }
 
 fn update(arguments: &UpdateArguments) -> Outcome {
-    let (tables, _) = tables::read(&arguments.tables, &ReadOptions::default())?;
+    let parts = arguments.splitting.split(&arguments.tables)?;
+    let (split, tables) = (&parts.split, &parts.split.shared);
     let map = CuisineMap::read(&arguments.cuisine_map)?;
     let options = PreferenceOptions::default();
     let update = Update {
-        orders: &tables.orders,
         menus: &Menus::new(&tables.merchants, &map, &options),
         map: &map,
         options: &options,
         as_of: arguments.as_of,
         simulated: tables.simulated.as_deref(),
     };
-    let updated = update.write(arguments.state.as_deref(), &arguments.out)?;
+    let orders = |from| split.by_reader(&print::parts(), &|tables| since(&tables.orders, from, arguments.as_of));
+    let updated = update.write(arguments.state.as_deref(), orders, &arguments.out)?;
     if arguments.json {
         return Ok(print::json(&json!({ "simulated": tables.simulated, "updated": updated }))?);
     }
@@ -336,30 +344,50 @@ struct Shown<'a> {
 }
 
 fn show(arguments: &ShowArguments) -> Outcome {
-    let (tables, _) = tables::read(&arguments.tables, &ReadOptions::default())?;
+    let parts = arguments.splitting.split(&arguments.tables)?;
+    let (split, tables) = (&parts.split, &parts.split.shared);
     let map = CuisineMap::read(&arguments.cuisine_map)?;
     let options = PreferenceOptions::default();
     let menus = Menus::new(&tables.merchants, &map, &options);
-    let mixes = Mix::by_market(&tables, &menus, arguments.as_of);
     let wanted: BTreeSet<&str> = arguments.user.iter().map(String::as_str).collect();
-    let logs = logs(&tables);
-    if let Some(unknown) = wanted.iter().find(|id| !logs.iter().any(|log| log.user_id == **id)) {
+    let ordered = Mutex::new((Ordered::default(), BTreeSet::new()));
+    let of_part = |part: &Tables| -> Vec<Said> {
+        let of = Ordered::of(part, &menus, arguments.as_of);
+        let logs = logs(part);
+        let logs: Vec<_> = logs.iter().filter(|log| wanted.is_empty() || wanted.contains(log.user_id)).collect();
+        let mut ordered = ordered.lock().unwrap_or_else(PoisonError::into_inner);
+        ordered.0.merge(&of);
+        ordered.1.extend(logs.iter().filter(|log| wanted.contains(log.user_id)).map(|log| log.user_id.to_owned()));
+        drop(ordered);
+        let said = |log: &Log<'_>| {
+            let preferences = Preferences::of_reader(&log.orders, &menus, arguments.as_of, &options);
+            let orders = log.orders.partition_point(|order| order.ordered_at < arguments.as_of);
+            // Strings and finite numbers always serialize.
+            let said = serde_json::to_vec(&(log.market, orders, preferences)).unwrap_or_default();
+            (log.user_id.to_owned(), said)
+        };
+        logs.into_iter().map(said).collect()
+    };
+    let readers = split.by_reader(&print::parts(), &of_part)?;
+    let (ordered, found) = ordered.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(unknown) = wanted.iter().find(|id| !found.contains(**id)) {
         return Err(format!("--user: found {unknown:?}, expected a reader with a completed order").into());
     }
+    let mixes = ordered.mixes(&Mix::of_merchants(&tables.merchants, &menus, arguments.as_of));
     if let (Some(simulated), false) = (&tables.simulated, arguments.json) {
         println!("{simulated}");
     }
-    for log in logs.iter().filter(|log| wanted.is_empty() || wanted.contains(log.user_id)) {
-        let Some(mix) = mixes.get(log.market) else { continue };
-        let preferences = Preferences::of_reader(&log.orders, &menus, arguments.as_of, &options);
+    for said in readers.iter()? {
+        let (user_id, said) = said?;
+        let (market, orders, preferences): (String, usize, Preferences) = serde_json::from_slice(&said)?;
+        let Some(mix) = mixes.get(&market) else { continue };
         let named = |evidence: &Evidence| -> BTreeMap<&str, f64> {
             map.labels.iter().map(String::as_str).zip(posterior(evidence, mix, &options)).collect()
         };
-        let orders = log.orders.partition_point(|order| order.ordered_at < arguments.as_of);
         let shown = Shown {
             simulated: tables.simulated.as_deref(),
-            user_id: log.user_id,
-            market: log.market,
+            user_id: &user_id,
+            market: &market,
             orders,
             options: &options,
             lifelong: named(&preferences.lifelong),

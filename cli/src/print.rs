@@ -35,8 +35,13 @@ pub fn json(value: &impl Serialize) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
+/// A bar over the partitions of tables.
+pub fn parts() -> impl Fn(usize, usize) + Sync {
+    progress("partitions")
+}
+
 /// A bar on stderr; indicatif shows it only where that is a person's terminal.
-pub fn progress(what: &'static str) -> impl Fn(usize, usize) {
+pub fn progress(what: &'static str) -> impl Fn(usize, usize) + Sync {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}") {
         bar.set_style(style);

@@ -1,14 +1,16 @@
 //! `freshrank report`: clicks and orders of each arm of an experiment.
 
 use crate::build::SECRET;
+use crate::examples::Splitting;
 use crate::{Outcome, print, shelf};
 use clap::Args;
 use freshrank_offline::profiles::DEVELOPMENT_SECRET;
-use freshrank_offline::report::{MISMATCH_P, ORDER_DAYS, Rate, report, sent};
-use freshrank_offline::tables::{self, ReadOptions, Tables};
+use freshrank_offline::report::{Adding, MISMATCH_P, ORDER_DAYS, Rate, sent};
+use freshrank_offline::tables::Tables;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// What to report on.
 #[derive(Debug, Args)]
@@ -21,6 +23,8 @@ pub struct Arguments {
     /// The campaign's folder or document, whose arms say how readers should have been split
     #[arg(long, value_name = "PATH")]
     campaign: Option<PathBuf>,
+    #[command(flatten)]
+    splitting: Splitting,
     /// For a program
     #[arg(long)]
     json: bool,
@@ -28,15 +32,11 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let campaign = arguments.campaign.as_deref().map(shelf::campaign).transpose()?;
-    let tables = match &arguments.tables {
-        Some(path) => tables::read(path, &ReadOptions::default())?.0,
-        None => Tables::default(),
-    };
-    let secret = match std::env::var(SECRET) {
-        Ok(secret) => secret.into_bytes(),
-        Err(_) if tables.simulated.is_some() || tables.orders.is_empty() => DEVELOPMENT_SECRET.to_vec(),
-        Err(_) => return Err(format!("{SECRET} is not set: orders are joined by HMAC(secret, user_id)").into()),
-    };
+    let parts = arguments.tables.as_ref().map(|tables| arguments.splitting.split(tables)).transpose()?;
+    let simulated = parts.as_ref().and_then(|parts| parts.split.shared.simulated.as_deref());
+    let secret = std::env::var(SECRET).ok().map(String::into_bytes);
+    let has_secret = secret.is_some() || simulated.is_some();
+    let secret = secret.unwrap_or_else(|| DEVELOPMENT_SECRET.to_vec());
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", arguments.log.display());
     let file = std::fs::File::open(&arguments.log).map_err(|error| named(&error))?;
     let mut log = Vec::new();
@@ -50,7 +50,18 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let shares: BTreeMap<String, f64> = campaign
         .map(|campaign| campaign.policy("").arms.into_iter().map(|(id, arm)| (id, arm.share)).collect())
         .unwrap_or_default();
-    let found = report(&log, &tables, &secret, &shares);
+    let adding = Mutex::new(Adding::new(&log, &secret));
+    if let Some(parts) = &parts {
+        let of_part = |tables: Tables| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            if !tables.orders.is_empty() && !has_secret {
+                return Err(format!("{SECRET} is not set: orders are joined by HMAC(secret, user_id)").into());
+            }
+            adding.lock().unwrap_or_else(PoisonError::into_inner).add(&tables);
+            Ok(())
+        };
+        parts.split.each(&print::parts(), &of_part)?;
+    }
+    let found = adding.into_inner().unwrap_or_else(PoisonError::into_inner).report(simulated, &shares);
     if arguments.json {
         return Ok(print::json(&found)?);
     }

@@ -115,7 +115,7 @@ pub enum EvaluateError {
     #[error("leak: {0}")]
     Leak(#[from] Leak),
     /// The tables tell the answers.
-    #[error("the tables look as if they told the answers ({} finding(s), --allow-leaks evaluates all the same): {}", found.len(), listed(found))]
+    #[error("the tables look as if they told the answers ({} finding(s)): {}", found.len(), listed(found))]
     Suspicious {
         /// What looks wrong.
         found: Vec<Suspicion>,

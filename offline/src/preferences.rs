@@ -141,13 +141,7 @@ impl Mix {
     /// The mix of every home market, each upon the mix of all.
     #[must_use]
     pub fn by_market(tables: &Tables, menus: &Menus, as_of: Timestamp) -> BTreeMap<String, Self> {
-        let mut ordered = Ordered::default();
-        let market: HashMap<&str, &str> = tables.readers.iter().map(|r| (r.user_id.as_str(), home_market(r))).collect();
-        market.values().for_each(|market| ordered.add_market(market, menus));
-        for order in tables.orders.iter().filter(|order| is_evidence(order, as_of)) {
-            ordered.add(market.get(order.user_id.as_str()).copied().unwrap_or_default(), order, menus);
-        }
-        ordered.mixes(&Self::of_merchants(&tables.merchants, menus, as_of))
+        Ordered::of(tables, menus, as_of).mixes(&Self::of_merchants(&tables.merchants, menus, as_of))
     }
 
     fn new<'a>(mut share: Vec<f64>, menus: impl Iterator<Item = &'a [u16]>) -> Self {
@@ -174,6 +168,18 @@ pub struct Ordered {
 }
 
 impl Ordered {
+    /// Orders before a time; no merchant need be among the tables.
+    #[must_use]
+    pub fn of(tables: &Tables, menus: &Menus, as_of: Timestamp) -> Self {
+        let mut ordered = Self::default();
+        let market: HashMap<&str, &str> = tables.readers.iter().map(|r| (r.user_id.as_str(), home_market(r))).collect();
+        market.values().for_each(|market| ordered.add_market(market, menus));
+        for order in tables.orders.iter().filter(|order| is_evidence(order, as_of)) {
+            ordered.add(market.get(order.user_id.as_str()).copied().unwrap_or_default(), order, menus);
+        }
+        ordered
+    }
+
     /// A market has a mix even where nobody ordered.
     pub fn add_market(&mut self, market: &str, menus: &Menus) {
         if !self.of.contains_key(market) {

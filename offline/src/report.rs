@@ -156,67 +156,111 @@ struct Tally {
     ordered: bool,
 }
 
-/// Adds up a log, and the events and orders that followed. `shares` are the configured arms; control has the rest.
-#[must_use]
-pub fn report(log: &[Sent], tables: &Tables, secret: &[u8], shares: &BTreeMap<String, f64>) -> Report {
-    let unit = |sent: &Sent| sent.reader.map_or_else(|| format!("message {}", sent.message), |id| format!("{id:016x}"));
-    let mut readers: BTreeMap<(String, String), Tally> = BTreeMap::new();
-    let mut of_message: BTreeMap<&str, (String, String)> = BTreeMap::new();
-    for sent in log {
-        let key = (sent.arm.clone(), unit(sent));
-        let tally = readers.entry(key.clone()).or_insert(Tally { first_at: sent.at, ..Tally::default() });
-        tally.messages += 1.0;
-        tally.first_at = tally.first_at.min(sent.at);
-        of_message.insert(&sent.message, key);
-    }
+/// Adds up a log, and the events and orders that followed; these come in parts, and in any order.
+#[derive(Debug)]
+pub struct Adding<'l> {
+    /// By arm and reader.
+    readers: BTreeMap<(String, String), Tally>,
+    of_message: BTreeMap<&'l str, (String, String)>,
+    /// In which arms a reader is, by id.
+    of_reader: BTreeMap<String, Vec<String>>,
+    secret: &'l [u8],
+    with_orders: bool,
+    events_without_message: usize,
+    scanner_clicks: usize,
+}
 
-    let (mut events_without_message, mut scanner_clicks) = (0, 0);
-    for event in tables.events.iter().filter(|event| event.kind == "click") {
-        let Some(message) = event.message_id.as_deref() else { continue };
-        if event.mailbox.as_deref() == Some("scanner") {
-            scanner_clicks += 1;
-        } else if let Some(tally) = of_message.get(message).and_then(|key| readers.get_mut(key)) {
-            tally.clicks += 1.0;
-        } else {
-            events_without_message += 1;
-        }
-    }
-    let with_orders = !tables.orders.is_empty();
-    let mut ordered_at: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
-    for order in tables.orders.iter().filter(|order| order.status == Status::Completed) {
-        ordered_at.entry(format!("{:016x}", reader_id(secret, &order.user_id))).or_default().push(order.ordered_at);
-    }
-    for ((_, reader), tally) in &mut readers {
-        let window = tally.first_at..tally.first_at + ORDER_DAYS * 86_400;
-        tally.ordered = ordered_at.get(reader).is_some_and(|times| times.iter().any(|at| window.contains(at)));
-    }
-
-    let mut names: BTreeSet<&str> = readers.keys().map(|(arm, _)| arm.as_str()).collect();
-    names.extend(shares.keys().map(String::as_str));
-    names.remove(CONTROL);
-    let of_arm = |name: &str| -> Vec<Tally> {
-        readers.iter().filter(|((arm, _), _)| arm == name).map(|(_, tally)| *tally).collect()
-    };
-    let control = of_arm(CONTROL);
-    let clicks = |tally: &Tally| (tally.clicks, tally.messages);
-    let orders = |tally: &Tally| (f64::from(u8::from(tally.ordered)), 1.0);
-    let arms = core::iter::once(CONTROL).chain(names).map(|name| {
-        let own = of_arm(name);
-        let rate = |of: &dyn Fn(&Tally) -> (f64, f64)| {
-            let own = Ratio::new(own.iter().map(of));
-            own.rate((name != CONTROL).then(|| Ratio::new(control.iter().map(of))))
+impl<'l> Adding<'l> {
+    /// The log; `secret` is what its readers' ids were made with.
+    #[must_use]
+    pub fn new(log: &'l [Sent], secret: &'l [u8]) -> Self {
+        let mut all = Self {
+            readers: BTreeMap::new(),
+            of_message: BTreeMap::new(),
+            of_reader: BTreeMap::new(),
+            secret,
+            with_orders: false,
+            events_without_message: 0,
+            scanner_clicks: 0,
         };
-        Arm {
-            arm: name.to_owned(),
-            readers: own.len(),
-            messages: own.iter().map(|tally| tally.messages as usize).sum(),
-            clicks: rate(&clicks),
-            orders: with_orders.then(|| rate(&orders)),
+        for sent in log {
+            let id = sent.reader.map(|id| format!("{id:016x}"));
+            let key = (sent.arm.clone(), id.clone().unwrap_or_else(|| format!("message {}", sent.message)));
+            let first = Tally { first_at: sent.at, ..Tally::default() };
+            let tally = all.readers.entry(key.clone()).or_insert_with(|| {
+                id.into_iter().for_each(|id| all.of_reader.entry(id).or_default().push(sent.arm.clone()));
+                first
+            });
+            tally.messages += 1.0;
+            tally.first_at = tally.first_at.min(sent.at);
+            all.of_message.insert(&sent.message, key);
         }
-    });
-    let arms: Vec<Arm> = arms.collect();
-    let sample_ratio = sample_ratio(&arms, shares);
-    Report { simulated: tables.simulated.clone(), arms, sample_ratio, events_without_message, scanner_clicks }
+        all
+    }
+
+    /// Adds events and orders.
+    pub fn add(&mut self, tables: &Tables) {
+        for event in tables.events.iter().filter(|event| event.kind == "click") {
+            let Some(message) = event.message_id.as_deref() else { continue };
+            if event.mailbox.as_deref() == Some("scanner") {
+                self.scanner_clicks += 1;
+            } else if let Some(tally) = self.of_message.get(message).and_then(|key| self.readers.get_mut(key)) {
+                tally.clicks += 1.0;
+            } else {
+                self.events_without_message += 1;
+            }
+        }
+        self.with_orders |= !tables.orders.is_empty();
+        let mut ids: BTreeMap<&str, String> = BTreeMap::new();
+        for order in tables.orders.iter().filter(|order| order.status == Status::Completed) {
+            let id =
+                ids.entry(&order.user_id).or_insert_with(|| format!("{:016x}", reader_id(self.secret, &order.user_id)));
+            for arm in self.of_reader.get(id).into_iter().flatten() {
+                if let Some(tally) = self.readers.get_mut(&(arm.clone(), id.clone())) {
+                    let window = tally.first_at..tally.first_at + ORDER_DAYS * 86_400;
+                    tally.ordered |= window.contains(&order.ordered_at);
+                }
+            }
+        }
+    }
+
+    /// What there is to say. `shares` are the configured arms; control has the rest.
+    #[must_use]
+    pub fn report(&self, simulated: Option<&str>, shares: &BTreeMap<String, f64>) -> Report {
+        let (readers, with_orders) = (&self.readers, self.with_orders);
+        let mut names: BTreeSet<&str> = readers.keys().map(|(arm, _)| arm.as_str()).collect();
+        names.extend(shares.keys().map(String::as_str));
+        names.remove(CONTROL);
+        let of_arm = |name: &str| -> Vec<Tally> {
+            readers.iter().filter(|((arm, _), _)| arm == name).map(|(_, tally)| *tally).collect()
+        };
+        let control = of_arm(CONTROL);
+        let clicks = |tally: &Tally| (tally.clicks, tally.messages);
+        let orders = |tally: &Tally| (f64::from(u8::from(tally.ordered)), 1.0);
+        let arms = core::iter::once(CONTROL).chain(names).map(|name| {
+            let own = of_arm(name);
+            let rate = |of: &dyn Fn(&Tally) -> (f64, f64)| {
+                let own = Ratio::new(own.iter().map(of));
+                own.rate((name != CONTROL).then(|| Ratio::new(control.iter().map(of))))
+            };
+            Arm {
+                arm: name.to_owned(),
+                readers: own.len(),
+                messages: own.iter().map(|tally| tally.messages as usize).sum(),
+                clicks: rate(&clicks),
+                orders: with_orders.then(|| rate(&orders)),
+            }
+        });
+        let arms: Vec<Arm> = arms.collect();
+        let sample_ratio = sample_ratio(&arms, shares);
+        Report {
+            simulated: simulated.map(str::to_owned),
+            arms,
+            sample_ratio,
+            events_without_message: self.events_without_message,
+            scanner_clicks: self.scanner_clicks,
+        }
+    }
 }
 
 /// A ratio of sums over readers, and the variance of it.
@@ -301,6 +345,12 @@ fn chi_square_above(x: f64, k: usize) -> f64 {
 mod tests {
     use super::*;
     use crate::tables::{Event, Order};
+
+    fn report(log: &[Sent], tables: &Tables, secret: &[u8], shares: &BTreeMap<String, f64>) -> Report {
+        let mut adding = Adding::new(log, secret);
+        adding.add(tables);
+        adding.report(None, shares)
+    }
 
     /// Quantiles as every table of the chi-square has them.
     #[test]

@@ -1,4 +1,4 @@
-//! `examples` and `evaluate` over partitions on disk, held against all readers in memory: not one byte may differ, whatever
+//! `examples`, `evaluate`, `preferences` and `report` over partitions on disk, held against all readers in memory: not one byte may differ, whatever
 //! the number of partitions and threads.
 
 use freshrank::MerchantId;
@@ -6,12 +6,17 @@ use freshrank_offline::cuisines::{CuisineMap, FitOptions, fit};
 use freshrank_offline::evaluate::{EvaluateOptions, evaluate};
 use freshrank_offline::examples::{self, ExampleOptions, ExamplesReport};
 use freshrank_offline::market::{Oracle, Parameters, simulate};
-use freshrank_offline::tables::{self, Merchant, ReadOptions, Tables, spool};
+use freshrank_offline::preferences::state::{Update, since};
+use freshrank_offline::preferences::{Menus, PreferenceOptions};
+use freshrank_offline::profiles::reader_id;
+use freshrank_offline::report::{Adding, CONTROL, Sent};
+use freshrank_offline::tables::spool::ByReader;
+use freshrank_offline::tables::{self, Merchant, ReadOptions, TableError, Tables, spool};
 use freshrank_offline::timeline::{Disk, Readers};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 struct World {
     _folder: tempfile::TempDir,
@@ -98,6 +103,65 @@ fn partitions_and_threads_change_no_byte_of_examples_and_evaluate() {
             assert!(found.examples == expected.examples, "{what}: other examples");
             assert!(found.rankings == expected.rankings, "{what}: other rankings");
         }
+    }
+}
+
+#[test]
+fn partitions_and_threads_change_no_byte_of_preferences_and_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = PreferenceOptions::default();
+    let menus = Menus::new(&WORLD.tables.merchants, &WORLD.map, &options);
+    let end = WORLD.tables.orders.last().unwrap().ordered_at;
+    let update = |as_of| Update { menus: &menus, map: &WORLD.map, options: &options, as_of, simulated: None };
+    let log: Vec<Sent> = WORLD
+        .tables
+        .readers
+        .iter()
+        .enumerate()
+        .map(|(n, reader)| {
+            let arm = if n % 3 == 0 { "bold" } else { CONTROL };
+            let reader = Some(reader_id(b"secret", &reader.user_id));
+            Sent { message: format!("m{n}"), reader, at: end - 90 * 86_400, arm: arm.into() }
+        })
+        .collect();
+    let clicks =
+        WORLD.tables.events.iter().filter(|event| event.kind == "click" && event.mailbox.as_deref() != Some("scanner"));
+    let clicked: BTreeSet<&str> = clicks.filter_map(|event| event.message_id.as_deref()).collect();
+    let clicked =
+        clicked.into_iter().map(|id| Sent { message: id.to_owned(), reader: None, at: end, arm: CONTROL.into() });
+    let log: Vec<Sent> = log.into_iter().chain(clicked).collect();
+    let shares = [("bold".to_owned(), 0.3)].into();
+
+    let (expected, file) = (folder.path().join("expected"), folder.path().join("found"));
+    let whole = |from| ByReader::of(since(&WORLD.tables.orders, from, end));
+    update(end).write(None, whole, &expected).unwrap();
+    let mut adding = Adding::new(&log, b"secret");
+    adding.add(&WORLD.tables);
+    let report = adding.report(None, &shares);
+    assert!(report.arms.iter().all(|arm| arm.orders.is_some_and(|orders| orders.count > 2)), "{report:?}");
+    assert!(report.arms[0].clicks.count > 5, "{report:?}");
+
+    for (partitions, n_threads) in [(1, 1), (3, 2), (7, 1), (7, 2)] {
+        let what = format!("{partitions} partitions, {n_threads} threads");
+        let work = folder.path().join(&what);
+        let split = spool::split(&WORLD.folder, &ReadOptions::default(), &work, partitions, &|_, _| true);
+        let split = split.unwrap().unwrap();
+        threads(n_threads, || {
+            let to = |as_of, old| {
+                let parts = |from| split.by_reader(&|_, _| (), &|part| since(&part.orders, from, as_of));
+                update(as_of).write(old, parts, &file).unwrap()
+            };
+            to(end - 100 * 86_400, None);
+            assert!(to(end, Some(file.as_path())).orders > 0, "{what}");
+            assert!(fs::read(&file).unwrap() == fs::read(&expected).unwrap(), "{what}: another state");
+            let adding = Mutex::new(Adding::new(&log, b"secret"));
+            let add = |part: Tables| -> Result<(), TableError> {
+                adding.lock().unwrap().add(&part);
+                Ok(())
+            };
+            split.each(&|_, _| (), &add).unwrap();
+            assert_eq!(adding.into_inner().unwrap().report(None, &shares), report, "{what}");
+        });
     }
 }
 

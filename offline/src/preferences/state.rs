@@ -1,12 +1,13 @@
 //! The evidence of all readers from one day to the next.
 //!
 //! A file of lines: a head, then a reader each, ascending by id. An update reads the old lines one at a time, adds the
-//! orders since, and writes the new ones beside; memory is that of the new orders, not of the readers. A reader without
+//! orders since, and writes the new ones beside; nobody's orders are in memory but one reader's. A reader without
 //! orders since is copied as it stands, which is why ten years of days equal one computation from scratch.
 
 use super::{Menus, PreferenceOptions, Preferences, is_evidence, told};
 use crate::cuisines::CuisineMap;
-use crate::tables::{Order, Timestamp};
+use crate::tables::spool::{ByReader, Said};
+use crate::tables::{Order, TableError, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,6 +29,9 @@ pub enum StateError {
         /// What it said.
         source: std::io::Error,
     },
+    /// The orders cannot be read.
+    #[error(transparent)]
+    Tables(#[from] TableError),
     /// A line that is none of a state.
     #[error("{}:{row}: {source}", file.display())]
     Line {
@@ -146,11 +150,27 @@ impl Iterator for States {
     }
 }
 
-/// Everything an update needs beside the old state.
+/// Orders of one reader in the order they are told: when, and at which merchant.
+type Orders = Vec<(Timestamp, String)>;
+
+/// The orders since a state, reader by reader; those before its time are in it already and are passed over.
+#[must_use]
+pub fn since(orders: &[Order], from: Timestamp, as_of: Timestamp) -> Vec<Said> {
+    let mut of: BTreeMap<&str, Vec<&Order>> = BTreeMap::new();
+    for order in orders.iter().filter(|order| order.ordered_at >= from && is_evidence(order, as_of)) {
+        of.entry(&order.user_id).or_default().push(order);
+    }
+    let said = |(user_id, mut orders): (&str, Vec<&Order>)| {
+        orders.sort_by(|a, b| told(a).cmp(&told(b)));
+        let orders: Vec<(Timestamp, &str)> = orders.into_iter().map(told).collect();
+        (user_id.to_owned(), json(&orders))
+    };
+    of.into_iter().map(said).collect()
+}
+
+/// Everything an update needs beside the old state and the orders.
 #[derive(Debug, Clone, Copy)]
 pub struct Update<'a> {
-    /// Readers and orders; those before the old state's time are in it already and are passed over.
-    pub orders: &'a [Order],
     /// Of the same merchants, map and options.
     pub menus: &'a Menus,
     /// Which map.
@@ -176,11 +196,17 @@ impl Update<'_> {
         }
     }
 
-    /// Brings a state to a later time, or makes the first one; a failure leaves the old file as it was.
+    /// Brings a state to a later time, or makes the first one, by what [`since`] says of all readers from a time on; a failure leaves
+    /// the old file as it was.
     ///
     /// # Errors
     /// See [`StateError`].
-    pub fn write(&self, old: Option<&Path>, new: &Path) -> Result<Updated, StateError> {
+    pub fn write(
+        &self,
+        old: Option<&Path>,
+        orders: impl FnOnce(Timestamp) -> Result<ByReader, TableError>,
+        new: &Path,
+    ) -> Result<Updated, StateError> {
         let head = self.head();
         let old = old.map(States::open).transpose()?;
         if let Some(old) = &old {
@@ -204,14 +230,10 @@ impl Update<'_> {
             }
         }
 
-        let since = old.as_ref().map_or(Timestamp::MIN, |old| old.as_of);
-        let mut orders: BTreeMap<&str, Vec<&Order>> = BTreeMap::new();
-        for order in self.orders.iter().filter(|order| order.ordered_at >= since && is_evidence(order, self.as_of)) {
-            orders.entry(&order.user_id).or_default().push(order);
-        }
+        let orders = orders(old.as_ref().map_or(Timestamp::MIN, |old| old.as_of))?;
         // Beside the new one, so that a failure half-way leaves nothing that looks like a state.
         let part = new.with_extension("part");
-        match self.fill(&head, old, orders, &part) {
+        match self.fill(&head, old, &orders, &part) {
             Ok(updated) => {
                 std::fs::rename(&part, new).map_err(|source| StateError::Io { file: new.to_owned(), source })?;
                 Ok(updated)
@@ -228,15 +250,21 @@ impl Update<'_> {
         &self,
         head: &Head,
         mut old: Option<States>,
-        orders: BTreeMap<&str, Vec<&Order>>,
+        orders: &ByReader,
         part: &Path,
     ) -> Result<Updated, StateError> {
-        let mut updated = Updated { orders: orders.values().map(Vec::len).sum(), ..Updated::default() };
+        let mut updated = Updated::default();
         let io = |source| StateError::Io { file: part.to_owned(), source };
         let mut file = BufWriter::new(File::create(part).map_err(io)?);
         let mut put = |line: &[u8]| file.write_all(line).and_then(|()| file.write_all(b"\n")).map_err(io);
         put(&json(head))?;
-        let mut orders = orders.into_iter().peekable();
+        let mut orders = orders.iter()?;
+        let mut next = || -> Result<Option<(String, Orders)>, StateError> {
+            let Some((user_id, bytes)) = orders.next().transpose()? else { return Ok(None) };
+            let told: Orders = serde_json::from_slice(&bytes).map_err(|source| io(source.into()))?;
+            Ok(Some((user_id, told)))
+        };
+        let mut waiting = next()?;
         let mut last: Option<String> = None;
         loop {
             let kept = match &mut old {
@@ -255,16 +283,22 @@ impl Update<'_> {
             }
             let user_id = kept.as_ref().map(|kept| kept.user_id.as_str());
             // Readers that stand before this one and are new.
-            while let Some((user_id, orders)) = orders.next_if(|(new, _)| user_id.is_none_or(|old| *new < old)) {
-                let line = self.line(user_id, None, orders);
+            while let Some((user_id, orders)) = waiting.take_if(|(new, _)| user_id.is_none_or(|old| new.as_str() < old))
+            {
                 updated.touched += 1;
                 updated.readers += 1;
-                put(&json(&line))?;
+                updated.orders += orders.len();
+                put(&json(&self.line(&user_id, None, orders)))?;
+                waiting = next()?;
             }
             let Some(kept) = kept else { break };
-            let own = orders.next_if(|(new, _)| *new == kept.user_id);
+            let own = waiting.take_if(|(new, _)| *new == kept.user_id);
             updated.readers += 1;
-            updated.touched += usize::from(own.is_some());
+            if let Some((_, orders)) = &own {
+                updated.touched += 1;
+                updated.orders += orders.len();
+                waiting = next()?;
+            }
             last = Some(kept.user_id.clone());
             let line = match own {
                 Some((_, orders)) => self.line(&kept.user_id, Some(kept.preferences), orders),
@@ -276,12 +310,11 @@ impl Update<'_> {
         Ok(updated)
     }
 
-    fn line(&self, user_id: &str, kept: Option<Preferences>, mut orders: Vec<&Order>) -> Line {
-        orders.sort_by(|a, b| told(a).cmp(&told(b)));
-        let first = orders.first().map_or(self.as_of, |order| order.ordered_at);
+    fn line(&self, user_id: &str, kept: Option<Preferences>, orders: Orders) -> Line {
+        let first = orders.first().map_or(self.as_of, |(at, _)| *at);
         let mut preferences = kept.unwrap_or(Preferences { as_of: first, ..Preferences::default() });
-        for order in orders {
-            preferences.update(order.ordered_at, self.menus.of(&order.merchant_id), self.options);
+        for (at, merchant_id) in orders {
+            preferences.update(at, self.menus.of(&merchant_id), self.options);
         }
         Line { user_id: user_id.to_owned(), preferences }
     }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::cuisines::{FitOptions, fit};
+use crate::tables::spool::ByReader;
 use proptest::prelude::*;
 
 const NOW: Timestamp = 1_780_000_000;
@@ -228,7 +229,6 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let (daily, once) = (folder.path().join("daily"), folder.path().join("once"));
         let to = |as_of| state::Update {
-            orders: &orders,
             menus: &w.menus,
             map: &w.map,
             options: &w.options,
@@ -240,10 +240,10 @@ proptest! {
         cuts.sort_unstable();
         let mut n = 0;
         for (i, cut) in cuts.iter().enumerate() {
-            n += to(*cut).write((i > 0).then_some(daily.as_path()), &daily).unwrap().orders;
+            n += to(*cut).write((i > 0).then_some(daily.as_path()), |from| ByReader::of(state::since(&orders, from, *cut)), &daily).unwrap().orders;
         }
         prop_assert_eq!(n, orders.len(), "every order is told once");
-        to(NOW).write(None, &once).unwrap();
+        to(NOW).write(None, |from| ByReader::of(state::since(&orders, from, NOW)), &once).unwrap();
         let (daily, once) = (std::fs::read(daily).unwrap(), std::fs::read(once).unwrap());
         prop_assert_eq!(daily, once, "bytes do not depend on the days");
     }
@@ -282,17 +282,12 @@ fn a_state_of_other_levers_or_a_later_time_is_refused_and_left_as_it_was() {
     let file = folder.path().join("state");
     let orders = [order(0, 3.0), order(4, 2.0)];
     let other = PreferenceOptions { recent: Fade::Days(7.0), ..PLAIN };
-    let to = |as_of, options| state::Update {
-        orders: &orders,
-        menus: &w.menus,
-        map: &w.map,
-        options,
-        as_of,
-        simulated: Some("made up"),
-    };
-    to(NOW, &w.options).write(None, &file).unwrap();
+    let told = |from| ByReader::of(state::since(&orders, from, NOW));
+    let to =
+        |as_of, options| state::Update { menus: &w.menus, map: &w.map, options, as_of, simulated: Some("made up") };
+    to(NOW, &w.options).write(None, told, &file).unwrap();
     let bytes = std::fs::read(&file).unwrap();
-    let refused = |update: state::Update<'_>| update.write(Some(&file), &file).unwrap_err().to_string();
+    let refused = |update: state::Update<'_>| update.write(Some(&file), told, &file).unwrap_err().to_string();
     let error = refused(to(NOW, &other));
     assert!(error.ends_with("recent: found 28 days, expected 7 days; start again without it"), "{error}");
     let error = refused(to(NOW - 60, &w.options));

@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crc32fast::Hasher;
 use rayon::prelude::*;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::column::{Column, Row, Type, Value};
 use super::read::{self, Counts, Files, Known, ReadOptions, Source, Spots};
+use super::runs::{Merge, Run, Writing};
 use super::{Event, Merchant, Offer, Order, Place, Reader, Report, TableError, Tables};
 
 /// Rows of a partition, about; two of them in memory take a few hundred megabytes.
@@ -261,6 +263,39 @@ pub(crate) fn each_part<E: Send>(
     Ok(!stopped.into_inner())
 }
 
+/// Of which reader, and what.
+pub type Said = (String, Vec<u8>);
+
+/// What was said of all readers, see [`Split::by_reader`].
+#[derive(Debug)]
+pub struct ByReader {
+    runs: Vec<Run>,
+}
+
+impl ByReader {
+    /// The same of readers that are in memory.
+    ///
+    /// # Errors
+    /// None where there is memory.
+    pub fn of(mut said: Vec<Said>) -> Result<Self, TableError> {
+        said.sort();
+        let mut writing = Writing::new(None)?;
+        for (user_id, bytes) in said {
+            writing.put(user_id.as_bytes(), &bytes)?;
+        }
+        Ok(Self { runs: vec![writing.end()?] })
+    }
+
+    /// All of it, ascending by reader.
+    ///
+    /// # Errors
+    /// A file that is not as it was written.
+    pub fn iter(&self) -> Result<impl Iterator<Item = Result<Said, TableError>> + '_, TableError> {
+        let text = |(user_id, bytes): (Vec<u8>, Vec<u8>)| (String::from_utf8_lossy(&user_id).into_owned(), bytes);
+        Ok(Merge::new(&self.runs)?.map(move |record| record.map(text)))
+    }
+}
+
 impl Split {
     /// What came of reading, once all partitions were loaded; `loaded` is the sum of what loading them came to.
     ///
@@ -270,6 +305,56 @@ impl Split {
         let mut counts = self.counts.clone();
         counts.merge(loaded);
         counts.report(&self.options)
+    }
+
+    /// Hands every partition to `work`, on all cores and in no order, and gives what came of reading; `told` gets how many are done,
+    /// of how many.
+    ///
+    /// # Errors
+    /// A file that is not as it was written, more lost rows than the options accept, or what `work` says.
+    pub fn each<E: From<TableError> + Send>(
+        &self,
+        told: &(dyn Fn(usize, usize) + Sync),
+        work: &(dyn Fn(Tables) -> Result<(), E> + Sync),
+    ) -> Result<Report, E> {
+        let loaded = Mutex::new(Counts::default());
+        let of_part = |part: usize| -> Result<(), E> {
+            let (tables, counts) = self.load(part)?;
+            loaded.lock().unwrap_or_else(PoisonError::into_inner).merge(&counts);
+            work(tables)
+        };
+        let told = |done: u64| {
+            told(done as usize, self.n_parts);
+            true
+        };
+        each_part(self.n_parts, &told, &of_part)?;
+        Ok(self.report(&loaded.into_inner().unwrap_or_else(PoisonError::into_inner))?)
+    }
+
+    /// What `work` has to say of the readers of each partition, to be read ascending by reader: on disk until then.
+    ///
+    /// # Errors
+    /// As [`Split::each`]; a directory that is not writable.
+    pub fn by_reader(
+        &self,
+        told: &(dyn Fn(usize, usize) + Sync),
+        work: &(dyn Fn(&Tables) -> Vec<Said> + Sync),
+    ) -> Result<ByReader, TableError> {
+        let runs = Mutex::new(Vec::with_capacity(self.n_parts));
+        let next = AtomicU64::new(0);
+        let of_part = |tables: Tables| -> Result<(), TableError> {
+            let mut said = work(&tables);
+            said.sort();
+            let path = self.dir.join(format!("said-{}", next.fetch_add(1, Ordering::Relaxed)));
+            let mut writing = Writing::new(Some(path))?;
+            for (user_id, bytes) in said {
+                writing.put(user_id.as_bytes(), &bytes)?;
+            }
+            runs.lock().unwrap_or_else(PoisonError::into_inner).push(writing.end()?);
+            Ok(())
+        };
+        self.each(told, &of_part)?;
+        Ok(ByReader { runs: runs.into_inner().unwrap_or_else(PoisonError::into_inner) })
     }
 
     /// One partition's readers, as [`read()`](super::read()) would have them, and what loading came to; no merchant is among them.
