@@ -360,7 +360,8 @@ fn run_truth(arguments: &Arguments) -> Outcome {
             let (passes, bar) = (print::progress("partitions"), print::progress("queries"));
             let scorer = Some(ltr.as_ref() as &dyn Scorer);
             let readers = spooled.readers(&passes);
-            let found = evaluate(readers, &spooled.map, Some(oracle), scorer, &arguments.options()?, None, &bar)?;
+            let found = evaluate(readers, &spooled.map, Some(oracle), scorer, &arguments.options()?, None, &bar);
+            let found = found.map_err(hinted)?;
             for protocol in found.protocols {
                 let mrr = |scorer: &str| {
                     let line = protocol.figures.iter().find(|line| line.segment == "all" && line.scorer == scorer);

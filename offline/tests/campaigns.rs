@@ -31,7 +31,7 @@ fn everything_wrong_with_a_folder_is_told_at_once() {
 fn a_polygon_is_published_as_cells() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/campaigns/ties/lunch");
     let folder = campaigns::open(&folder);
-    let kallio = &folder.campaign.layers().get("fi/helsinki/kallio").unwrap();
+    let kallio = folder.campaign.layers().get("fi/helsinki/kallio").unwrap();
     let cells: Vec<String> = kallio.cells().map(|cell| cell.to_string()).collect();
     assert!(cells.len() > 5 && cells.iter().all(|cell| cell.len() == 15), "{cells:?}");
 }

@@ -272,18 +272,22 @@ pub struct ByReader {
     runs: Vec<Run>,
 }
 
+fn run(mut said: Vec<Said>, path: Option<PathBuf>) -> Result<Run, TableError> {
+    said.sort();
+    let mut writing = Writing::new(path)?;
+    for (user_id, bytes) in said {
+        writing.put(user_id.as_bytes(), &bytes)?;
+    }
+    writing.end()
+}
+
 impl ByReader {
     /// The same of readers that are in memory.
     ///
     /// # Errors
     /// None where there is memory.
-    pub fn of(mut said: Vec<Said>) -> Result<Self, TableError> {
-        said.sort();
-        let mut writing = Writing::new(None)?;
-        for (user_id, bytes) in said {
-            writing.put(user_id.as_bytes(), &bytes)?;
-        }
-        Ok(Self { runs: vec![writing.end()?] })
+    pub fn of(said: Vec<Said>) -> Result<Self, TableError> {
+        Ok(Self { runs: vec![run(said, None)?] })
     }
 
     /// All of it, ascending by reader.
@@ -343,14 +347,9 @@ impl Split {
         let runs = Mutex::new(Vec::with_capacity(self.n_parts));
         let next = AtomicU64::new(0);
         let of_part = |tables: Tables| -> Result<(), TableError> {
-            let mut said = work(&tables);
-            said.sort();
             let path = self.dir.join(format!("said-{}", next.fetch_add(1, Ordering::Relaxed)));
-            let mut writing = Writing::new(Some(path))?;
-            for (user_id, bytes) in said {
-                writing.put(user_id.as_bytes(), &bytes)?;
-            }
-            runs.lock().unwrap_or_else(PoisonError::into_inner).push(writing.end()?);
+            let run = run(work(&tables), Some(path))?;
+            runs.lock().unwrap_or_else(PoisonError::into_inner).push(run);
             Ok(())
         };
         self.each(told, &of_part)?;
