@@ -16,13 +16,13 @@ trait Lanes<const N: usize>: Copy {
     fn add(self, x: f32, weights: Self) -> Self;
 }
 
-/// Multiply and add rounded apart, as the engine does it.
+/// Numbers in as many registers as they take; fused, multiply and add round once, else twice, as in the engine.
 #[cfg(not(target_arch = "wasm32"))]
 #[derive(Clone, Copy)]
-struct Apart<const N: usize>([f32; N]);
+struct Array<const N: usize, const FUSED: bool>([f32; N]);
 
 #[cfg(not(target_arch = "wasm32"))]
-impl<const N: usize> Lanes<N> for Apart<N> {
+impl<const N: usize, const FUSED: bool> Lanes<N> for Array<N, FUSED> {
     #[inline(always)]
     fn load(numbers: &[f32; N]) -> Self {
         Self(*numbers)
@@ -36,33 +36,7 @@ impl<const N: usize> Lanes<N> for Apart<N> {
     #[inline(always)]
     fn add(mut self, x: f32, weights: Self) -> Self {
         for (sum, weight) in self.0.iter_mut().zip(weights.0) {
-            *sum += x * weight;
-        }
-        self
-    }
-}
-
-/// In one step, where the CPU can.
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy)]
-struct Fused<const N: usize>([f32; N]);
-
-#[cfg(target_arch = "x86_64")]
-impl<const N: usize> Lanes<N> for Fused<N> {
-    #[inline(always)]
-    fn load(numbers: &[f32; N]) -> Self {
-        Self(*numbers)
-    }
-
-    #[inline(always)]
-    fn store(self) -> [f32; N] {
-        self.0
-    }
-
-    #[inline(always)]
-    fn add(mut self, x: f32, weights: Self) -> Self {
-        for (sum, weight) in self.0.iter_mut().zip(weights.0) {
-            *sum = x.mul_add(weight, *sum);
+            *sum = if FUSED { x.mul_add(weight, *sum) } else { *sum + x * weight };
         }
         self
     }
@@ -166,7 +140,7 @@ impl Gemm {
                 (false, false, true) => return Err("this CPU has no fused multiply-add"),
                 (false, false, false) => {
                     let packed = pack::<4>(layers);
-                    Box::new(move |rows, scores| run::<Apart<4>, 4>(&packed, width, rows, scores))
+                    Box::new(move |rows, scores| run::<Array<4, false>, 4>(&packed, width, rows, scores))
                 }
             }))
         }
@@ -176,7 +150,7 @@ impl Gemm {
                 return Err("fused multiply-add is measured on x86-64 only");
             }
             let packed = pack::<4>(layers);
-            Ok(Self(Box::new(move |rows, scores| run::<Apart<4>, 4>(&packed, width, rows, scores))))
+            Ok(Self(Box::new(move |rows, scores| run::<Array<4, false>, 4>(&packed, width, rows, scores))))
         }
     }
 
@@ -194,25 +168,25 @@ fn pack<const N: usize>(layers: &[Layer]) -> Vec<Packed<N>> {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,fma")]
 fn fused_512(layers: &[Packed<16>], width: usize, rows: &[f32], scores: &mut Vec<f32>) {
-    run::<Fused<16>, 16>(layers, width, rows, scores);
+    run::<Array<16, true>, 16>(layers, width, rows, scores);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 fn apart_512(layers: &[Packed<16>], width: usize, rows: &[f32], scores: &mut Vec<f32>) {
-    run::<Apart<16>, 16>(layers, width, rows, scores);
+    run::<Array<16, false>, 16>(layers, width, rows, scores);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn fused_256(layers: &[Packed<8>], width: usize, rows: &[f32], scores: &mut Vec<f32>) {
-    run::<Fused<8>, 8>(layers, width, rows, scores);
+    run::<Array<8, true>, 8>(layers, width, rows, scores);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn apart_256(layers: &[Packed<8>], width: usize, rows: &[f32], scores: &mut Vec<f32>) {
-    run::<Apart<8>, 8>(layers, width, rows, scores);
+    run::<Array<8, false>, 8>(layers, width, rows, scores);
 }
 
 #[inline(always)]

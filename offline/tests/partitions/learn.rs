@@ -1,58 +1,22 @@
-//! `examples`, `evaluate`, `preferences` and `report` over partitions on disk, held against all readers in memory: not one byte may differ, whatever
-//! the number of partitions and threads.
+//! `examples`, `evaluate`, `preferences` and `report`.
 
+use crate::world::{World, threads};
 use freshrank::MerchantId;
-use freshrank_offline::cuisines::{CuisineMap, FitOptions, fit};
 use freshrank_offline::evaluate::{EvaluateOptions, evaluate};
 use freshrank_offline::examples::{self, ExampleOptions, ExamplesReport};
-use freshrank_offline::market::{Oracle, Parameters, simulate};
 use freshrank_offline::preferences::state::{Update, since};
 use freshrank_offline::preferences::{Menus, PreferenceOptions};
 use freshrank_offline::profiles::reader_id;
 use freshrank_offline::report::{Adding, CONTROL, Sent};
 use freshrank_offline::tables::spool::ByReader;
-use freshrank_offline::tables::{self, Merchant, ReadOptions, TableError, Tables, spool};
+use freshrank_offline::tables::{self, ReadOptions, TableError, Tables, spool};
 use freshrank_offline::timeline::{Disk, Readers};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
-struct World {
-    _folder: tempfile::TempDir,
-    folder: PathBuf,
-    tables: Tables,
-    map: CuisineMap,
-    oracle: Oracle,
-}
-
-/// A small simulated market with all six tables.
-static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let cuisines = ["pizza", "sushi", "thai", "burger;american", "indian", "coffee_shop;bakery", "kebab"];
-    let merchant = |n: usize| Merchant {
-        merchant_id: format!("m{n}"),
-        name: format!("Merchant {n}"),
-        chain_id: n.is_multiple_of(6).then(|| format!("chain{}", n % 4)),
-        latitude: 60.16 + (n % 11) as f64 / 300.0,
-        longitude: 24.90 + (n % 13) as f64 / 150.0,
-        country: Some("FI".into()),
-        cuisines: cuisines[n % cuisines.len()].split(';').map(Into::into).collect(),
-        opening_hours: (!n.is_multiple_of(5)).then(|| "Mo-Su 10:00-23:00".into()),
-        ..Merchant::default()
-    };
-    let merchants: Vec<Merchant> = (0..60).map(merchant).collect();
-    let market = simulate(&merchants, &Parameters::frozen().unwrap(), 7, 250, "fi/helsinki").unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("tables");
-    tables::write(&market.tables, &path).unwrap();
-    let map = fit(&market.tables.merchants, &FitOptions::default()).unwrap();
-    let (tables, _) = tables::read(&path, &ReadOptions::default()).unwrap();
-    World { _folder: folder, folder: path, tables, map, oracle: market.oracle }
-});
-
-fn threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap().install(work)
-}
+static WORLD: LazyLock<World> = LazyLock::new(|| World::new(60, 250));
 
 /// Everything both commands come to, as bytes.
 #[derive(PartialEq)]

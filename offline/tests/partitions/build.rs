@@ -1,15 +1,13 @@
-//! The build by partitions, held against the build of everything in memory: not one byte may differ, whatever the number of
-//! partitions and threads, and wherever it was interrupted.
+//! `build`, whole and interrupted.
 
+use crate::world::{World, threads};
 use freshrank_offline::areas::{self, BuildOptions, Catalog};
 use freshrank_offline::build::{Built, Job, Manifest, Stage, build};
-use freshrank_offline::cuisines::{CuisineMap, FitOptions, fit};
-use freshrank_offline::market::{Parameters, simulate};
 use freshrank_offline::profiles::{self, DEVELOPMENT_SECRET, ProfileOptions};
-use freshrank_offline::tables::{self, Merchant, ReadOptions, Tables, Timestamp};
+use freshrank_offline::tables::{ReadOptions, Timestamp};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,38 +17,11 @@ const AS_OF: Timestamp = 1_790_812_800;
 /// A folder's files by name.
 type Bytes = BTreeMap<String, Vec<u8>>;
 
-struct World {
-    _folder: tempfile::TempDir,
-    tables: PathBuf,
-    map: CuisineMap,
-}
-
-/// A small simulated market with all six tables.
-static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let cuisines = ["pizza", "sushi", "thai", "burger;american", "indian", "coffee_shop;bakery", "kebab"];
-    let merchant = |n: usize| Merchant {
-        merchant_id: format!("m{n}"),
-        name: format!("Merchant {n}"),
-        chain_id: n.is_multiple_of(6).then(|| format!("chain{}", n % 4)),
-        latitude: 60.16 + (n % 11) as f64 / 300.0,
-        longitude: 24.90 + (n % 13) as f64 / 150.0,
-        country: Some("FI".into()),
-        cuisines: cuisines[n % cuisines.len()].split(';').map(Into::into).collect(),
-        opening_hours: (!n.is_multiple_of(5)).then(|| "Mo-Su 10:00-23:00".into()),
-        ..Merchant::default()
-    };
-    let merchants: Vec<Merchant> = (0..90).map(merchant).collect();
-    let market = simulate(&merchants, &Parameters::frozen().unwrap(), 7, 400, "fi/helsinki").unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let tables = folder.path().join("tables");
-    tables::write(&market.tables, &tables).unwrap();
-    let map = fit(&market.tables.merchants, &FitOptions::default()).unwrap();
-    World { _folder: folder, tables, map }
-});
+static WORLD: LazyLock<World> = LazyLock::new(|| World::new(90, 400));
 
 fn job<'j>(world: &'j World, out: &'j Path, partitions: usize) -> Job<'j> {
     Job {
-        tables: &world.tables,
+        tables: &world.folder,
         read: ReadOptions::default(),
         as_of: AS_OF,
         map: &world.map,
@@ -90,13 +61,13 @@ fn assert_same(found: &Bytes, expected: &Bytes, what: &str) {
 
 /// All tables at once in memory, as smaller programs do it.
 fn in_memory(world: &World, out: &Path) -> Bytes {
-    let (tables, _): (Tables, _) = tables::read(&world.tables, &ReadOptions::default()).unwrap();
     let options = BuildOptions { market: Some("fi/helsinki".into()), ..BuildOptions::default() };
-    let built = areas::build(&tables, AS_OF, &world.map, &options).unwrap();
+    let built = areas::build(&world.tables, AS_OF, &world.map, &options).unwrap();
     areas::write(&built.areas, out).unwrap();
-    let catalog = Catalog::new(&tables, &world.map, &options);
+    let catalog = Catalog::new(&world.tables, &world.map, &options);
     let made =
-        profiles::build(&tables, AS_OF, &world.map, &catalog, DEVELOPMENT_SECRET, &ProfileOptions::default()).unwrap();
+        profiles::build(&world.tables, AS_OF, &world.map, &catalog, DEVELOPMENT_SECRET, &ProfileOptions::default())
+            .unwrap();
     assert!(made.len() >= 400, "{} profiles", made.len());
     profiles::write(&made, &out.join("profiles.ndjson")).unwrap();
     bytes(out)
@@ -104,10 +75,6 @@ fn in_memory(world: &World, out: &Path) -> Bytes {
 
 fn whole(job: &Job<'_>) -> Built {
     build(job, &|_, _, _| true).unwrap().unwrap()
-}
-
-fn threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap().install(work)
 }
 
 #[test]
