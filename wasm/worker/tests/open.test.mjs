@@ -166,7 +166,7 @@ describe("a mail's pictures", () => {
     const other = JSON.parse(mintToken(`k1 ${Buffer.alloc(32, 8).toString("base64url")}`, JSON.stringify({ campaign: "lunch", market: "fi", slots: 6, consent: true, message_id: "x" }))).token;
     const bad = [expired, flipped.toString("base64url"), other, token.slice(1), token.slice(0, -1), `${token}A`, "x", "%00", "A".repeat(4000)];
     for (const text of bad) assert.equal(await mail.see(text, "1.png"), "-", text.slice(0, 60));
-    for (const name of ["0.png", "7.png", "25.png", "99.png", "1", "1.gif", ".png", "x.png", "1@3x.png", "-1.png", "1.png.png", "%2e%2e"]) {
+    for (const name of ["0.png", "7.png", "25.png", "99.png", "1", "1.gif", ".png", "x.png", "1@3x.png", "-1.png", "1.png.png", "1/2.png", "", "%2e"]) {
       assert.equal(await mail.see(token, name), "-", name);
     }
     assert.equal(await mail.see(mint({ campaign: "nobody-published-it" }), "1.png"), "-");
@@ -184,7 +184,7 @@ describe("a mail's pictures", () => {
 
   it("take any field of the edge's hints as null, empty, absent or nonsense", async () => {
     const values = [null, "", " ", 0, -1, 1e300, true, [], {}, "NaN", "91", "\u0000", "x".repeat(5000)];
-    const cases = [null, {}, [], "text", 7];
+    const cases = [undefined, {}];
     for (const key of Object.keys(NETWORKS.home)) {
       for (const value of values) cases.push({ ...NETWORKS.home, [key]: value });
       cases.push(Object.fromEntries(Object.entries(NETWORKS.home).filter(([other]) => other !== key)));
