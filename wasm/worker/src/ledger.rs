@@ -131,7 +131,11 @@ fn answer(value: &impl Serialize) -> worker::Result<Response> {
 impl Ledger {
     fn read(&self) -> worker::Result<(Slates, i64)> {
         let sql = self.state.storage().sql();
-        sql.exec("CREATE TABLE IF NOT EXISTS ledger (one INTEGER PRIMARY KEY, slates TEXT, until TEXT)", None)?;
+        // Who only asks, as a scanner's click of a mail that nobody opened, leaves nothing behind.
+        let tables = sql.exec("SELECT name FROM sqlite_master WHERE name = 'ledger'", None)?;
+        if tables.raw().next().is_none() {
+            return Ok(Default::default());
+        }
         let rows = sql.exec("SELECT slates, until FROM ledger", None)?.raw().collect::<Result<Vec<_>, _>>()?;
         let Some(row) = rows.into_iter().next() else {
             return Ok(Default::default());
@@ -145,6 +149,8 @@ impl Ledger {
     fn write(&self, slates: &Slates, until: i64) -> worker::Result<()> {
         let text = serde_json::to_string(slates)?;
         let values = Vec::from([text.into(), until.to_string().into()]);
-        self.state.storage().sql().exec("INSERT OR REPLACE INTO ledger VALUES (1, ?, ?)", values).map(|_| ())
+        let sql = self.state.storage().sql();
+        sql.exec("CREATE TABLE IF NOT EXISTS ledger (one INTEGER PRIMARY KEY, slates TEXT, until TEXT)", None)?;
+        sql.exec("INSERT OR REPLACE INTO ledger VALUES (1, ?, ?)", values).map(|_| ())
     }
 }

@@ -28,16 +28,19 @@ const LUNCH = { id: "lunch", layers: { global: { slots: 6, title: "Lunch", chain
 const AGENTS = {
   iphone: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
   gmail: "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
+  yahoo: "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html",
   apple: "Mozilla/5.0",
   curl: "curl/8.7.1",
 };
 const NETWORKS = {
   home: { asn: 1759, asOrganization: "Telia Finland Oyj", country: "FI", regionCode: "18", city: "Helsinki", latitude: "60.1719", longitude: "24.9347", timezone: "Europe/Helsinki" },
   google: { asn: 15169, asOrganization: "Google LLC", country: "US", latitude: "37.4", longitude: "-122.1" },
+  yahoo: { asn: 36647, asOrganization: "Yahoo Holdings Inc.", country: "US" },
   apple: { asn: 714, asOrganization: "Apple Inc.", country: "FI", latitude: "60.1719", longitude: "24.9347" },
 };
 const PERSON = { agent: AGENTS.iphone, cf: NETWORKS.home };
 const GMAIL = { agent: AGENTS.gmail, cf: NETWORKS.google };
+const YAHOO = { agent: AGENTS.yahoo, cf: NETWORKS.yahoo };
 const APPLE = { agent: AGENTS.apple, cf: NETWORKS.apple };
 const SCANNER = { agent: AGENTS.curl, cf: NETWORKS.home };
 
@@ -283,6 +286,24 @@ describe("a mail's links", () => {
       assert.deepEqual(await mail.all(token, cache), frozen, "and the cache's stays");
     }
     await publish(worker);
+  });
+
+  it("ask where a mail was forwarded, and another reader saw something else", async () => {
+    await publish(worker);
+    await later(HOUR);
+    const token = mint();
+    const gmail = await mail.all(token, GMAIL);
+    assert.deepEqual(await mail.all(token, YAHOO), gmail, "the forward's cache has what the first one has");
+    await publish(worker, { merchants: others });
+    await later(HOUR);
+    const direct = await mail.all(token, PERSON);
+    for (const [i, id] of gmail.entries()) {
+      const answer = await mail.click(token, i + 1);
+      if (id === direct[i]) assert.equal(answer, url(id));
+      else assert.deepEqual([...answer.matchAll(/<strong[^>]*>The (\w+)</g)].map(([, name]) => name), [direct[i], id]);
+    }
+    await publish(worker);
+    await later(61);
   });
 
   it("are not asked of a reader because a scanner came first", async () => {
