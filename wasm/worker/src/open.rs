@@ -24,7 +24,7 @@ use worker::{Context, Delay, Env, Request, Response, ResponseBody, console_error
 const DECIDE: Duration = Duration::from_millis(700);
 /// How long of that the ledger may.
 const LOOK: Duration = Duration::from_millis(350);
-/// How long until a ledger that did not answer is told what was shown without it.
+/// How long until a ledger that did not answer is told what was shown without it, and how long that may take.
 const TELL: Duration = Duration::from_secs(2);
 /// How long its card may take.
 const FETCH: Duration = Duration::from_millis(300);
@@ -85,13 +85,16 @@ async fn card(
         }
         // All pictures of an open come to the same by themselves as long as nothing was shown before; what they show the ledger is
         // told as soon as it answers, so that a click that could be about either asks.
+        Err(_) if decided.is_poor() => Ok(None),
         Err(problem) => {
             console_error!("a picture shows its own decision: {}", problem.detail);
             let card = slate.card(slot);
             later.wait_until(async move {
                 Delay::from(TELL).await;
-                let added = ledger::add(&env, &message.token, viewer, slate).await;
-                if added.is_ok_and(|added| added.is_some_and(|added| added.decided)) {
+                let added = within(TELL, ledger::add(&env, &message.token, viewer, slate)).await;
+                if let Some(Ok(Some(added))) = added
+                    && added.decided
+                {
                     write(&store, &env, &message, &decided).await;
                 }
             });
