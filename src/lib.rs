@@ -39,6 +39,9 @@ pub mod request;
 pub mod token;
 pub mod edge;
 pub mod mailbox;
+pub mod slate;
+pub mod link;
+pub mod record;
 
 pub use areas::Areas;
 pub use bundle::Bundle;
