@@ -24,8 +24,8 @@ export const HEIGHT = 224;
 const WORDS = {
   brand: "Freshly",
   title: "What is good right now",
-  preview: "Picked the moment you open this, from who is open.",
-  lead: "Picked the moment you opened this message, from the kitchens that can bring it to you.",
+  preview: "Picked at the last moment, from the kitchens near you.",
+  lead: "Picked at the last moment, from the kitchens that can bring it to you.",
   small: "Cards marked “Sponsored” are paid for. You get this message because you asked for lunch ideas.",
   unsubscribe_words: "Unsubscribe",
 };
