@@ -108,7 +108,7 @@ pub enum Step {
     Stale,
     /// A neighbour's.
     Neighbour,
-    /// Of the middle of the reader's market.
+    /// Of the middle of the reader's market, or of the city they travelled to.
     City,
     /// There is none, or no place: the campaign's own card.
     #[default]

@@ -155,6 +155,22 @@ impl Ledger {
         (Some(Seen { slate: entry.slate.clone(), decided }), changed)
     }
 
+    /// Keeps what was shown while the ledger did not answer, so that a click knows of it; and whether there is something to write down.
+    pub fn add(&mut self, viewer: Viewer, now: i64, slate: Slate) -> (Seen, bool) {
+        let known = self.slates.iter_mut().rev().find(|entry| entry.slate.slots == slate.slots);
+        let shown = viewer != Viewer::Scanner;
+        if let Some(entry) = known {
+            let changed = shown && !entry.shown;
+            entry.shown |= shown;
+            return (Seen { slate: entry.slate.clone(), decided: false }, changed);
+        }
+        self.make_room();
+        // Before the newest: it goes on being what is shown. No cache has the whole of it.
+        let at = self.slates.len().saturating_sub(1);
+        self.slates.insert(at, Entry { kept_at: now, slate: slate.clone(), frozen: false, shown });
+        (Seen { slate, decided: true }, true)
+    }
+
     /// The newest slate, while it is what a person sees.
     fn current(&self, now: i64, freeze_seconds: i64) -> Option<usize> {
         let last = self.slates.len().checked_sub(1)?;
@@ -304,6 +320,22 @@ mod tests {
         look(&mut ledger, Person, 0, 1);
         look(&mut ledger, Person, 7200, 1);
         assert_eq!((ledger.len(), opens(&ledger)), (2, vec![1]));
+    }
+
+    #[test]
+    fn what_was_shown_without_the_ledger_is_one_more_answer_and_ends_no_slate() {
+        let mut ledger = Ledger::default();
+        look(&mut ledger, Person, 0, 1);
+        assert!(!ledger.add(Person, NOON + 1, slate(NOON, &[1])).1, "it showed the same");
+        let (seen, changed) = ledger.add(Person, NOON + 1, slate(NOON, &[2]));
+        assert!(seen.decided && changed);
+        assert!(!ledger.add(Person, NOON + 1, slate(NOON, &[2])).1, "six pictures, one slate");
+        assert_eq!(look(&mut ledger, Person, 2, 3), 1);
+        assert_eq!(opens(&ledger), [1, 2]);
+        let mut ledger = Ledger::default();
+        ledger.add(Scanner, NOON, slate(NOON, &[1]));
+        assert!(ledger.add(Person, NOON, slate(NOON, &[1])).1);
+        assert_eq!(opens(&ledger), [1]);
     }
 
     #[test]

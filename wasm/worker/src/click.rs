@@ -86,7 +86,7 @@ pub async fn click(
 /// What the deployment lets a click go to.
 pub fn links(env: &Env) -> Links {
     let text = |name| variable(env, name).unwrap_or_default();
-    Links::parse(&text(HOSTS), &text(TEMPLATE))
+    Links::parse(&text(HOSTS), &text(TEMPLATE)).trusting(&text(HOME))
 }
 
 fn go(url: &str) -> Response {
@@ -212,7 +212,8 @@ impl Asked<'_> {
                 page.entries.push(self.entry(message, known, Some("closed right now")));
             }
         }
-        Outcome { opened: Opened::Alternatives, to: To::Page(page), merchant_id: Some(known.merchant_id.clone()) }
+        let opened = if open { Opened::Merchant } else { Opened::Alternatives };
+        Outcome { opened, to: To::Page(page), merchant_id: Some(known.merchant_id.clone()) }
     }
 
     /// The campaign's own list for the likeliest place; without one, who is open there now.

@@ -9,7 +9,7 @@ use crate::store::{self, now};
 use freshrank::slate::{self, Ledger as Slates, Seen, Shown, Slate, Viewer};
 use freshrank::token::Token;
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::time::Duration;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
@@ -26,6 +26,8 @@ const DAY_SECONDS: f64 = 86_400.0;
 enum Command {
     /// What a fetch shows; the offer is what it would show by itself.
     Look { viewer: Viewer, offered: Option<Slate> },
+    /// What a fetch has shown already, since the ledger did not answer in time.
+    Add { viewer: Viewer, slate: Slate },
     /// All that a slot has shown.
     Shown { slot: u8 },
 }
@@ -36,6 +38,14 @@ enum Command {
 /// Where the ledger does not answer.
 pub async fn look(env: &Env, token: &Token, viewer: Viewer, offered: Option<Slate>) -> Result<Option<Seen>, Problem> {
     send(env, token, &Command::Look { viewer, offered }).await
+}
+
+/// Tells the ledger afterwards what a picture showed without it; gives it back if nobody told it before.
+///
+/// # Errors
+/// Where the ledger still does not answer.
+pub async fn add(env: &Env, token: &Token, viewer: Viewer, slate: Slate) -> Result<Option<Seen>, Problem> {
+    send(env, token, &Command::Add { viewer, slate }).await
 }
 
 /// What a message's slot, from 1, has shown, the likeliest first.
@@ -100,18 +110,14 @@ impl DurableObject for Ledger {
             Command::Look { viewer, offered } => {
                 let is_first = slates.is_empty();
                 let (seen, changed) = slates.look(viewer, now, self.freeze_seconds, offered);
-                let until = if is_first { now.saturating_add(self.keep_seconds as i64) } else { until };
-                if changed {
-                    // What was not written is not kept in memory either: the next one decides anew.
-                    self.write(&slates, until)?;
-                }
-                *kept = Some((slates, until));
-                drop(kept);
-                if changed && is_first {
-                    let life = Duration::try_from_secs_f64(self.keep_seconds).unwrap_or(Duration::ZERO);
-                    self.state.storage().set_alarm(life).await?;
-                }
+                self.keep(kept, slates, if is_first { None } else { Some(until) }, changed).await?;
                 answer(&seen)
+            }
+            Command::Add { viewer, slate } => {
+                let is_first = slates.is_empty();
+                let (seen, changed) = slates.add(viewer, now, slate);
+                self.keep(kept, slates, if is_first { None } else { Some(until) }, changed).await?;
+                answer(&Some(seen))
             }
         }
     }
@@ -129,9 +135,35 @@ fn answer(value: &impl Serialize) -> worker::Result<Response> {
 }
 
 impl Ledger {
+    /// Writes what has changed, and lets the first slate begin the ledger's life.
+    async fn keep(
+        &self,
+        mut kept: RefMut<'_, Option<(Slates, i64)>>,
+        slates: Slates,
+        until: Option<i64>,
+        changed: bool,
+    ) -> worker::Result<()> {
+        let ends = until.unwrap_or_else(|| now().saturating_add(self.keep_seconds as i64));
+        if changed {
+            // What was not written is not kept in memory either: the next one decides anew.
+            self.write(&slates, ends)?;
+        }
+        *kept = Some((slates, ends));
+        drop(kept);
+        if changed && until.is_none() {
+            let life = Duration::try_from_secs_f64(self.keep_seconds).unwrap_or(Duration::ZERO);
+            self.state.storage().set_alarm(life).await?;
+        }
+        Ok(())
+    }
+
     fn read(&self) -> worker::Result<(Slates, i64)> {
         let sql = self.state.storage().sql();
-        sql.exec("CREATE TABLE IF NOT EXISTS ledger (one INTEGER PRIMARY KEY, slates TEXT, until TEXT)", None)?;
+        // Who only asks, as a scanner's click of a mail that nobody opened, leaves nothing behind.
+        let tables = sql.exec("SELECT name FROM sqlite_master WHERE name = 'ledger'", None)?;
+        if tables.raw().next().is_none() {
+            return Ok(Default::default());
+        }
         let rows = sql.exec("SELECT slates, until FROM ledger", None)?.raw().collect::<Result<Vec<_>, _>>()?;
         let Some(row) = rows.into_iter().next() else {
             return Ok(Default::default());
@@ -145,6 +177,8 @@ impl Ledger {
     fn write(&self, slates: &Slates, until: i64) -> worker::Result<()> {
         let text = serde_json::to_string(slates)?;
         let values = Vec::from([text.into(), until.to_string().into()]);
-        self.state.storage().sql().exec("INSERT OR REPLACE INTO ledger VALUES (1, ?, ?)", values).map(|_| ())
+        let sql = self.state.storage().sql();
+        sql.exec("CREATE TABLE IF NOT EXISTS ledger (one INTEGER PRIMARY KEY, slates TEXT, until TEXT)", None)?;
+        sql.exec("INSERT OR REPLACE INTO ledger VALUES (1, ?, ?)", values).map(|_| ())
     }
 }

@@ -67,8 +67,10 @@ async fn route(request: &mut Request, env: &Env, later: Context) -> Result<Respo
             allow(request, &["GET", "HEAD"], "GET, HEAD")?;
             Ok(health())
         }
-        ["o", token, name] => {
+        ["o", ref rest @ ..] => {
             allow(request, &["GET", "HEAD"], "GET, HEAD")?;
+            // Whatever else stands there is the address of no picture, and answered with one.
+            let (token, name) = if let [token, name] = *rest { (token, name) } else { ("", "") };
             Ok(open::picture(request, env, &Rc::new(later), token, name).await)
         }
         ["c", token, slot, ref merchant @ ..] if merchant.len() < 2 => {

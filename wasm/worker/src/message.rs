@@ -80,6 +80,8 @@ impl Message {
         let verdict = classify(&evidence);
         let at = now.clamp(0, freshrank::time::LATEST - 1);
         let context = if personal {
+            // No opening hour is finer, and pictures that are fetched together come to the same decision before anybody compares them.
+            let at = at - at.rem_euclid(60);
             let fix = hints.point.filter(|_| verdict.grade != Grade::None);
             let request = fix.map(|point| Fix { point, grade: verdict.grade });
             Context { at, request, mailbox: verdict.mailbox, seed: seed(&token, at), ..Context::default() }
@@ -102,7 +104,7 @@ impl Message {
     }
 
     /// Chooses a merchant for every slot. This asks KV for the campaign and for the area, by the ladder: the cell's own, a
-    /// neighbour's, that of the middle of the market, none.
+    /// neighbour's, that of the middle of the city, none.
     ///
     /// # Errors
     /// Where the campaign is not known, or cannot be read.
@@ -122,9 +124,16 @@ impl Message {
             profile.places.push(LikelyPlace { point: middle, probability: [1.0; 4] });
         }
         let place = locate(&profile, &self.context, market.place);
-        let (area, step) = match place.point {
-            Some(point) => ladder(store, point, &profile.market).await,
-            None => (None, Step::None),
+        let away = self.context.request.filter(|fix| place.travelling && fix.grade == Grade::Network);
+        let (area, step) = match (place.point, away) {
+            (Some(point), _) => ladder(store, point, &profile.market).await,
+            (None, Some(fix)) => {
+                // Nobody knows where in the city they went a traveller is, but the city: better its middle than home.
+                profile.places = Vec::from([LikelyPlace { point: fix.point, probability: [1.0; 4] }]);
+                let (area, step) = ladder(store, fix.point, "").await;
+                (area, step.max(Step::City))
+            }
+            (None, None) => (None, Step::None),
         };
         let areas = Areas::new([], overlay).or(area.as_deref());
         let scorer = SCORER.with(Rc::clone);

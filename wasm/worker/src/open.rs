@@ -22,6 +22,10 @@ use worker::{Context, Delay, Env, Request, Response, ResponseBody, console_error
 
 /// How long a decision may take: campaign, area, ledger.
 const DECIDE: Duration = Duration::from_millis(700);
+/// How long of that the ledger may.
+const LOOK: Duration = Duration::from_millis(350);
+/// How long until a ledger that did not answer is told what was shown without it.
+const TELL: Duration = Duration::from_secs(2);
 /// How long its card may take.
 const FETCH: Duration = Duration::from_millis(300);
 
@@ -66,14 +70,34 @@ async fn card(
         return Ok(slate.card(slot));
     }
     // A message whose area was not at hand is not frozen on that: the next picture may find it.
-    let offered = (!decided.is_poor()).then_some(slate);
-    let seen = ledger::look(env, &message.token, Viewer::from(message.verdict.mailbox), offered).await?;
-    let Some(seen) = seen else { return Ok(None) };
-    if seen.decided {
-        let (store, env) = (store.clone(), env.clone());
-        later.wait_until(async move { write(&store, &env, &message, &decided).await });
+    let offered = (!decided.is_poor()).then(|| slate.clone());
+    let viewer = Viewer::from(message.verdict.mailbox);
+    let look = ledger::look(env, &message.token, viewer, offered);
+    let looked = within(LOOK, look).await.unwrap_or_else(|| Err(Problem::unavailable("the ledger is slow")));
+    let (store, env) = (store.clone(), env.clone());
+    match looked {
+        Ok(None) => Ok(None),
+        Ok(Some(seen)) => {
+            if seen.decided {
+                later.wait_until(async move { write(&store, &env, &message, &decided).await });
+            }
+            Ok(seen.slate.card(slot))
+        }
+        // All pictures of an open come to the same by themselves as long as nothing was shown before; what they show the ledger is
+        // told as soon as it answers, so that a click that could be about either asks.
+        Err(problem) => {
+            console_error!("a picture shows its own decision: {}", problem.detail);
+            let card = slate.card(slot);
+            later.wait_until(async move {
+                Delay::from(TELL).await;
+                let added = ledger::add(&env, &message.token, viewer, slate).await;
+                if added.is_ok_and(|added| added.is_some_and(|added| added.decided)) {
+                    write(&store, &env, &message, &decided).await;
+                }
+            });
+            Ok(card)
+        }
     }
-    Ok(seen.slate.card(slot))
 }
 
 async fn write(store: &Store, env: &Env, message: &Message, decided: &message::Decided) {

@@ -35,8 +35,9 @@ export function profile(reader, market = "fi/helsinki") {
   return seal([head, Buffer.from([market.length]), Buffer.from(market), Buffer.alloc(4 + 1 + 1 + 1 + 1 + 1), counts], 4).toString("base64url");
 }
 
-/** A bundle of merchants that are always open, or `closed` for good: `{ id, north_km, popularity }`, north of the middle of Helsinki. */
-export function area(merchants, { cell = HELSINKI.cell, asOf = 1_780_000_000, market = "fi/helsinki" } = {}) {
+/** A bundle of merchants that are always open, or `closed` for good: `{ id, north_km, popularity }`, north of the middle of
+ * Helsinki, or of another town. */
+export function area(merchants, { cell = HELSINKI.cell, asOf = 1_780_000_000, market = "fi/helsinki", middle = HELSINKI } = {}) {
   const layer = Buffer.from(market);
   const header = Buffer.alloc(64);
   header.write("FRAB");
@@ -52,8 +53,8 @@ export function area(merchants, { cell = HELSINKI.cell, asOf = 1_780_000_000, ma
   const records = ordered.map(({ id, north_km, popularity = 1, closed = false }) => {
     const record = Buffer.alloc(48);
     record.writeBigUInt64LE(fingerprint(id), 0);
-    record.writeInt32LE(Math.round((HELSINKI.latitude + north_km / 111.195) * 1e7), 12);
-    record.writeInt32LE(Math.round(HELSINKI.longitude * 1e7), 16);
+    record.writeInt32LE(Math.round((middle.latitude + north_km / 111.195) * 1e7), 12);
+    record.writeInt32LE(Math.round(middle.longitude * 1e7), 16);
     record.fill(0xff, 20, 26);
     record.writeUInt16LE(Math.round(popularity * 1000), 32);
     record.fill(0xff, 37, 38);

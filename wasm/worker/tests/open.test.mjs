@@ -28,16 +28,19 @@ const LUNCH = { id: "lunch", layers: { global: { slots: 6, title: "Lunch", chain
 const AGENTS = {
   iphone: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
   gmail: "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
+  yahoo: "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html",
   apple: "Mozilla/5.0",
   curl: "curl/8.7.1",
 };
 const NETWORKS = {
   home: { asn: 1759, asOrganization: "Telia Finland Oyj", country: "FI", regionCode: "18", city: "Helsinki", latitude: "60.1719", longitude: "24.9347", timezone: "Europe/Helsinki" },
   google: { asn: 15169, asOrganization: "Google LLC", country: "US", latitude: "37.4", longitude: "-122.1" },
+  yahoo: { asn: 36647, asOrganization: "Yahoo Holdings Inc.", country: "US" },
   apple: { asn: 714, asOrganization: "Apple Inc.", country: "FI", latitude: "60.1719", longitude: "24.9347" },
 };
 const PERSON = { agent: AGENTS.iphone, cf: NETWORKS.home };
 const GMAIL = { agent: AGENTS.gmail, cf: NETWORKS.google };
+const YAHOO = { agent: AGENTS.yahoo, cf: NETWORKS.yahoo };
 const APPLE = { agent: AGENTS.apple, cf: NETWORKS.apple };
 const SCANNER = { agent: AGENTS.curl, cf: NETWORKS.home };
 
@@ -166,7 +169,7 @@ describe("a mail's pictures", () => {
     const other = JSON.parse(mintToken(`k1 ${Buffer.alloc(32, 8).toString("base64url")}`, JSON.stringify({ campaign: "lunch", market: "fi", slots: 6, consent: true, message_id: "x" }))).token;
     const bad = [expired, flipped.toString("base64url"), other, token.slice(1), token.slice(0, -1), `${token}A`, "x", "%00", "A".repeat(4000)];
     for (const text of bad) assert.equal(await mail.see(text, "1.png"), "-", text.slice(0, 60));
-    for (const name of ["0.png", "7.png", "25.png", "99.png", "1", "1.gif", ".png", "x.png", "1@3x.png", "-1.png", "1.png.png", "%2e%2e"]) {
+    for (const name of ["0.png", "7.png", "25.png", "99.png", "1", "1.gif", ".png", "x.png", "1@3x.png", "-1.png", "1.png.png", "1/2.png", "", "%2e"]) {
       assert.equal(await mail.see(token, name), "-", name);
     }
     assert.equal(await mail.see(mint({ campaign: "nobody-published-it" }), "1.png"), "-");
@@ -184,7 +187,7 @@ describe("a mail's pictures", () => {
 
   it("take any field of the edge's hints as null, empty, absent or nonsense", async () => {
     const values = [null, "", " ", 0, -1, 1e300, true, [], {}, "NaN", "91", "\u0000", "x".repeat(5000)];
-    const cases = [null, {}, [], "text", 7];
+    const cases = [undefined, {}];
     for (const key of Object.keys(NETWORKS.home)) {
       for (const value of values) cases.push({ ...NETWORKS.home, [key]: value });
       cases.push(Object.fromEntries(Object.entries(NETWORKS.home).filter(([other]) => other !== key)));
@@ -283,6 +286,24 @@ describe("a mail's links", () => {
       assert.deepEqual(await mail.all(token, cache), frozen, "and the cache's stays");
     }
     await publish(worker);
+  });
+
+  it("ask where a mail was forwarded, and another reader saw something else", async () => {
+    await publish(worker);
+    await later(HOUR);
+    const token = mint();
+    const gmail = await mail.all(token, GMAIL);
+    assert.deepEqual(await mail.all(token, YAHOO), gmail, "the forward's cache has what the first one has");
+    await publish(worker, { merchants: others });
+    await later(HOUR);
+    const direct = await mail.all(token, PERSON);
+    for (const [i, id] of gmail.entries()) {
+      const answer = await mail.click(token, i + 1);
+      if (id === direct[i]) assert.equal(answer, url(id));
+      else assert.deepEqual([...answer.matchAll(/<strong[^>]*>The (\w+)</g)].map(([, name]) => name), [direct[i], id]);
+    }
+    await publish(worker);
+    await later(61);
   });
 
   it("are not asked of a reader because a scanner came first", async () => {
@@ -404,7 +425,8 @@ describe("whatever is broken", () => {
       const seen = await mail.all(token, PERSON);
       const took = performance.now() - began;
       assert.ok(took < 2000, `${took} ms`);
-      assert.deepEqual([...new Set(seen)], [expected]);
+      if (expected === undefined) assert.equal(new Set(seen.filter((id) => id.startsWith("m"))).size, 6, `${seen}: one decision, without a ledger`);
+      else assert.deepEqual([...new Set(seen)], [expected]);
       for (const slot of [1, 2]) assert.match(await mail.click(token, slot), clicks);
       assert.doesNotMatch(worker.log(), /Critical|panicked/);
     } finally {
@@ -412,9 +434,10 @@ describe("whatever is broken", () => {
     }
   }
 
-  it("a ledger that is not bound", () => survives({ ledger: false }, "-"));
-  it("a ledger that fails", () => survives({ ledger: "Fails" }, "-"));
-  it("a ledger that never answers", () => survives({ ledger: "Hangs" }, "-"));
+  const list = /<h1>Lunch<\/h1>.*The m\d+/;
+  it("a ledger that is not bound", () => survives({ ledger: false }, undefined, { clicks: list }));
+  it("a ledger that fails", () => survives({ ledger: "Fails" }, undefined, { clicks: list }));
+  it("a ledger that never answers", () => survives({ ledger: "Hangs" }, undefined, { clicks: /<h1>Lunch<\/h1>.*The m\d+|Nothing to show/ }));
   it("a campaign that cannot be read", () =>
     survives({}, "-", { prepare: async (worker) => {
       const kv = await worker.kv();
@@ -461,6 +484,33 @@ describe("whatever is broken", () => {
       const seen = await mail.all(token, PERSON);
       assert.equal(new Set(seen).size, 6);
       assert.deepEqual(await mail.click(token, 1), url(seen[0]));
+    } finally {
+      await worker.stop();
+    }
+  });
+
+  it("a reader who travelled sees who delivers in the middle of the city they are in", async () => {
+    const worker = await start();
+    const mail = mailbox(worker, shows);
+    try {
+      await publish(worker);
+      const middle = { latitude: 61.4978, longitude: 23.761 };
+      const tampere = { agent: AGENTS.iphone, cf: { ...NETWORKS.home, city: "Tampere", latitude: String(middle.latitude), longitude: String(middle.longitude) } };
+      const there = () => mint({ profile: profile(7), market: undefined });
+      assert.deepEqual([...new Set(await mail.all(there(), tampere))], ["-"], "nobody delivers there, and home is far");
+      const asked = await worker.rank({ context: { at: rfc3339(0), ...middle, grade: "exact" } });
+      const { place } = await asked.json();
+      const bundle = area(MERCHANTS.slice(0, 6), { cell: place.cell, market: "fi/tampere", middle });
+      for (const [path, bytes] of [["", bundle], ["/display", display(bundle, CARDS)]]) {
+        const response = await worker.put(`/v1/areas/${place.cell}${path}`, bytes);
+        assert.equal(response.status, 200, await response.text());
+      }
+      await worker.restart();
+      const token = there();
+      const seen = await mail.all(token, tampere);
+      assert.deepEqual(seen.toSorted(), ["m0", "m1", "m2", "m3", "m4", "m5"]);
+      assert.deepEqual(await mail.click(token, 1, tampere), url(seen[0]));
+      await eventually(() => assert.equal(records(worker).find(({ type }) => type === "decision")?.step, "city"));
     } finally {
       await worker.stop();
     }
