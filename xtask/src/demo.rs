@@ -72,7 +72,7 @@ pub fn run(arguments: &[String]) -> Outcome {
         }
     });
     let mut lines: String = lines.collect();
-    if !lines.contains("[assets]") {
+    if !lines.lines().any(|line| line == "[assets]") {
         lines.push_str("[assets]\ndirectory = \"cards\"\nbinding = \"CARDS\"\nrun_worker_first = true\n");
     }
     let config = demo.join("wrangler.toml");
