@@ -192,11 +192,11 @@ impl Fonts {
                 continue;
             };
             let strong = c.is_alphabetic();
+            // A number and a word of another direction change places there, so that each is a run.
+            let another = |run: &Run<'_>| run.strong != strong && !right(c) && !run.text.chars().any(right);
+            let splits = rtl && runs.last().is_some_and(another);
             match runs.last_mut() {
-                Some(run)
-                    if run.family == family
-                        && !(rtl && run.strong != strong && !right(c) && !run.text.chars().any(right)) =>
-                {
+                Some(run) if run.family == family && !splits => {
                     if gap > 0.0 {
                         run.text.push(' ');
                     }
