@@ -2,8 +2,10 @@
 //
 // Everything goes over HTTP, as on a server: areas and a campaign are published, then messages are asked for.
 
+import { execFileSync } from "node:child_process";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { mail } from "../mail/build.mjs";
 
 const [url, out, asOf] = process.argv.slice(2);
 const { RANK_KEY, PUBLISH_KEY, HELSINKI_KEY } = process.env;
@@ -35,6 +37,7 @@ await show("Offers for members, to a member (campaign member-offers; simulated)"
 await show("The same to somebody who is none: the campaign's own card, four times", { campaign: "member-offers", context: { at: noon, ...KAMPPI } }, nobody);
 await show("Welcome after a trip to Kamppi (campaign arrival)", { campaign: "arrival", profile: there.profile, context: { at: noon, last_event: trip } }, someone);
 await team();
+await mailTo(here.profile);
 
 const request = join(out, "request.json");
 writeFileSync(request, JSON.stringify(asked({ profile: here.profile, context: { at: noon } })));
@@ -43,6 +46,22 @@ console.log(`\nTry next:\n  curl -s ${url}/v1/rank -H 'Authorization: Bearer ${R
 /** The time so many hours after the day's start in UTC. */
 function at(hours) {
   return new Date(Date.parse(asOf.slice(0, 10)) + hours * 3_600_000).toISOString().replace(".000", "");
+}
+
+/** A mail to a simulated reader, sent now, and who its pictures show. */
+async function mailTo(profile) {
+  const slots = 4;
+  const asked = { campaign: "lunch", slots, consent: true, message_id: `demo ${Date.now()}`, profile };
+  const token = execFileSync(process.env.FRESHRANK_CLI, ["token", "mint"], { input: JSON.stringify(asked), encoding: "utf8" }).trim();
+  const file = join(out, "mail.html");
+  writeFileSync(file, await mail({ origin: url, token, slots, unsubscribe: `${url}/unsubscribe` }));
+  const sizes = [];
+  for (let slot = 1; slot <= slots; slot += 1) {
+    const response = await fetch(`${url}/o/${token}/${slot}@2x.png`);
+    if (response.headers.get("content-type") !== "image/png") throw new Error(`picture ${slot}: ${response.status} ${await response.text()}`);
+    sizes.push((await response.arrayBuffer()).byteLength);
+  }
+  console.log(`\nA mail to a simulated reader, pictures of ${sizes.join(", ")} bytes: open ${file} in a browser`);
 }
 
 async function healthy() {

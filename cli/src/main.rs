@@ -7,6 +7,7 @@ use std::process::ExitCode;
 mod areas;
 mod build;
 mod campaign;
+mod cards;
 mod crowd;
 mod cuisines;
 mod evaluate;
@@ -73,6 +74,8 @@ enum Verb {
     /// Mint and open the tokens of messages
     #[command(subcommand)]
     Token(token::Verb),
+    /// Draw every picture that a message can need
+    Cards(cards::Arguments),
     /// Tell who fetched a picture or a link
     #[command(subcommand)]
     Mailbox(mailbox::Verb),
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Verb::Replay(arguments) => replay::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Token(verb) => token::run(&verb),
+        Verb::Cards(arguments) => cards::run(&arguments),
         Verb::Mailbox(verb) => mailbox::run(&verb),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Campaign(verb) => campaign::run(&verb),

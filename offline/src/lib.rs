@@ -23,3 +23,4 @@ pub mod evaluate;
 pub mod models;
 pub mod first_pass;
 pub mod report;
+pub mod cards;

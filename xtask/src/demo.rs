@@ -28,6 +28,10 @@ pub fn run(arguments: &[String]) -> Outcome {
     let started = Instant::now();
     let extract = setup::helsinki()?;
     setup::node()?;
+    setup::mail()?;
+    if let Some(why_not) = setup::fonts()? {
+        return Err(why_not);
+    }
     println!("building the command line and the Worker ...");
     let cli = test::cli()?;
     let worker = wasm::worker(Weight::Full)?;
@@ -51,6 +55,8 @@ pub fn run(arguments: &[String]) -> Outcome {
         let (folder, document) = (format!("campaigns/{id}"), format!("target/demo/out/{id}.json"));
         freshrank("campaign", &["campaign", "publish", &folder, "--out", &document])?;
     }
+    let cards = ["cards", "--bundles", "target/demo/out", "--out", "target/demo/cards", "--words", "en"];
+    freshrank("cards", &[&cards[..], &["--no-sponsored"]].concat())?;
     freshrank("campaign", &["campaign", "explain", "title", "campaigns/lunch", "--at", MARKET])?;
 
     // The configuration that ships, but for its build, which has just run.
@@ -65,11 +71,17 @@ pub fn run(arguments: &[String]) -> Outcome {
             format!("{line}\n")
         }
     });
+    let mut lines: String = lines.collect();
+    if !lines.lines().any(|line| line == "[assets]") {
+        lines.push_str("[assets]\ndirectory = \"cards\"\nbinding = \"CARDS\"\nrun_worker_first = true\n");
+    }
     let config = demo.join("wrangler.toml");
-    sh::write(&config, lines.collect::<String>())?;
+    sh::write(&config, lines)?;
 
     let port = free_port()?;
     let (rank_key, publish_key, helsinki_key) = (new_key()?, new_key()?, new_key()?);
+    // Hexadecimal digits are letters of base64url, too; the last of 43 carries four bits, as A does.
+    let token_keys = format!("demo {}{}A", new_key()?, &new_key()?[..10]);
     let mut wrangler = program("node");
     wrangler.arg(root().join("wasm/node_modules/wrangler/wrangler-dist/cli.js"));
     wrangler.args(["dev", "--local", "--ip", "127.0.0.1", "--port", &port.to_string(), "--log-level", "warn"]);
@@ -77,12 +89,14 @@ pub fn run(arguments: &[String]) -> Outcome {
     wrangler.arg("--persist-to").arg(demo.join("kv"));
     wrangler.args(["--var", &format!("RANK_KEY:{rank_key}"), "--var", &format!("PUBLISH_KEY:{publish_key}")]);
     wrangler.args(["--var", &format!("LAYER_KEYS:lunch/fi/helsinki {helsinki_key}")]);
+    wrangler.args(["--var", &format!("TOKEN_KEYS:{token_keys}")]);
     wrangler.env("CLOUDFLARE_CF_FETCH_ENABLED", "false").env("WRANGLER_SEND_METRICS", "false").env("CI", "1");
     println!("\n> wrangler dev --local, port {port}");
     let mut server = Server::start(wrangler, once)?;
 
     let mut ask = program("node");
     ask.arg("xtask/demo.mjs").arg(format!("http://127.0.0.1:{port}")).args(["target/demo/out", AS_OF]);
+    ask.env("FRESHRANK_CLI", &cli).env("FRESHRANK_TOKEN_KEYS", token_keys);
     let asked =
         ask.env("RANK_KEY", rank_key).env("PUBLISH_KEY", publish_key).env("HELSINKI_KEY", helsinki_key).status();
     if !asked.is_ok_and(|status| status.success()) {

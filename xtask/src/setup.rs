@@ -31,6 +31,9 @@ pub fn run(_: &[String]) -> Outcome {
         println!("setup: python skipped: {why_not}");
     }
     helsinki()?;
+    if let Some(why_not) = fonts()? {
+        println!("setup: fonts skipped: {why_not}");
+    }
     println!("setup: all there");
     Ok(())
 }
@@ -235,6 +238,49 @@ pub fn node() -> Outcome<PathBuf> {
         quietly("npm", &mut npm)
     })?;
     Ok(bin)
+}
+
+/// What builds the worked email.
+pub fn mail() -> Outcome {
+    let (lock, folder) = (sh::read(&root().join("mail/package-lock.json"))?, root().join("mail"));
+    once("mail packages", &lock, &folder.join("node_modules/mjml"), || {
+        let mut npm = program("npm");
+        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"]).current_dir(&folder);
+        quietly("npm-mail", &mut npm)
+    })
+}
+
+/// Debian's packages of what cards are written with, all under the SIL Open Font License 1.1, and which of their files are taken.
+const FONTS: [(&str, &[&str]); 3] = [
+    ("fonts-inter", &["Inter-Regular.otf", "Inter-SemiBold.otf"]),
+    ("fonts-noto-core", &["NotoSans*-Regular.ttf", "NotoSans*-Bold.ttf"]),
+    ("fonts-noto-cjk", &["NotoSansCJK-Regular.ttc", "NotoSansCJK-Bold.ttc"]),
+];
+
+/// The fonts that `freshrank cards` writes with, in target/fonts, or why there are none; nothing is installed on the machine.
+pub fn fonts() -> Outcome<Option<String>> {
+    if said(program("apt-get").arg("--version")).is_err() || said(program("dpkg-deb").arg("--version")).is_err() {
+        return Ok(Some("no apt-get here: put TTF or OTF files into target/fonts".to_owned()));
+    }
+    let folder = target("fonts");
+    once("fonts", &format!("{FONTS:?}"), &folder.join("NotoSansCJK-Bold.ttc"), || {
+        let (packages, unpacked) = (target("tools/fonts"), target("tools/fonts/unpacked"));
+        sh::fresh_dir(&packages)?;
+        sh::fresh_dir(&folder)?;
+        let mut fetch = program("apt-get");
+        quietly("fonts", fetch.arg("download").args(FONTS.map(|(package, _)| package)).current_dir(&packages))?;
+        let archives = fs::read_dir(&packages).map_err(|err| err.to_string())?.flatten().map(|entry| entry.path());
+        for archive in archives.filter(|path| path.extension().is_some_and(|extension| extension == "deb")) {
+            quietly("fonts", program("dpkg-deb").arg("-x").arg(archive).arg(&unpacked))?;
+        }
+        for name in FONTS.iter().flat_map(|(_, names)| *names) {
+            let mut take = program("find");
+            take.arg(unpacked.join("usr/share/fonts")).args(["-name", name, "-exec", "cp", "{}"]).arg(&folder).arg(";");
+            quietly("fonts", &mut take)?;
+        }
+        sh::fresh_dir(&unpacked)
+    })?;
+    Ok(None)
 }
 
 /// What training and the references of the offline half need.

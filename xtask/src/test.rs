@@ -229,6 +229,10 @@ fn data() -> Outcome<Verdict> {
     setup::helsinki()?;
     // CEL's conformance suite comes with them; without it a native test checks nothing.
     setup::node()?;
+    // What cards are written with; a native test draws some.
+    if let Some(why_not) = setup::fonts()? {
+        return Ok(Verdict::Skipped(why_not));
+    }
     // The judge of the campaigns' JSON Schema is among them.
     if let Some(why_not) = setup::python()? {
         return Ok(Verdict::Skipped(why_not));
@@ -297,6 +301,7 @@ fn node() -> Outcome<Verdict> {
 fn workerd() -> Outcome<Verdict> {
     node_tests("workerd", "wasm/worker/tests", || {
         setup::node()?;
+        setup::mail()?;
         let (full, lite) = (wasm::worker(Weight::Full)?, wasm::worker(Weight::Lite)?);
         Ok(vec![("FRESHRANK_WORKER", full), ("FRESHRANK_WORKER_LITE", lite)])
     })
