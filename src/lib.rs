@@ -38,6 +38,7 @@ pub mod request;
 pub mod token;
 pub mod edge;
 pub mod mailbox;
+pub mod fresh;
 
 pub use areas::Areas;
 pub use bundle::Bundle;

@@ -6,6 +6,7 @@
 //! known to be good. A KV that takes nothing at the moment leaves readers with the version before, whole, and an alarm puts
 //! the document there once it does.
 
+use crate::object::{self, number, text};
 use crate::problem::{Problem, respond};
 use crate::store::{self, BINDING};
 #[cfg(not(feature = "cel"))]
@@ -18,9 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use worker::kv::KvStore;
-use worker::{
-    DurableObject, Env, Request, Response, ResponseBody, SqlStorageValue, State, Storage, durable_object, web_sys,
-};
+use worker::{DurableObject, Env, Request, Response, ResponseBody, SqlStorageValue, State, Storage, durable_object};
 
 /// The binding in wrangler.toml.
 pub const REGISTRY: &str = "REGISTRY";
@@ -89,16 +88,7 @@ pub enum What {
 /// # Errors
 /// What the object answers with, and 503 where it cannot be reached.
 pub async fn send(env: &Env, command: &Command) -> Result<Response, Problem> {
-    let failed = |error: worker::Error| Problem::unavailable(format!("the registry did not answer: {error}"));
-    let stub = env.durable_object(REGISTRY).and_then(|namespace| namespace.get_by_name(&command.campaign));
-    let body = serde_json::to_string(command).map_err(Problem::bad_request)?;
-    // Not `worker::RequestInit`, which can also say how to resize a picture.
-    let init = web_sys::RequestInit::new();
-    init.set_method("POST");
-    init.set_body(&body.into());
-    let request =
-        web_sys::Request::new_with_str_and_init("https://registry/", &init).map_err(|js| failed(js.into()))?;
-    stub.map_err(failed)?.fetch_with_request(request.into()).await.map_err(failed)
+    object::ask(env, REGISTRY, &command.campaign, command).await
 }
 
 /// Whether this deployment has a registry; without one, whole campaigns can be published and layers cannot.
@@ -126,29 +116,16 @@ impl Version {
     fn read(row: Vec<SqlStorageValue>) -> Option<Self> {
         let [path, n, version, at, author, reason, scope, share, layer] = <[_; 9]>::try_from(row).ok()?;
         Some(Self {
-            path: text(path)?,
+            path: text(&path)?,
             n: number(&n)? as i64,
-            version: text(version)?,
-            at: text(at)?,
-            author: text(author)?,
-            reason: text(reason)?,
-            scope: text(scope)?,
+            version: text(&version)?,
+            at: text(&at)?,
+            author: text(&author)?,
+            reason: text(&reason)?,
+            scope: text(&scope)?,
             share: number(&share)?,
-            layer: text(layer),
+            layer: text(&layer),
         })
-    }
-}
-
-fn text(value: SqlStorageValue) -> Option<String> {
-    if let SqlStorageValue::String(text) = value { Some(text) } else { None }
-}
-
-/// JavaScript has one kind of number, so that a share of 1.0 comes as a whole one.
-fn number(value: &SqlStorageValue) -> Option<f64> {
-    match value {
-        SqlStorageValue::Integer(number) => Some(*number as f64),
-        SqlStorageValue::Float(number) => Some(*number),
-        _ => None,
     }
 }
 
@@ -293,7 +270,7 @@ impl Versions {
     /// The campaign's name, where its readers have not been told of everything.
     fn behind(&self) -> Result<Option<String>, Problem> {
         let rows = self.rows("SELECT campaign FROM behind", Vec::new())?;
-        Ok(rows.into_iter().flatten().next().and_then(text))
+        Ok(rows.iter().flatten().next().and_then(text))
     }
 
     fn caught_up(&self) -> Result<(), Problem> {

@@ -11,6 +11,7 @@ import { Miniflare } from "miniflare";
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 export const RANK_KEY = "rank-key-of-the-tests";
 export const PUBLISH_KEY = "publish-key-of-the-tests";
+export const EVENTS_KEY = "events-key-of-the-tests";
 export const HELSINKI_KEY = "helsinki-key-of-the-tests";
 export const US_KEY = "us-key-of-the-tests";
 const LAYER_KEYS = `lunch/fi/helsinki ${HELSINKI_KEY}\nlunch/us ${US_KEY}`;
@@ -37,11 +38,12 @@ export function directory(module = "full") {
 
 /**
  * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound, `registry: false` the registry; `patch` may
- * change the module's bytes. A `flaky` one has a KV that takes nothing while `setKv` says "broken".
+ * change the module's bytes. Without `rooms` nobody keeps events, objections and closed merchants; a `second` isolate of the same module shares those
+ * and KV, and is asked by `fetchSecond`. A `flaky` one has a KV that takes nothing while `setKv` says "broken".
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, LAYER_KEYS }, kv = true, registry = kv, flaky = false, patch = (wasm) => wasm } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, EVENTS_KEY, LAYER_KEYS }, kv = true, registry = kv, rooms = true, second = false, persist, flaky = false, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
@@ -57,14 +59,25 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     ],
     compatibilityDate: "2026-04-01",
     ...(flaky ? { wrappedBindings: { AREAS: FLAKY.name } } : { kvNamespaces: kv ? ["AREAS"] : [] }),
-    durableObjects: registry ? { REGISTRY: { className: "Registry", useSQLite: true } } : {},
+    durableObjects: {
+      ...(registry ? { REGISTRY: { className: "Registry", useSQLite: true } } : {}),
+      ...(rooms ? { CLOSURES: { className: "Closures", useSQLite: true }, READERS: { className: "Readers", useSQLite: true } } : {}),
+    },
     bindings: secrets,
   };
+  // A script of its own is an isolate of its own.
+  const { durableObjects } = script;
+  const other = {
+    ...script,
+    name: "second",
+    durableObjects: Object.fromEntries(Object.entries(durableObjects).map(([name, room]) => [name, { ...room, scriptName: script.name }])),
+  };
   const options = {
+    ...(persist ? { durableObjectsPersist: persist } : {}),
     host: "127.0.0.1",
     port: 0,
     cf: false,
-    workers: flaky ? [script, FLAKY] : [script],
+    workers: [script, ...(flaky ? [FLAKY] : []), ...(second ? [other] : [])],
     handleRuntimeStdio: (stdout, stderr) => {
       for (const stream of [stdout, stderr]) stream.on("data", (text) => logged.push(String(text)));
     },
@@ -86,6 +99,7 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
       return url;
     },
     fetch: ask,
+    fetchSecond: async (path, init) => (await miniflare.getWorker("second")).fetch(`https://second${path}`, init),
     rank: (request, path = "/v1/rank") =>
       ask(path, {
         method: "POST",
