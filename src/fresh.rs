@@ -4,7 +4,7 @@
 
 use crate::areas::{Availability, Closure, MAX_CLOSURES};
 use crate::context::LastEvent;
-use crate::id::{MerchantId, ReaderId};
+use crate::id::{MerchantId, NO_READER, ReaderId};
 use crate::request::{MAX_NAME, RequestClosure, RequestError, RequestEvent, at_most, worded};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -82,10 +82,6 @@ impl Event {
         is_stale(self.at, now)
     }
 }
-
-/// What is said of a path or a field that is no reader.
-pub const NO_READER: &str =
-    "expected a reader: 16 hexadecimal digits of HMAC-SHA-256(secret, user_id), as `freshrank reader` prints";
 
 /// Whether an event of that time is to be deleted.
 #[must_use]

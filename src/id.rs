@@ -13,6 +13,10 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReaderId(pub u64);
 
+/// What is said of a path or a field that is no reader.
+pub const NO_READER: &str =
+    "expected a reader: 16 hexadecimal digits of HMAC-SHA-256(secret, user_id), as `freshrank reader` prints";
+
 impl ReaderId {
     /// The reader of this `user_id`, by the operator's secret.
     #[must_use]

@@ -342,12 +342,31 @@ impl Question {
 
 /// serde's words without the value they quote: it may be long, and a reader's own.
 pub(crate) fn worded(error: &serde_json::Error) -> String {
-    let text = error.to_string();
+    let text = without_value(error.to_string());
     match (text.find('"'), text.rfind('"')) {
         (Some(first), Some(last)) => {
             format!("{}{}", &text[..first], text[last + 1..].trim_start_matches(','))
         }
         _ if text.len() > 400 => format!("{} ... at line {} column {}", time::cut(&text), error.line(), error.column()),
+        _ => text,
+    }
+}
+
+/// A sentence of serde without what it found between backticks: a value may be anything. The name of an unknown field stays where it
+/// could be a field's, since most are misspelt ones.
+fn without_value(text: String) -> String {
+    let starts = ["unknown variant `", "unknown field `", "invalid type: ", "invalid value: "];
+    let found = text.find('`').filter(|_| starts.iter().any(|start| text.starts_with(start)));
+    let end = ["`, expected", "`, there"].iter().filter_map(|end| text.rfind(end)).max();
+    match (found, end) {
+        (Some(found), Some(end)) if found < end => {
+            let (name, rest) = (&text[found + 1..end], text[end + 1..].to_string());
+            let is_name = name.len() <= 32 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            if is_name && text.starts_with("unknown field") {
+                return text;
+            }
+            format!("{}{rest}", text[..found].trim_end())
+        }
         _ => text,
     }
 }

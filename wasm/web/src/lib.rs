@@ -228,7 +228,7 @@ impl Engine {
         let campaign = match self.campaigns.get(id) {
             Some(campaign) => campaign.clone(),
             None if id == "default" => Campaign::default(),
-            None => return Err(JsError::new(&format!("no campaign {id:?} was set"))),
+            None => return Err(JsError::new("no campaign of this name was set")),
         };
         let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
         let area = cell.and_then(|cell| self.areas.get(&cell));

@@ -59,13 +59,19 @@ pub async fn route(request: &mut Request, env: &Env) -> Result<Response, Problem
     crate::allow(request, &["GET", "PUT"], "GET, PUT")?;
     key::check(request, env, key::PUBLISH)?;
     if request.inner().method() == "GET" {
-        return object::ask(env, CLOSURES, ALL, &Command::Show).await;
+        return ask(env, &Command::Show).await;
     }
     let told = AvailabilityRequest::parse(&body::read(request, MAX_BODY).await?)?;
-    let response = object::ask(env, CLOSURES, ALL, &Command::Put(told)).await?;
+    let response = ask(env, &Command::Put(told)).await?;
     // The isolate that was told asks again at once; the others when their copies are no longer fresh.
     COPY.with_borrow_mut(|copy| copy.read_at_ms = None);
     Ok(response)
+}
+
+async fn ask(env: &Env, command: &Command) -> Result<Response, Problem> {
+    let body = serde_json::to_string(command).map_err(Problem::bad_request)?;
+    let failed = |error: worker::Error| Problem::unavailable(format!("{CLOSURES} does not answer: {error}"));
+    object::ask(env, CLOSURES, ALL, &body).await.map_err(failed)
 }
 
 /// Those of these areas' merchants that are closed.
@@ -91,7 +97,7 @@ pub async fn closures(env: &Env) -> Rc<Overlay> {
 /// What is new since a version: nothing, or another version and all of it.
 async fn since(env: &Env, known: Option<u64>) -> Result<Option<(u64, Overlay)>, Problem> {
     let command = Command::Since(known.unwrap_or(u64::MAX));
-    let mut response = object::ask(env, CLOSURES, ALL, &command).await?;
+    let mut response = ask(env, &command).await?;
     let damaged = || Problem::unavailable("what the object told cannot be read");
     match response.status_code() {
         204 => Ok(None),
@@ -234,7 +240,7 @@ impl Standing {
     fn read(row: &[SqlStorageValue]) -> Option<Self> {
         let [merchant_id, closure, until, said_at] = row else { return None };
         Some(Self {
-            merchant_id: text(merchant_id)?,
+            merchant_id: text(merchant_id.clone())?,
             closure: Closure::of(number(closure)? as u8)?,
             until: number(until).map(|until| until as i64),
             said_at: number(said_at)? as i64,

@@ -295,7 +295,7 @@ async fn ask(
 }
 
 fn cell(text: &str) -> Result<Cell, Problem> {
-    Cell::parse(text).ok_or_else(|| Problem::new(404, format!("found {text:?}, expected an H3 cell at resolution 7")))
+    Cell::parse(text).ok_or_else(|| Problem::new(404, "expected an H3 cell at resolution 7"))
 }
 
 fn json_response(value: &serde_json::Value) -> Response {

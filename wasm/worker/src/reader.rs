@@ -9,8 +9,8 @@ use crate::object::{self, number, text};
 use crate::problem::{Problem, respond};
 use crate::store::now_ms;
 use crate::{body, json_response, key};
-use freshrank::fresh::{EVENT_SECONDS, Event, Known, NO_READER, is_stale};
-use freshrank::id::ReaderId;
+use freshrank::fresh::{EVENT_SECONDS, Event, Known, is_stale};
+use freshrank::id::{NO_READER, ReaderId};
 use freshrank::request::RequestEvent;
 use freshrank::time;
 use serde::{Deserialize, Serialize};
@@ -120,7 +120,9 @@ fn named(reader: &str) -> Result<ReaderId, Problem> {
 }
 
 async fn ask(env: &Env, reader: ReaderId, command: &Command) -> Result<Told, Problem> {
-    let mut response = object::ask(env, READERS, &reader.to_string(), command).await?;
+    let body = serde_json::to_string(command).map_err(Problem::bad_request)?;
+    let failed = |error: worker::Error| Problem::unavailable(format!("{READERS} does not answer: {error}"));
+    let mut response = object::ask(env, READERS, &reader.to_string(), &body).await.map_err(failed)?;
     let unread = || Problem::unavailable("what the reader's object told cannot be read");
     let bytes = response.bytes().await.map_err(|_| unread())?;
     if response.status_code() != 200 {
@@ -221,7 +223,7 @@ impl Room {
         let rows = self.rows("SELECT kind, latitude, longitude, at FROM event", Vec::new())?;
         let event = rows.first().and_then(|row| {
             let [kind, latitude, longitude, at] = row.as_slice() else { return None };
-            let (kind, at) = (text(kind)?, number(at)? as i64);
+            let (kind, at) = (text(kind.clone())?, number(at)? as i64);
             let (latitude, longitude) = (number(latitude)?, number(longitude)?);
             Some((RequestEvent { kind, latitude, longitude, at: time::format(at) }, at))
         });

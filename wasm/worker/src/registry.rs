@@ -88,7 +88,9 @@ pub enum What {
 /// # Errors
 /// What the object answers with, and 503 where it cannot be reached.
 pub async fn send(env: &Env, command: &Command) -> Result<Response, Problem> {
-    object::ask(env, REGISTRY, &command.campaign, command).await
+    let body = serde_json::to_string(command).map_err(Problem::bad_request)?;
+    let failed = |error: worker::Error| Problem::unavailable(format!("the registry did not answer: {error}"));
+    object::ask(env, REGISTRY, &command.campaign, &body).await.map_err(failed)
 }
 
 /// Whether this deployment has a registry; without one, whole campaigns can be published and layers cannot.
@@ -116,15 +118,15 @@ impl Version {
     fn read(row: Vec<SqlStorageValue>) -> Option<Self> {
         let [path, n, version, at, author, reason, scope, share, layer] = <[_; 9]>::try_from(row).ok()?;
         Some(Self {
-            path: text(&path)?,
+            path: text(path)?,
             n: number(&n)? as i64,
-            version: text(&version)?,
-            at: text(&at)?,
-            author: text(&author)?,
-            reason: text(&reason)?,
-            scope: text(&scope)?,
+            version: text(version)?,
+            at: text(at)?,
+            author: text(author)?,
+            reason: text(reason)?,
+            scope: text(scope)?,
             share: number(&share)?,
-            layer: text(&layer),
+            layer: text(layer),
         })
     }
 }
@@ -270,7 +272,7 @@ impl Versions {
     /// The campaign's name, where its readers have not been told of everything.
     fn behind(&self) -> Result<Option<String>, Problem> {
         let rows = self.rows("SELECT campaign FROM behind", Vec::new())?;
-        Ok(rows.iter().flatten().next().and_then(text))
+        Ok(rows.into_iter().flatten().next().and_then(text))
     }
 
     fn caught_up(&self) -> Result<(), Problem> {

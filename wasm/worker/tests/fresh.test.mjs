@@ -66,6 +66,7 @@ describe("availability", () => {
     assert.deepEqual(shown(await json(await worker.rank(now))), ["far"]);
     await sleep(3000);
     assert.deepEqual(shown(await json(await worker.rank(now))), ["near", "far"], "its end needs no request");
+    await json(await put({ available: ["near"] }));
   });
 
   it("acts within 60 s in an isolate that nobody told, and its end does", async () => {
