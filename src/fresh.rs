@@ -3,6 +3,7 @@
 //! A position is personal: whatever is wrong with an event is said without it.
 
 use crate::areas::{Availability, Closure, MAX_CLOSURES};
+use crate::bundle::Bundle;
 use crate::context::LastEvent;
 use crate::id::{MerchantId, NO_READER, ReaderId};
 use crate::request::{MAX_NAME, RequestClosure, RequestError, RequestEvent, at_most, worded};
@@ -175,6 +176,12 @@ impl Overlay {
             return Vec::new();
         }
         merchants.filter_map(|id| self.0.get(find(id)?).copied()).collect()
+    }
+
+    /// Those of an area's merchants.
+    #[must_use]
+    pub fn within(&self, area: &Bundle) -> Vec<Availability> {
+        self.among((0..area.len()).map(|index| area.merchant(index).id))
     }
 
     /// 17 bytes each, little-endian: merchant; 0, 1 or 2 as [`Closure`]s are ordered; until, or the largest number.

@@ -32,6 +32,7 @@ pub mod score;
 pub mod blend;
 pub mod decision;
 pub mod explain;
+pub mod card;
 pub mod request;
 
 // From the send to the open: what a message carries, where it is asked for, and by whom.
@@ -39,6 +40,9 @@ pub mod token;
 pub mod edge;
 pub mod mailbox;
 pub mod fresh;
+pub mod slate;
+pub mod link;
+pub mod record;
 
 pub use areas::Areas;
 pub use bundle::Bundle;

@@ -8,10 +8,9 @@
 
 use crate::object::{self, number, text};
 use crate::problem::{Problem, respond};
-use crate::store::now_ms;
+use crate::store::{self, now, now_ms};
 use crate::{body, json_response, key};
 use freshrank::areas::{Availability, Closure, MAX_CLOSURES};
-use freshrank::bundle::Bundle;
 use freshrank::fresh::{AvailabilityRequest, Overlay};
 use freshrank::sorted::Set;
 use freshrank::time;
@@ -72,13 +71,6 @@ async fn ask(env: &Env, command: &Command) -> Result<Response, Problem> {
     let body = serde_json::to_string(command).map_err(Problem::bad_request)?;
     let failed = |error: worker::Error| Problem::unavailable(format!("{CLOSURES} does not answer: {error}"));
     object::ask(env, CLOSURES, ALL, &body).await.map_err(failed)
-}
-
-/// Those of these areas' merchants that are closed.
-pub async fn overlay<'a>(env: &Env, areas: impl IntoIterator<Item = &'a Bundle>) -> Vec<Availability> {
-    let all = closures(env).await;
-    let of = |area: &'a Bundle| all.among((0..area.len()).map(|index| area.merchant(index).id));
-    areas.into_iter().flat_map(of).collect()
 }
 
 /// All that are closed, as this isolate knows them. This never fails: a copy that cannot be renewed goes on closing doors.
@@ -155,7 +147,8 @@ pub struct Closures {
 }
 
 impl DurableObject for Closures {
-    fn new(state: State, _: Env) -> Self {
+    fn new(state: State, env: Env) -> Self {
+        store::set_clock(&env);
         Self { state }
     }
 
@@ -180,7 +173,7 @@ fn run(storage: &Storage, command: &Command) -> Result<Response, Problem> {
         let rows = query("SELECT n FROM version", Vec::new())?;
         Ok(rows.first().and_then(|row| number(row.first()?)).unwrap_or_default() as u64)
     };
-    let now = (now_ms() / 1000).cast_signed();
+    let now = now();
     let standing = || -> Result<Vec<Standing>, Problem> {
         let rows = query("SELECT merchant_id, closure, until, said_at FROM closures ORDER BY merchant_id", Vec::new())?;
         Ok(rows.iter().filter_map(|row| Standing::read(row)).collect())

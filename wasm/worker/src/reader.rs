@@ -7,7 +7,7 @@
 
 use crate::object::{self, number, text};
 use crate::problem::{Problem, respond};
-use crate::store::now_ms;
+use crate::store::{self, now};
 use crate::{body, json_response, key};
 use freshrank::fresh::{EVENT_SECONDS, Event, Known, is_stale};
 use freshrank::id::{NO_READER, ReaderId};
@@ -58,7 +58,7 @@ struct Told {
 pub async fn event(request: &mut Request, env: &Env) -> Result<Response, Problem> {
     crate::allow(request, &["POST"], "POST")?;
     key::check(request, env, key::EVENTS)?;
-    let now = (now_ms() / 1000).cast_signed();
+    let now = now();
     let event = Event::parse(&body::read(request, MAX_EVENT).await?, now)?;
     let kept = event.consent && !event.is_stale(now) && {
         let command = Command::Event(event.told, event.at);
@@ -138,7 +138,8 @@ pub struct Readers {
 }
 
 impl DurableObject for Readers {
-    fn new(state: State, _: Env) -> Self {
+    fn new(state: State, env: Env) -> Self {
+        store::set_clock(&env);
         Self { state }
     }
 
@@ -167,10 +168,6 @@ impl DurableObject for Readers {
         }
         Response::empty()
     }
-}
-
-fn now() -> i64 {
-    (now_ms() / 1000).cast_signed()
 }
 
 async fn run(storage: Storage, command: &Command) -> Result<Told, Problem> {

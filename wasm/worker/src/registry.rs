@@ -258,7 +258,8 @@ impl Versions {
         let whole = |_| async move { write().map_err(|problem| worker::Error::RustError(problem.detail)) };
         storage.transaction(whole).await.map_err(|error| Problem::unavailable(error.to_string()))?;
         let version = changes.last().filter(|_| !command.path.is_empty()).map(|change| change.version.clone());
-        let warnings: Vec<String> = campaign.check().iter().map(ToString::to_string).collect();
+        let warnings: Vec<String> =
+            campaign.check().iter().map(ToString::to_string).chain(store::warning(&command.campaign)).collect();
         Ok(json!({
             "id": command.campaign,
             "hash": campaign.hash,
@@ -281,7 +282,7 @@ impl Versions {
 
     /// The rows that a command adds.
     fn changes(&self, command: &Command, last: Option<&Version>, newest: &[Version]) -> Result<Vec<Version>, Problem> {
-        let at = time::format((store::now_ms() / 1000).cast_signed());
+        let at = time::format(store::now());
         let row = |path: &str,
                    layer: Option<String>,
                    author: String,

@@ -14,7 +14,21 @@ export const PUBLISH_KEY = "publish-key-of-the-tests";
 export const EVENTS_KEY = "events-key-of-the-tests";
 export const HELSINKI_KEY = "helsinki-key-of-the-tests";
 export const US_KEY = "us-key-of-the-tests";
+export const TOKEN_KEYS = `k1 ${Buffer.alloc(32, 7).toString("base64url")}`;
 const LAYER_KEYS = `lunch/fi/helsinki ${HELSINKI_KEY}\nlunch/us ${US_KEY}`;
+
+/** A ledger that fails, or never answers. */
+const NO_LEDGER = {
+  name: "no-ledger",
+  modules: true,
+  compatibilityDate: "2026-04-01",
+  durableObjects: { OTHERS: { className: "Fails" }, MORE: { className: "Hangs" } },
+  script: `
+    import { DurableObject } from "cloudflare:workers";
+    export class Fails extends DurableObject { fetch() { throw new Error("broken"); } }
+    export class Hangs extends DurableObject { fetch() { return new Promise((resolve) => setTimeout(() => resolve(new Response("late")), 60_000)); } }
+    export default { fetch: () => new Response("not here", { status: 404 }) };`,
+};
 
 /** The real KV behind a door that can be shut. */
 const FLAKY = {
@@ -22,7 +36,13 @@ const FLAKY = {
   modules: true,
   kvNamespaces: ["AREAS"],
   script: `export default ({ AREAS }) => ({
-    ...Object.fromEntries(["get", "getWithMetadata", "list", "delete"].map((name) => [name, (...args) => AREAS[name](...args)])),
+    ...Object.fromEntries(["getWithMetadata", "list", "delete"].map((name) => [name, (...args) => AREAS[name](...args)])),
+    get: async (...args) => {
+      const state = await AREAS.get("state");
+      if (state === "fails") throw new Error("fails");
+      if (state === "hangs") await new Promise((resolve) => setTimeout(resolve, 60_000));
+      return AREAS.get(...args);
+    },
     put: async (...args) => {
       if ((await AREAS.get("state")) === "broken") throw new Error("broken");
       return AREAS.put(...args);
@@ -38,12 +58,14 @@ export function directory(module = "full") {
 
 /**
  * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound, `registry: false` the registry; `patch` may
- * change the module's bytes. Without `rooms` nobody keeps events, objections and closed merchants; a `second` isolate of the same module shares those
- * and KV, and is asked by `fetchSecond`. A `flaky` one has a KV that takes nothing while `setKv` says "broken".
+ * change the module's bytes. A `flaky` one has a KV that takes nothing while `setKv` says "broken", and whose reading `fails` or `hangs`.
+ * `cards` is a folder of pictures, `ledger` false for none, "Fails" or "Hangs", and `vars` are variables of the deployment. Without `rooms`
+ * nobody keeps events, objections and closed merchants, "Fails" breaks what keeps them; a `second` isolate of the same module shares the objects
+ * and is asked by `fetchSecond`.
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, EVENTS_KEY, LAYER_KEYS }, kv = true, registry = kv, rooms = true, second = false, persist, flaky = false, patch = (wasm) => wasm } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, EVENTS_KEY, LAYER_KEYS, TOKEN_KEYS }, kv = true, registry = kv, ledger = true, rooms = true, second = false, persist, cards, vars = {}, flaky = false, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
@@ -60,24 +82,35 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     compatibilityDate: "2026-04-01",
     ...(flaky ? { wrappedBindings: { AREAS: FLAKY.name } } : { kvNamespaces: kv ? ["AREAS"] : [] }),
     durableObjects: {
-      ...(registry ? { REGISTRY: { className: "Registry", useSQLite: true } } : {}),
-      ...(rooms ? { CLOSURES: { className: "Closures", useSQLite: true }, READERS: { className: "Readers", useSQLite: true } } : {}),
+      ...(registry && { REGISTRY: { className: "Registry", useSQLite: true } }),
+      ...(ledger === true && { LEDGER: { className: "Ledger", useSQLite: true } }),
+      ...(typeof ledger === "string" && { LEDGER: { className: ledger, scriptName: NO_LEDGER.name } }),
+      ...(rooms === true && { CLOSURES: { className: "Closures", useSQLite: true }, READERS: { className: "Readers", useSQLite: true } }),
+      ...(typeof rooms === "string" && { CLOSURES: { className: rooms, scriptName: NO_LEDGER.name }, READERS: { className: rooms, scriptName: NO_LEDGER.name } }),
     },
-    bindings: secrets,
+    bindings: { ...secrets, ...vars },
+    ...(cards && {
+      assets: {
+        workerName: "freshrank",
+        directory: cards,
+        binding: "CARDS",
+        routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true },
+      },
+    }),
   };
   // A script of its own is an isolate of its own.
   const { durableObjects } = script;
   const other = {
     ...script,
     name: "second",
-    durableObjects: Object.fromEntries(Object.entries(durableObjects).map(([name, room]) => [name, { ...room, scriptName: script.name }])),
+    durableObjects: Object.fromEntries(Object.entries(durableObjects).map(([name, room]) => [name, { scriptName: script.name, ...room }])),
   };
   const options = {
     ...(persist ? { durableObjectsPersist: persist } : {}),
     host: "127.0.0.1",
     port: 0,
     cf: false,
-    workers: [script, ...(flaky ? [FLAKY] : []), ...(second ? [other] : [])],
+    workers: [script, ...(flaky ? [FLAKY] : []), ...(typeof ledger === "string" || typeof rooms === "string" ? [NO_LEDGER] : []), ...(second ? [other] : [])],
     handleRuntimeStdio: (stdout, stderr) => {
       for (const stream of [stdout, stderr]) stream.on("data", (text) => logged.push(String(text)));
     },
@@ -113,8 +146,9 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     setKv: async (state) => (await namespace()).put("state", state),
     /** What the runtime wrote; a panic shows as `Critical`. */
     log: () => logged.join(""),
-    /** A fresh isolate over the same KV and registry. */
-    restart: async () => {
+    /** A fresh isolate over the same KV and objects, with these variables changed. */
+    restart: async (changed = {}) => {
+      Object.assign(script.bindings, changed);
       await miniflare.setOptions(options);
       url = (await miniflare.ready).origin;
     },
