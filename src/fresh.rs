@@ -12,9 +12,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// How long an event is kept after it happened, seconds. After 2 hours it moves nobody by itself, see [`crate::locate`]; what it
-/// still tells later is not worth keeping a position for.
-pub const EVENT_SECONDS: i64 = 6 * 3600;
+/// How long an event is kept after it happened, seconds: as long as it moves a reader by itself, see [`crate::locate`]. What it still
+/// tells later is not worth keeping a position for, and a reader of whom only that they are away is known gets no merchant at all.
+pub const EVENT_SECONDS: i64 = 2 * 3600;
 /// How far a sender's clock may be ahead, seconds.
 const AHEAD_SECONDS: i64 = 300;
 /// Bytes of an event's kind.

@@ -139,7 +139,7 @@ describe("a reader", () => {
   it("is not kept without consent, and an old event not at all", async () => {
     assert.equal(await kept({ at: ago(1), consent: false }), false);
     assert.match((await json(await event({ consent: undefined }), 400)).detail, /consent/);
-    assert.equal(await kept({ reader: "00000000000000aa", at: ago(6 * 3600) }), false);
+    assert.equal(await kept({ reader: "00000000000000aa", at: ago(2 * 3600) }), false);
   });
 
   it("who objects is forgotten, and nothing is kept until they do not any more", async () => {
@@ -159,7 +159,7 @@ describe("a reader", () => {
       assert.deepEqual(await json(forgotten), { kept: false });
     }
     assert.equal((await suppression("GET")).event, false);
-    assert.equal(await kept({ at: ago(6 * 3600 - 3) }), true);
+    assert.equal(await kept({ at: ago(2 * 3600 - 3) }), true);
     assert.equal((await suppression("GET")).event, true);
     await sleep(3500);
     assert.equal((await suppression("GET")).event, false);
