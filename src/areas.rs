@@ -44,6 +44,12 @@ pub enum Closure {
 }
 
 impl Closure {
+    /// The closure of this number, from 0 in their order.
+    #[must_use]
+    pub fn of(number: u8) -> Option<Self> {
+        [Self::Paused, Self::ClosedToday, Self::Removed].get(usize::from(number)).copied()
+    }
+
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::Paused => "paused",

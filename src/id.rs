@@ -2,9 +2,48 @@
 
 use alloc::string::String;
 use core::fmt::{self, Write as _};
+use hmac::{Hmac, KeyInit, Mac};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+
+/// A reader as profiles, routes and logs know them: the first 8 bytes of HMAC-SHA-256(secret, `user_id`).
+///
+/// Written as 16 hexadecimal digits in the order of those bytes, it is what any backend's HMAC prints, cut to 16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReaderId(pub u64);
+
+/// What is said of a path or a field that is no reader.
+pub const NO_READER: &str =
+    "expected a reader: 16 hexadecimal digits of HMAC-SHA-256(secret, user_id), as `freshrank reader` prints";
+
+impl ReaderId {
+    /// The reader of this `user_id`, by the operator's secret.
+    #[must_use]
+    pub fn of(secret: &[u8], user_id: &str) -> Self {
+        // HMAC takes a key of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
+            return Self(0);
+        };
+        mac.update(user_id.as_bytes());
+        let digest = mac.finalize().into_bytes();
+        Self(digest.iter().take(8).rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+    }
+
+    /// Reads 16 hexadecimal digits, capitals or not.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let bytes = u64::from_str_radix(text, 16).ok().filter(|_| is_hex);
+        bytes.map(|bytes| Self(bytes.swap_bytes()))
+    }
+}
+
+impl fmt::Display for ReaderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0.swap_bytes())
+    }
+}
 
 /// The first 8 bytes of SHA-256 of a `merchant_id`; equal scores are ordered by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,4 +186,32 @@ fn first<const N: usize>(text: &str) -> [u8; N] {
     let mut bytes = [0; N];
     bytes.copy_from_slice(&digest[..N]);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    /// A backend in any language is held to the same lines.
+    #[test]
+    fn a_reader_is_hmac_sha256_as_every_language_computes_it() {
+        #[derive(Deserialize)]
+        struct Vector {
+            secret: String,
+            user_id: String,
+            reader: String,
+        }
+        let vectors: alloc::vec::Vec<Vector> = serde_json::from_slice(include_bytes!("../tests/readers.json")).unwrap();
+        assert!(vectors.len() > 5);
+        for Vector { secret, user_id, reader } in vectors {
+            let id = ReaderId::of(secret.as_bytes(), &user_id);
+            assert_eq!(id.to_string(), reader, "{user_id}");
+            assert_eq!(ReaderId::parse(&reader), Some(id));
+            assert_eq!(ReaderId::parse(&reader.to_uppercase()), Some(id));
+        }
+        for nobody in ["", "0", "5bdcc146bf60754", "5bdcc146bf60754e6", "+bdcc146bf60754e", "anna@example.com"] {
+            assert_eq!(ReaderId::parse(nobody), None, "{nobody}");
+        }
+    }
 }

@@ -39,6 +39,7 @@ pub mod request;
 pub mod token;
 pub mod edge;
 pub mod mailbox;
+pub mod fresh;
 pub mod slate;
 pub mod link;
 pub mod record;

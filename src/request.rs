@@ -81,7 +81,7 @@ pub struct Request {
 }
 
 /// Reads a list of at most N entries: what comes after takes no memory.
-fn at_most<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>, const N: usize>(
+pub(crate) fn at_most<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>, const N: usize>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     struct Entries<T, const N: usize>(core::marker::PhantomData<T>);
@@ -186,6 +186,29 @@ pub struct RequestClosure {
     pub until: Option<String>,
 }
 
+impl RequestEvent {
+    /// The event as a context has it; `fields` is what its latitude and its time are called in an error.
+    ///
+    /// # Errors
+    /// Names the field and what was expected, and never the position.
+    pub fn check(&self, fields: [&'static str; 2]) -> Result<LastEvent, RequestError> {
+        let [latitude, at] = fields;
+        let point = point(latitude, self.latitude, self.longitude)?;
+        Ok(LastEvent { kind: self.kind.clone(), point, at: instant(at, &self.at)? })
+    }
+}
+
+impl RequestClosure {
+    /// The closure as the overlay has it.
+    ///
+    /// # Errors
+    /// An end that is no time.
+    pub fn check(&self) -> Result<Availability, RequestError> {
+        let until = self.until.as_deref().map(|text| instant("availability.until", text)).transpose()?;
+        Ok(Availability { merchant: MerchantId::of(&self.merchant_id), closure: self.closure, until })
+    }
+}
+
 /// Why a request cannot be answered.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum RequestError {
@@ -271,20 +294,13 @@ impl Question {
         let area = |text: &String| {
             Bundle::decode(bytes("areas", text)?).map_err(|source| RequestError::Decode { field: "areas", source })
         };
-        let closure = |entry: &RequestClosure| {
-            Ok(Availability {
-                merchant: MerchantId::of(&entry.merchant_id),
-                closure: entry.closure,
-                until: entry.until.as_deref().map(|text| instant("availability.until", text)).transpose()?,
-            })
-        };
         Ok(Self {
             id: request.id.clone(),
             campaign: request.campaign.clone(),
             profile,
             context: context(&request.context, now)?,
             areas: request.areas.iter().map(area).collect::<Result<_, _>>()?,
-            overlay: request.availability.iter().map(closure).collect::<Result<_, RequestError>>()?,
+            overlay: request.availability.iter().map(RequestClosure::check).collect::<Result<_, _>>()?,
             explain: request.explain,
             why: request.why.clone(),
             display: request.display,
@@ -326,12 +342,31 @@ impl Question {
 
 /// serde's words without the value they quote: it may be long, and a reader's own.
 pub(crate) fn worded(error: &serde_json::Error) -> String {
-    let text = error.to_string();
+    let text = without_value(error.to_string());
     match (text.find('"'), text.rfind('"')) {
         (Some(first), Some(last)) => {
             format!("{}{}", &text[..first], text[last + 1..].trim_start_matches(','))
         }
         _ if text.len() > 400 => format!("{} ... at line {} column {}", time::cut(&text), error.line(), error.column()),
+        _ => text,
+    }
+}
+
+/// A sentence of serde without what it found between backticks: a value may be anything. The name of an unknown field stays where it
+/// could be a field's, since most are misspelt ones.
+fn without_value(text: String) -> String {
+    let starts = ["unknown variant `", "unknown field `", "invalid type: ", "invalid value: "];
+    let found = text.find('`').filter(|_| starts.iter().any(|start| text.starts_with(start)));
+    let end = ["`, expected", "`, there"].iter().filter_map(|end| text.rfind(end)).max();
+    match (found, end) {
+        (Some(found), Some(end)) if found < end => {
+            let (name, rest) = (&text[found + 1..end], text[end + 1..].to_string());
+            let is_name = name.len() <= 32 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            if is_name && text.starts_with("unknown field") {
+                return text;
+            }
+            format!("{}{rest}", text[..found].trim_end())
+        }
         _ => text,
     }
 }
@@ -348,11 +383,7 @@ fn context(told: &RequestContext, now: i64) -> Result<Context, RequestError> {
         }
     };
     let last_event = match &told.last_event {
-        Some(event) => Some(LastEvent {
-            kind: event.kind.clone(),
-            point: point("context.last_event.latitude", event.latitude, event.longitude)?,
-            at: instant("context.last_event.at", &event.at)?,
-        }),
+        Some(event) => Some(event.check(["context.last_event.latitude", "context.last_event.at"])?),
         None => None,
     };
     let at = match &told.at {
@@ -390,12 +421,9 @@ fn instant(field: &'static str, text: &str) -> Result<i64, RequestError> {
 }
 
 fn point(field: &'static str, latitude: f64, longitude: f64) -> Result<Point, RequestError> {
-    Point::new(latitude, longitude).ok_or_else(|| RequestError::Value {
-        field,
-        problem: format!(
-            "found {latitude}, {longitude}, expected degrees within 90 north or south and 180 east or west"
-        ),
-    })
+    // Swapped coordinates are still somebody's: the error does not repeat them.
+    let problem = || "expected degrees within 90 north or south, and longitude within 180 east or west".into();
+    Point::new(latitude, longitude).ok_or_else(|| RequestError::Value { field, problem: problem() })
 }
 
 fn limit(field: &'static str, found: usize, limit: usize) -> Result<(), RequestError> {

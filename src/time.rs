@@ -104,7 +104,13 @@ pub fn clock(minute_of_day: i64) -> String {
 /// A sentence with what was found and what was expected.
 pub fn parse(text: &str) -> Result<i64, String> {
     parse_fields(text).filter(|at| (0..LATEST).contains(at)).ok_or_else(|| {
-        format!("found {:?}, expected an RFC 3339 time from 1970 to 2099, as 2026-11-20T12:00:00+02:00", cut(text))
+        // Whatever is not even like a time may be somebody's name or address, which no error repeats.
+        let begins = |i: usize, b: u8| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() };
+        let is_like = text.len() >= 10
+            && text.bytes().take(10).enumerate().all(|(i, b)| begins(i, b))
+            && text.bytes().all(|b| b.is_ascii_digit() || b"-:.+TtZz ".contains(&b));
+        let found = if is_like { format!("{:?}", cut(text)) } else { format!("{} bytes", text.len()) };
+        format!("found {found}, expected an RFC 3339 time from 1970 to 2099, as 2026-11-20T12:00:00+02:00")
     })
 }
 

@@ -22,6 +22,7 @@ mod preferences;
 mod places;
 mod print;
 mod rank;
+mod reader;
 mod replay;
 mod report;
 mod shelf;
@@ -71,6 +72,8 @@ enum Verb {
     Replay(replay::Arguments),
     /// Clicks and orders of each arm of an experiment, with intervals and a sample-ratio check
     Report(report::Arguments),
+    /// Tell what a reader is called in profiles, events and suppressions
+    Reader(reader::Arguments),
     /// Mint and open the tokens of messages
     #[command(subcommand)]
     Token(token::Verb),
@@ -108,6 +111,7 @@ fn main() -> ExitCode {
         Verb::Rank(arguments) => rank::run(&arguments),
         Verb::Replay(arguments) => replay::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
+        Verb::Reader(arguments) => reader::run(&arguments),
         Verb::Token(verb) => token::run(&verb),
         Verb::Cards(arguments) => cards::run(&arguments),
         Verb::Mailbox(verb) => mailbox::run(&verb),

@@ -10,16 +10,15 @@ use crate::places::{self, History, NewPlaces, PlaceOptions};
 use crate::preferences::{Menus, Mix, Ordered, PreferenceOptions, Preferences, home_market, is_evidence};
 use crate::tables::{Event, Order, Place, Reader, Tables, Timestamp};
 use freshrank::geo::{Cell, Point};
+use freshrank::id::ReaderId;
 use freshrank::profile::{KnownMerchant, MAX_MERCHANTS, Profile};
 use freshrank::request::base64url;
 use freshrank::time::Local;
 use freshrank::wire::DecodeError;
 use freshrank::{ChainId, MerchantId};
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
@@ -347,16 +346,10 @@ impl<'t> Press<'t> {
     }
 }
 
-/// A reader's id in profiles and logs: the first 8 bytes, little-endian, of HMAC-SHA256(secret, user_id).
+/// A reader's number in profiles, as [`ReaderId`] says.
 #[must_use]
 pub fn reader_id(secret: &[u8], user_id: &str) -> u64 {
-    // HMAC takes a key of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
-        return 0;
-    };
-    mac.update(user_id.as_bytes());
-    let digest = mac.finalize().into_bytes();
-    digest.iter().take(8).rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    ReaderId::of(secret, user_id).0
 }
 
 /// Profiles of all readers as of a time, ascending by `user_id`.

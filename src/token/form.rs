@@ -1,6 +1,6 @@
 //! Minting and opening as JSON: the same text from the command line, Node and every sender.
 
-use crate::id::{Hash, hex};
+use crate::id::{Hash, NO_READER, ReaderId, hex};
 use crate::profile::Profile;
 use crate::request::{MAX_BODY, MAX_NAME, RequestError, base64url, from_base64url, worded};
 use crate::time;
@@ -28,6 +28,9 @@ pub struct MintRequest {
     /// The sender's own id of this message to this reader; a token has its hash. Needed with consent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
+    /// The reader, 16 hexadecimal digits of HMAC(secret, `user_id`), where no profile tells it: a stranger who consented may object, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
     /// RFC 3339; a shell with a clock fills it in where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minted_at: Option<String>,
@@ -117,9 +120,8 @@ impl MintRequest {
         let instant = |field, text: &str| time::parse(text).map_err(|problem| wrong(field, problem));
         let named = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         if !named(&self.campaign) || !(1..=MAX_CAMPAIGN).contains(&self.campaign.len()) {
-            let (found, bytes) = (time::cut(&self.campaign), self.campaign.len());
-            let problem =
-                format!("found {found:?} ({bytes} bytes), expected 1 to {MAX_CAMPAIGN} letters, digits, - and _");
+            let bytes = self.campaign.len();
+            let problem = format!("found {bytes} bytes, expected 1 to {MAX_CAMPAIGN} letters, digits, - and _");
             return Err(wrong("campaign", problem));
         }
         if !(1..=MAX_SLOTS).contains(&self.slots) {
@@ -134,7 +136,8 @@ impl MintRequest {
         };
         let market = match (&self.market, &profile) {
             (Some(market), Some(profile)) if *market != profile.market => {
-                let problem = format!("found {:?}, expected {:?} as in the profile", time::cut(market), profile.market);
+                // Where somebody lives is their own: neither is told.
+                let problem = "found another than the profile's".into();
                 return Err(wrong("market", problem));
             }
             (Some(market), _) => market.clone(),
@@ -161,11 +164,22 @@ impl MintRequest {
             );
             return Err(wrong("expires_at", problem));
         }
+        let reader = match self.reader.as_deref().map(|text| ReaderId::parse(text).ok_or(NO_READER)) {
+            Some(Err(problem)) => return Err(wrong("reader", problem.into())),
+            Some(Ok(reader)) => Some(reader.0),
+            None => None,
+        };
+        if let (Some(reader), Some(profile)) = (reader, &profile)
+            && reader != profile.reader
+        {
+            return Err(wrong("reader", "found another than the profile's".into()));
+        }
         let consent = self.consent.unwrap_or_else(|| profile.as_ref().is_some_and(|profile| profile.consent));
         let personal = match (&self.message_id, consent) {
             (_, false) => None,
             (Some(id), true) if (1..=MAX_NAME).contains(&id.len()) => {
-                Some(Personal { message: Hash::of(id.as_bytes()), profile })
+                let named = |reader| Profile { reader, market: market.clone(), consent, ..Profile::default() };
+                Some(Personal { message: Hash::of(id.as_bytes()), profile: profile.or_else(|| reader.map(named)) })
             }
             (Some(id), true) => {
                 let problem = format!("found {} bytes, expected 1 to {MAX_NAME}", id.len());

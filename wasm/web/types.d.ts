@@ -19,6 +19,19 @@ share: number,
 holdout?: boolean, };
 
 /**
+ * Merchants that are closed from now on, and such that are not any more.
+ */
+export type AvailabilityRequest = { 
+/**
+ * Each stands in place of what was said of its merchant before.
+ */
+closures?: Array<RequestClosure>, 
+/**
+ * `merchant_id`s of whom nothing is said any more.
+ */
+available?: Array<string>, };
+
+/**
  * A multiplier on a merchant's odds.
  */
 export type Boost = { 
@@ -85,6 +98,35 @@ export type Closure = "paused" | "closed_today" | "removed";
  * What the law of the reader's market asks before a message is tailored.
  */
 export type Consent = "not_required" | "required";
+
+/**
+ * Something a reader did, as a sender's backend tells it.
+ */
+export type EventRequest = { 
+/**
+ * 16 hexadecimal digits, HMAC(secret, `user_id`).
+ */
+reader: string, 
+/**
+ * `trip_end`, `app_open`, `order`, ...; at most 32 small letters, digits and _.
+ */
+kind: string, 
+/**
+ * RFC 3339.
+ */
+at: string, 
+/**
+ * Degrees north.
+ */
+latitude: number, 
+/**
+ * Degrees east.
+ */
+longitude: number, 
+/**
+ * Whether the reader consented to personal messages. Without it nothing is kept; it is not guessed.
+ */
+consent: boolean, };
 
 /**
  * How much a message tries out.
@@ -390,6 +432,10 @@ market?: string,
  * The sender's own id of this message to this reader; a token has its hash. Needed with consent.
  */
 message_id?: string, 
+/**
+ * The reader, 16 hexadecimal digits of HMAC(secret, `user_id`), where no profile tells it: a stranger who consented may object, too.
+ */
+reader?: string, 
 /**
  * RFC 3339; a shell with a clock fills it in where it is absent.
  */

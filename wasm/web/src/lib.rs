@@ -9,6 +9,7 @@ mod model;
 use freshrank::bundle::{Bundle, Display};
 use freshrank::feature::FEATURES;
 use freshrank::geo::Cell;
+use freshrank::id::ReaderId;
 use freshrank::mailbox::form::JudgeRequest;
 use freshrank::request::Question;
 use freshrank::score::NoModel;
@@ -59,6 +60,14 @@ pub fn open_token(keys: &str, token: &str, at: Option<String>, personal: Option<
         None => now_seconds(),
     };
     Ok(OpenReply::new(&opened, at, personal.unwrap_or_default()).to_json())
+}
+
+/// What a reader is called in events and suppressions: 16 hexadecimal digits of HMAC-SHA-256(secret, `user_id`), the same that
+/// profiles made with this secret have.
+#[wasm_bindgen]
+#[must_use]
+pub fn reader(secret: &str, user_id: &str) -> String {
+    ReaderId::of(secret.as_bytes(), user_id).to_string()
 }
 
 /// Tells who fetched a picture or a link: the JSON of a `JudgeRequest` in, that of a `JudgeReply` out.
@@ -219,7 +228,7 @@ impl Engine {
         let campaign = match self.campaigns.get(id) {
             Some(campaign) => campaign.clone(),
             None if id == "default" => Campaign::default(),
-            None => return Err(JsError::new(&format!("no campaign {id:?} was set"))),
+            None => return Err(JsError::new("no campaign of this name was set")),
         };
         let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
         let area = cell.and_then(|cell| self.areas.get(&cell));

@@ -76,7 +76,7 @@ it("throws the engine's own words and goes on", () => {
   assert.match(thrown(() => new Engine(new Uint8Array(40))), /model plan/);
   assert.match(thrown(() => engine.setCampaign('{"id": "c", "layers": {"fi": {"slots": 0}}}')), /layer fi: slots: found 0, expected a whole number from 1 to 24/);
   assert.match(thrown(() => engine.rank("{")), /request: EOF/);
-  assert.match(thrown(() => rank(engine, { ...ASKED, campaign: "none" })), /no campaign "none" was set/);
+  assert.match(thrown(() => rank(engine, { ...ASKED, campaign: "none" })), /no campaign of this name was set/);
   for (let bit = 0; bit < 8 * AREA.length; bit += 5) {
     const damaged = new Uint8Array(AREA);
     damaged[bit >> 3] ^= 1 << (bit & 7);

@@ -4,6 +4,7 @@
 #![cfg(all(feature = "types", not(target_family = "wasm")))]
 
 use freshrank::campaign::LayerForm;
+use freshrank::fresh::{AvailabilityRequest, EventRequest};
 use freshrank::mailbox::form::{JudgeReply, JudgeRequest};
 use freshrank::request::{Reply, Request};
 use freshrank::token::form::{MintReply, MintRequest, OpenReply};
@@ -62,6 +63,8 @@ fn the_declarations_are_current() {
     declared.visit::<MintRequest>();
     declared.visit::<MintReply>();
     declared.visit::<OpenReply>();
+    declared.visit::<EventRequest>();
+    declared.visit::<AvailabilityRequest>();
     let types: Vec<String> = declared.by_name.into_values().collect();
     let expected = format!("{HEAD}\n{}\n{TAIL}", types.join("\n"));
 

@@ -9,10 +9,10 @@ use crate::open::{slot_of, within};
 use crate::page::{Entry, Page};
 use crate::problem::{Problem, respond};
 use crate::store::{Store, variable};
-use crate::{ledger, record};
+use crate::{availability, ledger, record};
 use freshrank::Areas;
-use freshrank::areas::Availability;
 use freshrank::bundle::{self, Display};
+use freshrank::fresh::Overlay;
 use freshrank::geo::Cell;
 use freshrank::id::MerchantId;
 use freshrank::link::Links;
@@ -64,8 +64,14 @@ pub async fn click(
     let slot = slot_of(slot);
     let store = Store::hurried(env, later);
     let personal = message.personal && !message.expired;
-    let asked = Asked { env, store: &store, links: &links, path: format!("/c/{token}/{slot}"), slot };
-    let outcome = within(PATIENCE, asked.outcome(&mut message, merchant)).await;
+    let outcome = within(PATIENCE, async {
+        message.meet(env).await;
+        let closed = availability::closures(env).await;
+        let path = format!("/c/{token}/{slot}");
+        let asked = Asked { env, store: &store, links: &links, closed: &closed, path, slot };
+        asked.outcome(&mut message, merchant).await
+    })
+    .await;
     let Some(outcome) = outcome else {
         console_error!("a click opens no list: no answer in time");
         return home(env, &links);
@@ -112,6 +118,7 @@ struct Asked<'a> {
     env: &'a Env,
     store: &'a Store,
     links: &'a Links,
+    closed: &'a Overlay,
     /// Of this link.
     path: String,
     slot: u8,
@@ -147,13 +154,12 @@ impl Asked<'_> {
         let (Some(card), Some(cell)) = (shown.card(), shown.cell) else {
             return self.list(message).await;
         };
-        let overlay: Vec<Availability> = Vec::new();
         let area = self.store.area_soon(cell).await;
         let display = self.store.any_display(cell).await;
         let known = display.as_ref().and_then(|block| block.card(card.merchant));
         // Where the area cannot be read, nobody can say that it is closed.
         let open = area.is_none_or(|(bundle, _)| {
-            let areas = Areas::new([&*bundle], overlay);
+            let areas = Areas::new([&*bundle], self.closed.within(&bundle));
             areas.get(cell).is_none_or(|area| area.takes_orders(card.merchant, message.context.at))
         });
         let Some(known) = known else {
@@ -181,7 +187,7 @@ impl Asked<'_> {
             };
             let area = self.store.area_soon(cell).await;
             let closed = area.is_some_and(|(bundle, _)| {
-                let areas = Areas::new([&*bundle], Vec::new());
+                let areas = Areas::new([&*bundle], self.closed.within(&bundle));
                 areas.get(cell).is_some_and(|area| !area.takes_orders(card.merchant, message.context.at))
             });
             page.entries.push(self.entry(message, &known, if closed { Some("closed right now") } else { None }));
@@ -240,7 +246,7 @@ impl Asked<'_> {
             found = found.or(self.store.any_display(*cell).await.and_then(|block| block.card(merchant)));
         }
         if found.is_none()
-            && let Ok(decided) = message.decide(self.store, Vec::new()).await
+            && let Ok(decided) = message.decide(self.store, self.closed).await
         {
             cells.extend(decided.area.as_ref().map(|area| area.cell));
             found = decided.display(self.store).await.and_then(|block| block.card(merchant));
@@ -257,7 +263,7 @@ impl Asked<'_> {
 
     /// What the message would show now, as entries of a page; nothing where that cannot be told.
     async fn fresh(&self, message: &mut Message) -> Option<(Decided, Vec<Entry>)> {
-        let decided: Result<Decided, Problem> = message.decide(self.store, Vec::new()).await;
+        let decided: Result<Decided, Problem> = message.decide(self.store, self.closed).await;
         let decided = decided.map_err(|problem| console_error!("a click opens no list: {}", problem.detail)).ok()?;
         let display = decided.display(self.store).await;
         let entries = display.as_deref().map(|display| self.entries(message, &decided, display));

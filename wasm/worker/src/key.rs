@@ -9,6 +9,8 @@ use worker::{Env, Request};
 pub const RANK: &str = "RANK_KEY";
 /// The secret of those who change what others are answered with.
 pub const PUBLISH: &str = "PUBLISH_KEY";
+/// The secret of those who tell what readers did.
+pub const EVENTS: &str = "EVENTS_KEY";
 
 /// The secret with the keys of teams: a line each, `CAMPAIGN/LAYER KEY`, as `lunch/fi/helsinki 7f3a...`. A key holds for its layer
 /// and those below it.

@@ -3,6 +3,8 @@
 //! This shell only translates. It brings the clock and what was published, so that the engine does not have to, and
 //! it answers every request: a sender gets a decision or a problem with its reason, never a stack trace.
 
+mod amp;
+mod availability;
 mod body;
 mod click;
 mod key;
@@ -15,6 +17,7 @@ mod open;
 mod page;
 mod picture;
 mod problem;
+mod reader;
 mod record;
 mod registry;
 mod store;
@@ -77,15 +80,19 @@ async fn route(request: &mut Request, env: &Env, later: Context) -> Result<Respo
             allow(request, &["GET", "HEAD"], "GET, HEAD")?;
             Ok(click::click(request, env, &Rc::new(later), token, slot, merchant.first().copied()).await)
         }
+        ["a", token] => {
+            allow(request, &["GET"], "GET")?;
+            amp::list(request, env, &Rc::new(later), token).await
+        }
         ["v1", "rank"] => {
             allow(request, &["POST"], "POST")?;
             key::check(request, env, key::RANK)?;
-            rank(request, &Store::new(env)).await
+            rank(request, env).await
         }
         ["v1", "rank", "batch"] => {
             allow(request, &["POST"], "POST")?;
             key::check(request, env, key::RANK)?;
-            batch(request, Store::new(env))
+            batch(request, env.clone())
         }
         ["v1", "areas", cell] => {
             publishes(request, env)?;
@@ -95,12 +102,16 @@ async fn route(request: &mut Request, env: &Env, later: Context) -> Result<Respo
             publishes(request, env)?;
             put_display(request, &Store::new(env), cell).await
         }
+        ["v1", "availability"] => availability::route(request, env).await,
+        ["v1", "events"] => reader::event(request, env).await,
+        ["v1", "events", reader] => reader::forget(request, env, reader).await,
+        ["v1", "suppressions", reader] => reader::suppression(request, env, reader).await,
         ["v1", "campaigns", id] => {
             publishes(request, env)?;
             put_campaign(request, env, id).await
         }
         ["v1", "campaigns", id, "layers", ref path @ ..] => layer(request, env, id, &path.join("/")).await,
-        _ => Err(Problem::new(404, format!("no route {path}"))),
+        _ => Err(Problem::new(404, "no such route")),
     }
 }
 
@@ -129,26 +140,26 @@ fn health() -> Response {
     }))
 }
 
-async fn rank(request: &mut Request, store: &Store) -> Result<Response, Problem> {
+async fn rank(request: &mut Request, env: &Env) -> Result<Response, Problem> {
     let json = body::read(request, MAX_BODY).await?;
-    let (reply, notices) = answer(&json, store).await?;
+    let (reply, notices) = answer(&json, env).await?;
     let notices = notices.join("; ");
     let header = (!notices.is_empty()).then_some(("Freshrank-Notice", notices.as_str()));
     Ok(respond(200, "application/json", ResponseBody::Body(reply.to_json().into_bytes()), header))
 }
 
 /// Answers line by line while the client still sends: what is in memory is one line and its answer.
-fn batch(request: &mut Request, store: Store) -> Result<Response, Problem> {
+fn batch(request: &mut Request, env: Env) -> Result<Response, Problem> {
     let lines = BodyLines::new(request, MAX_BODY);
-    let answers = stream::unfold((lines, store), |(mut lines, store)| async move {
+    let answers = stream::unfold((lines, env), |(mut lines, env)| async move {
         let (number, line) = lines.next().await?;
         let answered = match line {
-            Ok(json) => answer(&json, &store).await.map(|(reply, _)| reply.to_json()),
+            Ok(json) => answer(&json, &env).await.map(|(reply, _)| reply.to_json()),
             Err(length) => Err(Problem::too_large(&format!("line has {length} bytes"), MAX_BODY)),
         };
         let mut text = answered.unwrap_or_else(|problem| problem.to_json(Some(number)));
         text.push('\n');
-        Some((Ok::<_, worker::Error>(text.into_bytes()), (lines, store)))
+        Some((Ok::<_, worker::Error>(text.into_bytes()), (lines, env)))
     });
     let response = Response::builder().from_stream(answers);
     let response = response.map_err(|error| Problem::unavailable(format!("no stream: {error}")))?;
@@ -156,8 +167,9 @@ fn batch(request: &mut Request, store: Store) -> Result<Response, Problem> {
 }
 
 /// The reply, and what is wrong with what was published.
-async fn answer(json: &[u8], store: &Store) -> Result<(Reply, Vec<String>), Problem> {
-    let question = Question::parse(json, now())?;
+async fn answer(json: &[u8], env: &Env) -> Result<(Reply, Vec<String>), Problem> {
+    let mut question = Question::parse(json, now())?;
+    let store = Store::new(env);
     let campaign = store.campaign(question.campaign.as_deref()).await?;
     let policies = Keeping(&campaign);
     let cell = question.cell(&policies).filter(|_| question.areas.is_empty());
@@ -174,6 +186,10 @@ async fn answer(json: &[u8], store: &Store) -> Result<(Reply, Vec<String>), Prob
         notices.extend(found.error);
         display = found.value;
     }
+    // What the caller brings counts as well.
+    let closed = availability::closures(env).await;
+    let own = question.areas.iter().chain(area.as_deref()).flat_map(|area| closed.within(area)).collect::<Vec<_>>();
+    question.overlay.extend(own);
     let scorer = SCORER.with(Rc::clone);
     Ok((question.answer(area.as_deref(), display.as_deref(), &policies, scorer.as_ref()), notices))
 }
@@ -307,7 +323,7 @@ async fn ask(
 }
 
 fn cell(text: &str) -> Result<Cell, Problem> {
-    Cell::parse(text).ok_or_else(|| Problem::new(404, format!("found {text:?}, expected an H3 cell at resolution 7")))
+    Cell::parse(text).ok_or_else(|| Problem::new(404, "expected an H3 cell at resolution 7"))
 }
 
 fn json_response(value: &serde_json::Value) -> Response {

@@ -4,11 +4,13 @@
 
 use crate::SCORER;
 use crate::problem::Problem;
+use crate::reader;
 use crate::store::{Keeping, Store, now, variable};
-use freshrank::areas::{Availability, Step};
+use freshrank::areas::Step;
 use freshrank::bundle::{Bundle, Display};
 use freshrank::context::{Fix, Grade};
 use freshrank::edge::Hints;
+use freshrank::fresh::Overlay;
 use freshrank::geo::Point;
 use freshrank::locate::locate;
 use freshrank::mailbox::{Evidence, Fetch, Verdict, classify};
@@ -98,6 +100,18 @@ impl Message {
         self.personal = false;
     }
 
+    /// Learns what is newer than the token: an objection makes it everybody's message, an event tells where its reader was last.
+    pub async fn meet(&mut self, env: &Env) {
+        let profile = self.token.personal.as_ref().filter(|_| self.personal).and_then(|own| own.profile.as_ref());
+        let Some(reader) = profile.map(|profile| profile.reader) else { return };
+        let known = reader::known(env, reader).await;
+        if known.suppressed {
+            self.forget_reader();
+        } else {
+            self.context.last_event = known.last_event;
+        }
+    }
+
     /// Whether the message has this slot, from 1.
     pub fn has(&self, slot: u8) -> bool {
         (1..=self.token.slots).contains(&slot)
@@ -108,7 +122,7 @@ impl Message {
     ///
     /// # Errors
     /// Where the campaign is not known, or cannot be read.
-    pub async fn decide(&mut self, store: &Store, overlay: Vec<Availability>) -> Result<Decided, Problem> {
+    pub async fn decide(&mut self, store: &Store, closed: &Overlay) -> Result<Decided, Problem> {
         let campaign = store.campaign(Some(&self.token.campaign)).await?;
         let policies = Keeping(&campaign);
         let mut profile = self.profile();
@@ -135,6 +149,7 @@ impl Message {
             }
             (None, None) => (None, Step::None),
         };
+        let overlay = area.as_deref().map(|area| closed.within(area)).unwrap_or_default();
         let areas = Areas::new([], overlay).or(area.as_deref());
         let scorer = SCORER.with(Rc::clone);
         let scorer: &dyn Scorer = if self.personal { scorer.as_ref() } else { &NoModel };

@@ -1,6 +1,7 @@
-//! What all Durable Objects are asked through.
+//! What all Durable Objects are asked through, and how the rows of their databases are read.
 
-use worker::{Env, Response, SqlStorageValue, web_sys};
+use crate::problem::Problem;
+use worker::{Env, Response, SqlStorageValue, Storage, web_sys};
 
 /// Sends a body to the object of this name.
 ///
@@ -16,7 +17,29 @@ pub async fn ask(env: &Env, binding: &str, name: &str, body: &str) -> worker::Re
     stub.fetch_with_request(request.into()).await
 }
 
+/// Runs a statement, and gives its rows.
+///
+/// # Errors
+/// 503 where the database does not take it.
+pub fn rows(
+    storage: &Storage,
+    sql: &str,
+    values: impl Into<Vec<SqlStorageValue>>,
+) -> Result<Vec<Vec<SqlStorageValue>>, Problem> {
+    let rows = storage.sql().exec(sql, values.into()).and_then(|cursor| cursor.raw().collect());
+    rows.map_err(|error| Problem::unavailable(format!("the database cannot be read or written: {error}")))
+}
+
 /// A column that holds a text.
 pub fn text(value: SqlStorageValue) -> Option<String> {
     if let SqlStorageValue::String(text) = value { Some(text) } else { None }
+}
+
+/// JavaScript has one kind of number, so that 1.0 comes as a whole one.
+pub fn number(value: &SqlStorageValue) -> Option<f64> {
+    match value {
+        SqlStorageValue::Integer(number) => Some(*number as f64),
+        SqlStorageValue::Float(number) => Some(*number),
+        _ => None,
+    }
 }

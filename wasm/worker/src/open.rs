@@ -8,12 +8,12 @@ use crate::picture::{self, LAST_RESORT};
 use crate::problem::{Problem, respond};
 use crate::record;
 use crate::store::Store;
-use crate::{ledger, message};
+use crate::{availability, ledger, message};
 use freshrank::card::{Card, Density, Theme, parse_ending};
 use freshrank::mailbox::Fetch;
 use freshrank::record::{Decided, Record};
-use freshrank::slate::Viewer;
-use futures_util::future::{Either, select};
+use freshrank::slate::{Slate, Viewer};
+use futures_util::future::{Either, join, select};
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use worker::{Context, Delay, Env, Request, Response, ResponseBody, console_error};
 
 /// How long a decision may take: campaign, area, ledger.
-const DECIDE: Duration = Duration::from_millis(700);
+pub const DECIDE: Duration = Duration::from_millis(700);
 /// How long of that the ledger may.
 const LOOK: Duration = Duration::from_millis(350);
 /// How long until a ledger that did not answer is told what was shown without it, and how long that may take.
@@ -60,14 +60,32 @@ async fn card(
     slot: &str,
 ) -> Result<Option<Card>, Problem> {
     let slot = slot_of(slot);
-    let mut message = Message::open(request, env, token, Fetch::Picture)?;
-    if message.expired || !message.has(slot) {
+    let message = Message::open(request, env, token, Fetch::Picture)?;
+    if !message.has(slot) {
         return Ok(None);
     }
-    let decided = message.decide(store, Vec::new()).await?;
+    Ok(slate(env, later, store, message).await?.and_then(|slate| slate.card(slot)))
+}
+
+/// What a message shows to whoever asks: with consent what its ledger says, after it was offered what is decided now.
+///
+/// # Errors
+/// Where campaign or ledger cannot be read.
+pub async fn slate(
+    env: &Env,
+    later: &Rc<Context>,
+    store: &Store,
+    mut message: Message,
+) -> Result<Option<Slate>, Problem> {
+    if message.expired {
+        return Ok(None);
+    }
+    // Neither waits for the other.
+    let (closed, ()) = join(availability::closures(env), message.meet(env)).await;
+    let decided = message.decide(store, &closed).await?;
     let slate = decided.slate(&message);
     if !message.personal {
-        return Ok(slate.card(slot));
+        return Ok(Some(slate));
     }
     // A message whose area was not at hand is not frozen on that: the next picture may find it.
     let offered = (!decided.is_poor()).then(|| slate.clone());
@@ -81,14 +99,14 @@ async fn card(
             if seen.decided {
                 later.wait_until(async move { write(&store, &env, &message, &decided).await });
             }
-            Ok(seen.slate.card(slot))
+            Ok(Some(seen.slate))
         }
         // All pictures of an open come to the same by themselves as long as nothing was shown before; what they show the ledger is
         // told as soon as it answers, so that a click that could be about either asks.
         Err(_) if decided.is_poor() => Ok(None),
         Err(problem) => {
             console_error!("a picture shows its own decision: {}", problem.detail);
-            let card = slate.card(slot);
+            let shown = slate.clone();
             later.wait_until(async move {
                 Delay::from(TELL).await;
                 let added = within(TELL, ledger::add(&env, &message.token, viewer, slate)).await;
@@ -98,7 +116,7 @@ async fn card(
                     write(&store, &env, &message, &decided).await;
                 }
             });
-            Ok(card)
+            Ok(Some(shown))
         }
     }
 }

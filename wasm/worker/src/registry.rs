@@ -6,7 +6,7 @@
 //! known to be good. A KV that takes nothing at the moment leaves readers with the version before, whole, and an alarm puts
 //! the document there once it does.
 
-use crate::object::{self, text};
+use crate::object::{self, number, text};
 use crate::problem::{Problem, respond};
 use crate::store::{self, BINDING};
 #[cfg(not(feature = "cel"))]
@@ -128,15 +128,6 @@ impl Version {
             share: number(&share)?,
             layer: text(layer),
         })
-    }
-}
-
-/// JavaScript has one kind of number, so that a share of 1.0 comes as a whole one.
-fn number(value: &SqlStorageValue) -> Option<f64> {
-    match value {
-        SqlStorageValue::Integer(number) => Some(*number as f64),
-        SqlStorageValue::Float(number) => Some(*number),
-        _ => None,
     }
 }
 

@@ -305,7 +305,7 @@ impl Store {
     /// 404 for a name nobody published; 503 where it cannot be read, since ranking by other rules could show what was excluded.
     pub async fn campaign(&self, id: Option<&str>) -> Result<Rc<Campaign>, Problem> {
         let id = id.unwrap_or("default");
-        let unknown = || Problem::new(404, format!("no campaign {id:?} was published"));
+        let unknown = || Problem::new(404, "no campaign of this name was published");
         if !is_name(id) {
             return Err(unknown());
         }
@@ -316,7 +316,7 @@ impl Store {
         let found = self.read::<Campaign>(id, |_| true).await;
         match (found.value, found.error) {
             (Some(campaign), _) => Ok(campaign),
-            (None, Some(error)) => Err(Problem::unavailable(format!("campaign {id:?} cannot be read: {error}"))),
+            (None, Some(error)) => Err(Problem::unavailable(format!("the campaign cannot be read: {error}"))),
             (None, None) if id == "default" => Ok(Rc::default()),
             (None, None) => Err(unknown()),
         }

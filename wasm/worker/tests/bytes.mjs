@@ -23,10 +23,11 @@ function seal(parts, at = 6) {
 }
 
 /** The profile of a reader of whom only number and market are known, as a request carries it. */
-export function profile(reader, market = "fi/helsinki") {
+export function profile(reader, market = "fi/helsinki", consent = false) {
   const head = Buffer.alloc(22);
   head.write("FRP1");
   head.writeBigUInt64LE(BigInt(reader), 8);
+  head.writeUInt8(consent ? 1 : 0, 20);
   head.writeInt8(120 / 15, 21);
   // No cuisines, places or merchants; the last 12 are counts, of which 255 is an unknown one.
   const counts = Buffer.alloc(12);

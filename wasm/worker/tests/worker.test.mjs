@@ -155,7 +155,7 @@ describe("the worker", () => {
 
   it("decides by a campaign once it is published", async () => {
     const lunch = { id: "lunch", layers: { global: { slots: 2, title: "Lunch" }, fi: { exclude: ["near"] } } };
-    assert.match(await problem(await worker.rank({ ...ASKED, campaign: "lunch" }), 404), /"lunch"/);
+    assert.match(await problem(await worker.rank({ ...ASKED, campaign: "lunch" }), 404), /no campaign of this name/);
     const published = await json(await worker.put("/v1/campaigns/lunch", JSON.stringify(lunch)));
     assert.deepEqual([published.id, published.layers], ["lunch", 2]);
     const reply = await json(await worker.rank({ ...ASKED, campaign: "lunch" }));

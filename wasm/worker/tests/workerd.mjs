@@ -11,6 +11,7 @@ import { Miniflare } from "miniflare";
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 export const RANK_KEY = "rank-key-of-the-tests";
 export const PUBLISH_KEY = "publish-key-of-the-tests";
+export const EVENTS_KEY = "events-key-of-the-tests";
 export const HELSINKI_KEY = "helsinki-key-of-the-tests";
 export const US_KEY = "us-key-of-the-tests";
 export const TOKEN_KEYS = `k1 ${Buffer.alloc(32, 7).toString("base64url")}`;
@@ -58,11 +59,13 @@ export function directory(module = "full") {
 /**
  * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound, `registry: false` the registry; `patch` may
  * change the module's bytes. A `flaky` one has a KV that takes nothing while `setKv` says "broken", and whose reading `fails` or `hangs`.
- * `cards` is a folder of pictures, `ledger` false for none, "Fails" or "Hangs", and `vars` are variables of the deployment.
+ * `cards` is a folder of pictures, `ledger` false for none, "Fails" or "Hangs", and `vars` are variables of the deployment. Without `rooms`
+ * nobody keeps events, objections and closed merchants, "Fails" breaks what keeps them; a `second` isolate of the same module shares the objects
+ * and is asked by `fetchSecond`.
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, LAYER_KEYS, TOKEN_KEYS }, kv = true, registry = kv, ledger = true, cards, vars = {}, flaky = false, patch = (wasm) => wasm } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, EVENTS_KEY, LAYER_KEYS, TOKEN_KEYS }, kv = true, registry = kv, ledger = true, rooms = true, second = false, persist, cards, vars = {}, flaky = false, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
@@ -82,6 +85,8 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
       ...(registry && { REGISTRY: { className: "Registry", useSQLite: true } }),
       ...(ledger === true && { LEDGER: { className: "Ledger", useSQLite: true } }),
       ...(typeof ledger === "string" && { LEDGER: { className: ledger, scriptName: NO_LEDGER.name } }),
+      ...(rooms === true && { CLOSURES: { className: "Closures", useSQLite: true }, READERS: { className: "Readers", useSQLite: true } }),
+      ...(typeof rooms === "string" && { CLOSURES: { className: rooms, scriptName: NO_LEDGER.name }, READERS: { className: rooms, scriptName: NO_LEDGER.name } }),
     },
     bindings: { ...secrets, ...vars },
     ...(cards && {
@@ -93,11 +98,19 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
       },
     }),
   };
+  // A script of its own is an isolate of its own.
+  const { durableObjects } = script;
+  const other = {
+    ...script,
+    name: "second",
+    durableObjects: Object.fromEntries(Object.entries(durableObjects).map(([name, room]) => [name, { scriptName: script.name, ...room }])),
+  };
   const options = {
+    ...(persist ? { durableObjectsPersist: persist } : {}),
     host: "127.0.0.1",
     port: 0,
     cf: false,
-    workers: [script, ...(flaky ? [FLAKY] : []), ...(typeof ledger === "string" ? [NO_LEDGER] : [])],
+    workers: [script, ...(flaky ? [FLAKY] : []), ...(typeof ledger === "string" || typeof rooms === "string" ? [NO_LEDGER] : []), ...(second ? [other] : [])],
     handleRuntimeStdio: (stdout, stderr) => {
       for (const stream of [stdout, stderr]) stream.on("data", (text) => logged.push(String(text)));
     },
@@ -119,6 +132,7 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
       return url;
     },
     fetch: ask,
+    fetchSecond: async (path, init) => (await miniflare.getWorker("second")).fetch(`https://second${path}`, init),
     rank: (request, path = "/v1/rank") =>
       ask(path, {
         method: "POST",
