@@ -30,6 +30,8 @@ from freshrank_training.metrics import interval, ndcgs
 RECIPE = Recipe(max_epochs=8, patience=3, learning_rate=3e-4, teacher_share=0.0)
 MARKED, ALIKE = "as marked", "all alike"
 DRAWS = 1000
+# Under this key a file says that it is made up.
+SIMULATED = b"freshrank.simulated"
 
 
 def main() -> int:
@@ -41,8 +43,9 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True, help="a folder to write into")
     parser.add_argument("--queries", type=int, help="at most so many orders to measure by")
     wanted = parser.parse_args()
-    market = pq.read_table(wanted.tables / "events.parquet")
-    simulated = (market.schema.metadata or {}).get(b"freshrank.simulated", b"").decode()
+    file = pq.ParquetFile(wanted.tables / "events.parquet")
+    said = {SIMULATED: (file.metadata.metadata or {}).get(SIMULATED, b"")}
+    market, simulated = file.read().replace_schema_metadata(said), said[SIMULATED].decode()
     if not simulated:
         print(f"error: {wanted.tables}: not a simulated market", file=sys.stderr)
         return 1
@@ -55,7 +58,7 @@ def main() -> int:
     wanted.work.mkdir(parents=True, exist_ok=True)
     write_messages(messages, market.filter(sent))
     events, examples = {}, {}
-    for reading, lines in ((MARKED, records), (ALIKE, [alike(record) for record in records])):
+    for reading, lines in ((MARKED, records), (ALIKE, alike(records))):
         folder = wanted.work / reading.replace(" ", "-")
         log = folder.with_suffix(".ndjson")
         log.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -67,7 +70,7 @@ def main() -> int:
         run(wanted.freshrank, "examples", "--tables", folder, "--clicks", "--out", rows, *few)
         examples[reading] = read(rows, "send-time", "message")
     came_back(market.filter(edge), events[MARKED])
-    tell_clicks(events, true_rate(market.filter(edge)))
+    tell_clicks(events, market.filter(edge))
     tell_models(examples)
     return 0
 
@@ -126,9 +129,23 @@ def merchant(merchant_id: str) -> str:
     return hashlib.sha256(merchant_id.encode()).digest()[:8][::-1].hex()
 
 
-def alike(record: dict) -> dict:
-    """What whoever counts pixels and links sees."""
-    return {**record, "how": "seen"} if record["type"] == "decision" else {**record, "scanner": False, "mailbox": "unknown"}
+def alike(records: list[dict]) -> list[dict]:
+    """What whoever counts pixels and links sees, joined by message and slot: it does not matter to them that a scan comes first."""
+    fetched: dict[str, str] = {}
+    for record in records:
+        if record["type"] == "decision":
+            fetched[record["message"]] = max(record["at"], fetched.get(record["message"], ""))
+    return [
+        {**record, "how": "seen"}
+        if record["type"] == "decision"
+        else {
+            **record,
+            "scanner": False,
+            "mailbox": "unknown",
+            "at": max(record["at"], fetched.get(record["message"], "")),
+        }
+        for record in records
+    ]
 
 
 def write_messages(path: Path, sent: pa.Table) -> None:
@@ -171,29 +188,44 @@ def came_back(market: pa.Table, events: pa.Table) -> None:
     print(f"{len(after)} looks, clicks and scans came back from the log as the market had them")
 
 
-def true_rate(market: pa.Table) -> float:
-    kind, scanner = market["kind"], pc.equal(market["mailbox"], "scanner")
-    clicks = pc.sum(pc.and_(pc.equal(kind, "click"), pc.invert(scanner))).as_py()
-    return clicks / pc.sum(pc.equal(kind, "seen")).as_py()
+def looks(market: pa.Table) -> dict[str, set[tuple]]:
+    """What people truly looked at and clicked, as (reader, message, slot)."""
+    person = market.filter(pc.not_equal(market["mailbox"], "scanner"))
+    return {kind: cards(person.filter(pc.equal(person["kind"], kind))) for kind in ("seen", "click")}
 
 
-def tell_clicks(events: dict[str, pa.Table], truth: float) -> None:
-    """Clicks a card looked at, by the reader as unit."""
-    print(f"\n{'simulated, the log read':28}{'looks':>9}{'clicks':>9}{'clicks a look':>15}{'95 %':>20}")
-    print(f"{'truth':28}{'':9}{'':9}{truth:15.4f}")
-    for reading, table in events.items():
-        counts = {}
-        for kind in ("seen", "click"):
-            users = table.filter(pc.and_(pc.equal(table["kind"], kind), pc.is_valid(table["message_id"])))
-            counts[kind] = dict(zip(*(x.tolist() for x in np.unique(users["user_id"].to_pylist(), return_counts=True))))
-        readers = sorted(set(counts["seen"]) | set(counts["click"]))
-        looks, clicks = (np.array([counts[kind].get(user, 0) for user in readers]) for kind in ("seen", "click"))
-        drawn = np.random.default_rng(1).integers(0, len(readers), (DRAWS, len(readers)))
-        low, high = np.quantile(clicks[drawn].sum(axis=1) / looks[drawn].sum(axis=1), (0.025, 0.975))
-        rate = clicks.sum() / looks.sum()
-        print(f"{reading:28}{looks.sum():9}{clicks.sum():9}{rate:15.4f}{f'{low:.4f} to {high:.4f}':>20}")
-        if reading == MARKED and abs(rate - truth) > 1e-9:
-            raise SystemExit("error: the log as marked tells other clicks than there were")
+def cards(events: pa.Table) -> set[tuple]:
+    return set(zip(*(events[name].to_pylist() for name in ("user_id", "message_id", "slot"))))
+
+
+def rate(table: dict[str, set[tuple]]) -> tuple[int, int, float, float, float]:
+    """Cards looked at, cards clicked, clicks a look with its interval; the reader is the unit."""
+    readers = sorted({card[0] for kind in table.values() for card in kind})
+    number = {user: i for i, user in enumerate(readers)}
+    seen, clicked = (
+        np.bincount([number[card[0]] for card in table[kind]], minlength=len(readers)) for kind in ("seen", "click")
+    )
+    drawn = np.random.default_rng(1).integers(0, len(readers), (DRAWS, len(readers)))
+    low, high = np.quantile(clicked[drawn].sum(axis=1) / seen[drawn].sum(axis=1), (0.025, 0.975))
+    return seen.sum(), clicked.sum(), clicked.sum() / seen.sum(), low, high
+
+
+def tell_clicks(events: dict[str, pa.Table], market: pa.Table) -> None:
+    """Clicks a card looked at, of everybody and of readers whose mailbox fetches before they read."""
+    truth = looks(market)
+    apple = set(market.filter(pc.equal(market["mailbox"], "apple"))["user_id"].to_pylist())
+    print(f"\n{'simulated, the log read':28}{'readers':>10}{'looks':>9}{'clicks':>9}{'clicks a look':>15}{'95 %':>20}")
+    for whose, mine in (("all", lambda user: True), ("apple", apple.__contains__)):
+        told = {"truth": truth} | {
+            reading: {kind: cards(table.filter(pc.equal(table["kind"], kind))) for kind in ("seen", "click")}
+            for reading, table in events.items()
+        }
+        for reading, table in told.items():
+            some = {kind: {card for card in found if mine(card[0]) and card[1]} for kind, found in table.items()}
+            seen, clicks, value, low, high = rate(some)
+            print(f"{reading:28}{whose:>10}{seen:9}{clicks:9}{value:15.4f}{f'{low:.4f} to {high:.4f}':>20}")
+            if reading == MARKED and some != {kind: {c for c in found if mine(c[0])} for kind, found in truth.items()}:
+                raise SystemExit("error: the log as marked tells other looks or clicks than there were")
 
 
 def clicked(examples: Examples) -> Queries:
@@ -201,9 +233,11 @@ def clicked(examples: Examples) -> Queries:
     train = examples.splits["train"]
     mine = train.keep(train.signals["position"] > 0)
     mine = replace(mine, mass=mine.signals["click"].astype(np.float32))
-    looks = propensity.estimate(mine, RECIPE.seed)
-    print(f"{len(mine)} messages clicked; slots looked at: {' '.join(f'{looked:.2f}' for looked in looks.looked)}")
-    return propensity.weighed(mine, looks)
+    looked = propensity.estimate(mine, RECIPE.seed)
+    print(f"{len(mine)} messages clicked; slots looked at: {' '.join(f'{share:.2f}' for share in looked.looked)}")
+    mine = propensity.weighed(mine, looked)
+    # A grade's gain is 2^grade - 1.
+    return replace(mine, labels=np.log2(1 + mine.mass))
 
 
 def tell_models(examples: dict[str, Examples]) -> None:

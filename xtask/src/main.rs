@@ -69,7 +69,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "retrain",
         arguments: "[--users N]",
-        about: "README's Retrain, as it stands there: tables, examples, training, publishing through the gate, rolling back",
+        about: "README's Retrain, as it stands there: tables, examples, training, publishing through the gate, rolling back; then from clicks",
         run: train::again,
     },
     Task {

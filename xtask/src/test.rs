@@ -379,13 +379,15 @@ fn model() -> Outcome<Verdict> {
     logged("model", check.args(["training/check.py", "models/"])).map(passed)
 }
 
-/// README's way from new tables to a published model and back, as it stands there.
+/// README's way from new tables to a published model and back, as it stands there; and what clicks teach.
 fn retrained() -> Outcome<Verdict> {
     if let Some(why_not) = setup::python()? {
         return Ok(Verdict::Skipped(why_not));
     }
     NATIVE.pass();
-    retrain::retrain(&cli_as_tested()?, retrain::FEW).map(|_| Verdict::Passed)
+    let cli = cli_as_tested()?;
+    retrain::retrain(&cli, retrain::FEW)?;
+    retrain::learn_from_clicks(&cli).map(|_| Verdict::Passed)
 }
 
 /// How many tests said what.

@@ -9,13 +9,14 @@ mod key;
 mod model;
 mod problem;
 mod registry;
+mod short;
 mod store;
 
 use body::BodyLines;
 use freshrank::bundle::{self, Bundle, Display};
 use freshrank::geo::Cell;
 use freshrank::request::{MAX_BODY, Question, Reply};
-use freshrank::{Campaign, Scorer, feature};
+use freshrank::{Campaign, Hash, Scorer, feature};
 use futures_util::stream;
 use problem::{Problem, respond};
 use registry::{Command, UNSIGNED, What};
@@ -30,6 +31,8 @@ const MAX_DISPLAY: usize = 16 << 20;
 const MAX_PATH: usize = 200;
 /// Bytes of a campaign.
 const MAX_CAMPAIGN: usize = 2 << 20;
+/// Bytes of an `Idempotency-Key`, as others take them.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
 /// Bytes of one layer, or of who asks and why.
 const MAX_LAYER: usize = 1 << 20;
 
@@ -66,7 +69,16 @@ async fn route(request: &mut Request, env: &Env) -> Result<Response, Problem> {
         ["v1", "rank", "batch"] => {
             allow(request, &["POST"], "POST")?;
             key::check(request, env, key::RANK)?;
-            batch(request, Store::new(env))
+            batch(request, Store::new(env)).await
+        }
+        ["v1", "short"] => {
+            allow(request, &["POST"], "POST")?;
+            key::check(request, env, key::RANK)?;
+            short::shorten(request, Store::new(env))
+        }
+        ["s", code] => {
+            allow(request, &["GET", "HEAD"], "GET, HEAD")?;
+            Ok(short::follow(&Store::new(env), code).await)
         }
         ["v1", "areas", cell] => {
             publishes(request, env)?;
@@ -112,19 +124,20 @@ fn health() -> Response {
 
 async fn rank(request: &mut Request, store: &Store) -> Result<Response, Problem> {
     let json = body::read(request, MAX_BODY).await?;
-    let (reply, notices) = answer(&json, store).await?;
+    let (reply, notices) = answer(&json, now(), store).await?;
     let notices = notices.join("; ");
     let header = (!notices.is_empty()).then_some(("Freshrank-Notice", notices.as_str()));
     Ok(respond(200, "application/json", ResponseBody::Body(reply.to_json().into_bytes()), header))
 }
 
 /// Answers line by line while the client still sends: what is in memory is one line and its answer.
-fn batch(request: &mut Request, store: Store) -> Result<Response, Problem> {
+async fn batch(request: &mut Request, store: Store) -> Result<Response, Problem> {
+    let now = asked_at(request, &store).await?;
     let lines = BodyLines::new(request, MAX_BODY);
-    let answers = stream::unfold((lines, store), |(mut lines, store)| async move {
+    let answers = stream::unfold((lines, store), move |(mut lines, store)| async move {
         let (number, line) = lines.next().await?;
         let answered = match line {
-            Ok(json) => answer(&json, &store).await.map(|(reply, _)| reply.to_json()),
+            Ok(json) => answer(&json, now, &store).await.map(|(reply, _)| reply.to_json()),
             Err(length) => Err(Problem::too_large(&format!("line has {length} bytes"), MAX_BODY)),
         };
         let mut text = answered.unwrap_or_else(|problem| problem.to_json(Some(number)));
@@ -133,12 +146,33 @@ fn batch(request: &mut Request, store: Store) -> Result<Response, Problem> {
     });
     let response = Response::builder().from_stream(answers);
     let response = response.map_err(|error| Problem::unavailable(format!("no stream: {error}")))?;
-    Ok(respond(200, "application/x-ndjson", response.body().clone(), None))
+    let at = freshrank::time::format(now);
+    Ok(respond(200, "application/x-ndjson", response.body().clone(), Some(("Freshrank-At", at.as_str()))))
+}
+
+/// The time that lines without their own are answered as of: of every batch with one key that of the first. The rest of an answer follows
+/// from it, the request and what is published, whose hashes it names.
+async fn asked_at(request: &Request, store: &Store) -> Result<i64, Problem> {
+    let Some(key) = request.headers().get("Idempotency-Key").ok().flatten() else {
+        return Ok(now());
+    };
+    if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY {
+        let found = key.len();
+        return Err(Problem::bad_request(format!(
+            "Idempotency-Key has {found} bytes, expected 1 to {MAX_IDEMPOTENCY_KEY}"
+        )));
+    }
+    store.first_time(&format!("batch/{}", Hash::of(key.as_bytes())), now()).await
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    (now_ms() / 1000).cast_signed()
 }
 
 /// The reply, and what is wrong with what was published.
-async fn answer(json: &[u8], store: &Store) -> Result<(Reply, Vec<String>), Problem> {
-    let question = Question::parse(json, (now_ms() / 1000).cast_signed())?;
+async fn answer(json: &[u8], now: i64, store: &Store) -> Result<(Reply, Vec<String>), Problem> {
+    let question = Question::parse(json, now)?;
     let campaign = store.campaign(question.campaign.as_deref()).await?;
     let policies = Keeping(&campaign);
     let cell = question.cell(&policies).filter(|_| question.areas.is_empty());
