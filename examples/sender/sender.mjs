@@ -2,7 +2,7 @@
 // decided now. Whoever is not answered within the deadline gets the copy that needs no answer; nobody gets a message twice.
 
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mintToken } from "freshrank";
 import { facts, isOneText, say } from "./copy.mjs";
@@ -71,9 +71,9 @@ async function shortened(config, tokens) {
 }
 
 /** The token of a message: all that its pictures and links carry. */
-function token(config, recipient) {
+function token(config, recipient, minted_at) {
   const { message_id, market, consent = false, profile } = recipient;
-  const request = { campaign: config.campaign, market, slots: config.slots, message_id, consent, profile };
+  const request = { campaign: config.campaign, market, slots: config.slots, message_id, consent, profile, minted_at };
   return JSON.parse(mintToken(config.tokenKeys, JSON.stringify(request))).token;
 }
 
@@ -128,6 +128,9 @@ export function sms(config, copy, recipient, code, reply) {
 export async function send(config, copy, recipients, transport) {
   mkdirSync(config.out, { recursive: true });
   const at = (name) => join(config.out, name);
+  // A run that is taken up again mints the tokens it began with.
+  if (!existsSync(at("run.json"))) writeFileSync(at("run.json"), JSON.stringify({ minted_at: `${new Date().toISOString().slice(0, 19)}Z` }));
+  const { minted_at } = JSON.parse(readFileSync(at("run.json"), "utf8"));
   const journal = existsSync(at("journal.ndjson")) ? lines(readFileSync(at("journal.ndjson"), "utf8")) : [];
   const done = new Set(journal.map((line) => JSON.parse(line).message_id));
   if (!existsSync(at("messages.csv"))) appendFileSync(at("messages.csv"), "message_id,user_id\n");
@@ -137,7 +140,7 @@ export async function send(config, copy, recipients, transport) {
   told.before = recipients.length - left.length;
   for (let start = 0; start < left.length; start += config.batch) {
     const some = left.slice(start, start + config.batch);
-    const sealed = some.map((recipient) => token(config, recipient));
+    const sealed = some.map((recipient) => token(config, recipient, minted_at));
     const now = some.filter(({ channel }) => channel !== "email");
     const texts = some.flatMap(({ channel }, i) => (channel === "sms" ? [sealed[i]] : []));
     const [answers, codes] = await Promise.all([ranked(config, now), texts.length ? shortened(config, texts) : []]);

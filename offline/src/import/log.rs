@@ -67,8 +67,10 @@ pub enum How {
 pub struct Shown {
     /// From 1.
     pub slot: u32,
-    /// Whose card, by id or by its hash; none for the campaign's own.
+    /// Whose card; absent where the edge did not know its id.
     pub merchant_id: Option<String>,
+    /// The same by its fingerprint, 16 hexadecimal digits.
+    pub merchant: Option<String>,
     /// How likely it was to be put there.
     pub propensity: Option<f32>,
 }
@@ -245,8 +247,8 @@ pub fn log(
             report.leave_out("slot 0", || format!("line {number}: found slot 0, expected 1 for the first"));
             continue;
         }
-        let name = |id: &Option<String>, report: &mut LoadReport| {
-            let id = id.as_deref()?;
+        let name = |id: Option<&String>, report: &mut LoadReport| {
+            let id = id?;
             let by_hash = (id.len() == 16).then(|| u64::from_str_radix(id, 16).ok()).flatten().map(MerchantId);
             let of = |id: MerchantId| joined.merchants.get(&id).cloned();
             let found = by_hash.and_then(of).or_else(|| of(MerchantId::of(id)));
@@ -254,7 +256,7 @@ pub fn log(
                 report.leave_out("a merchant that is not in the tables", || format!("line {number}: {id:?}"));
                 return None;
             }
-            found.or_else(|| Some(id.to_owned()))
+            found.or_else(|| Some(id.clone()))
         };
         unnamed |= joined.merchants.is_empty();
         let mut add = |kind: &str, at: Timestamp, slot: u32, merchant_id, propensity, mailbox: &str| {
@@ -285,7 +287,7 @@ pub fn log(
                 };
                 let mut repeats = 0;
                 for shown in &decision.slots {
-                    let merchant_id = name(&shown.merchant_id, report);
+                    let merchant_id = name(shown.merchant_id.as_ref().or(shown.merchant.as_ref()), report);
                     let propensity = shown.propensity.filter(|share| *share > 0.0 && *share <= 1.0);
                     let new = add(kind, decision.at.0, shown.slot, merchant_id, propensity, &decision.mailbox);
                     *report.taken.entry(taken).or_default() += usize::from(new);
@@ -300,7 +302,7 @@ pub fn log(
                 report.count(fact, repeats < decision.slots.len());
             }
             Record::Click(click) => {
-                let merchant_id = name(&click.merchant_id, report);
+                let merchant_id = name(click.merchant_id.as_ref(), report);
                 let (kind, taken, mailbox) = match click.scanner {
                     true => (SCAN, "scans, which are no clicks", SCANNER),
                     false => ("click", "clicks", click.mailbox.as_str()),
@@ -344,7 +346,7 @@ mod tests {
     fn decision(message_id: &str, at: &str, how: &str, mailbox: &str) -> String {
         let (forno, da_vinci) = (MerchantId::of("forno"), MerchantId::of("da-vinci"));
         format!(
-            r#"{{"type":"decision","at":"2026-11-20T{at}:00Z","message":"{}","campaign":"lunch","market":"fi","how":"{how}","mailbox":"{mailbox}","step":"bundle","seed":7,"versions":{{}},"slots":[{{"slot":1,"merchant_id":"{forno}","score":1.5,"propensity":0.9}},{{"slot":2,"merchant_id":"{da_vinci}","score":1.25,"propensity":0.05}},{{"slot":3}}]}}"#,
+            r#"{{"type":"decision","at":"2026-11-20T{at}:00Z","message":"{}","campaign":"lunch","market":"fi","how":"{how}","mailbox":"{mailbox}","step":"bundle","seed":7,"versions":{{}},"slots":[{{"slot":1,"merchant_id":"{forno}","score":1.5,"propensity":0.9}},{{"slot":2,"merchant":"{da_vinci}","score":1.25,"propensity":0.05}},{{"slot":3}}]}}"#,
             hash(message_id)
         )
     }
