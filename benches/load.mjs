@@ -14,8 +14,10 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
-const { HELSINKI, area, profile } = await import(pathToFileURL(join(ROOT, "wasm/worker/tests/bytes.mjs")));
-const { RANK_KEY, startWorker } = await import(pathToFileURL(join(ROOT, "wasm/worker/tests/workerd.mjs")));
+const { HELSINKI, area, display, fingerprintHex, png, profile } = await import(pathToFileURL(join(ROOT, "wasm/worker/tests/bytes.mjs")));
+const { RANK_KEY, TOKEN_KEYS, startWorker } = await import(pathToFileURL(join(ROOT, "wasm/worker/tests/workerd.mjs")));
+const PACKAGE = process.env.FRESHRANK_WEB ?? join(ROOT, "target/modules/web-full");
+const { mintToken } = createRequire(import.meta.url)(join(PACKAGE, "nodejs/freshrank.js"));
 const { Miniflare } = createRequire(join(ROOT, "wasm/package.json"))("miniflare");
 
 const { values: wanted } = parseArgs({
@@ -35,6 +37,13 @@ const TURNS_OF_MEMORY = 12;
 /** What the last quarter of the turns may hold above the second quarter: what a collector leaves lying about. */
 const GROWTH = 1.1;
 const MERCHANTS = 300;
+/** Messages that are opened again and again, by three pictures each; the first picture of each decides. */
+const MESSAGES = 200;
+const SLOTS = 3;
+/** Of ten requests: what a mailing looks like while it is read, and a sender at work beside it. */
+const MIX = ["picture", "picture", "rank", "picture", "picture", "click", "picture", "rank", "picture", "rank"];
+const PROXY = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
+const PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 /** One turn of wrk: requests a second, microseconds at the median and the 99th percentile, and what went wrong. */
 function wrk(url, script, seconds) {
@@ -81,6 +90,7 @@ function workerds() {
 const resident = (pid) => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
 
 const folder = mkdtempSync(join(tmpdir(), "freshrank-load-"));
+const many = Array.from({ length: MERCHANTS }, (_, i) => ({ id: `m${i}`, north_km: (i % 60) / 20, popularity: 1 + (i % 17) }));
 const hello = new Miniflare({
   host: "127.0.0.1",
   port: 0,
@@ -91,12 +101,24 @@ const hello = new Miniflare({
 });
 const helloUrl = (await hello.ready).origin;
 const before = workerds();
-const worker = await startWorker({ module: wanted.module });
+const cards = join(folder, "cards");
+const card = (path) => {
+  mkdirSync(dirname(join(cards, path)), { recursive: true });
+  writeFileSync(join(cards, path), png(path));
+};
+card("fallback.png");
+for (const { id } of many) card(`${fingerprintHex(id)}/none.png`);
+const worker = await startWorker({ module: wanted.module, cards, vars: { LINK_TEMPLATE: "https://shop.example/{merchant_id}" } });
 const [pid] = [...workerds()].filter((pid) => !before.has(pid));
 
-const many = Array.from({ length: MERCHANTS }, (_, i) => ({ id: `m${i}`, north_km: (i % 60) / 20, popularity: 1 + (i % 17) }));
-const put = await worker.put(`/v1/areas/${HELSINKI.cell}`, area(many));
-if (put.status !== 200) throw new Error(`the area was not taken: ${await put.text()}`);
+const put = async (path, bytes) => {
+  const response = await worker.put(path, bytes);
+  if (response.status !== 200) throw new Error(`${path} was not taken: ${await response.text()}`);
+};
+const bundle = area(many);
+await put(`/v1/areas/${HELSINKI.cell}`, bundle);
+await put(`/v1/areas/${HELSINKI.cell}/display`, display(bundle, many.map(({ id }) => ({ id, name: `The ${id}` }))));
+await put("/v1/campaigns/lunch", JSON.stringify({ id: "lunch", layers: { global: { slots: SLOTS } } }));
 const headers = { Authorization: `Bearer ${RANK_KEY}`, "Content-Type": "application/json" };
 const { latitude, longitude } = HELSINKI;
 const rank = (i) => ({
@@ -105,8 +127,18 @@ const rank = (i) => ({
   headers,
   body: JSON.stringify({ id: `m${i}`, profile: profile(i + 1), context: { latitude, longitude, grade: "exact" } }),
 });
-const mix = Array.from({ length: 100 }, (_, i) => rank(i));
-const sorts = { ranks: mix.length };
+const tokens = Array.from({ length: MESSAGES }, (_, i) => {
+  const message = { campaign: "lunch", market: "fi/helsinki", slots: SLOTS, message_id: `message ${i}`, consent: true };
+  return JSON.parse(mintToken(TOKEN_KEYS, JSON.stringify(message))).token;
+});
+const agent = (i) => ({ "User-Agent": i % 2 ? PROXY : PERSON });
+const asks = {
+  picture: (i) => ({ path: `/o/${tokens[i % MESSAGES]}/${1 + (i % SLOTS)}.png`, headers: agent(i) }),
+  click: (i) => ({ path: `/c/${tokens[i % MESSAGES]}/${1 + (i % SLOTS)}`, headers: { "User-Agent": PERSON } }),
+  rank,
+};
+const mix = Array.from({ length: 3 * MESSAGES }, (_, i) => asks[MIX[i % MIX.length]](i));
+const sorts = [...new Set(MIX)].map((sort) => `${MIX.filter((other) => other === sort).length} ${sort}s`);
 
 const ours = script(folder, "ours", mix);
 const theirs = script(folder, "hello", [{ path: "/" }]);
@@ -136,7 +168,7 @@ const rows = [
   ["p50", figure((turn) => turn.p50), "us"],
   ["p99", figure((turn) => turn.p99), "us"],
 ].map(([name, { worker, hello }, unit]) => ({ name, target: "workerd", value: worker, unit, against: "hello world", ratio: worker / hello, hello }));
-console.log(`${n} requests of a mix of ${Object.entries(sorts).map(([sort, share]) => `${share} ${sort}`).join(", ")}; ${wanted.module} module, ${CONNECTIONS} connections, ${turns.worker.length} turns of ${TURN} s each`);
+console.log(`${n} requests of a mix of ${sorts.join(", ")}; ${wanted.module} module, ${CONNECTIONS} connections, ${turns.worker.length} turns of ${TURN} s each`);
 for (const { name, value, hello, unit, ratio } of rows) {
   console.log(`${name.padEnd(20)}${value.toFixed(0).padStart(9)} ${unit.padEnd(4)} hello world ${hello.toFixed(0).padStart(9)} ${unit.padEnd(4)} ratio ${ratio.toFixed(2)}`);
 }

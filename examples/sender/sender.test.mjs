@@ -1,10 +1,10 @@
 // A folder that knows no Rust: the packed package is installed, a few lines say what runs, and a picture and a send come of it.
 //
-// `FRESHRANK_PACKAGE` names what `cargo xtask build package` made.
+// `FRESHRANK_PACKAGE` names what `cargo xtask build package` made, `FRESHRANK_CLI` the data scientist's binary, which the sender has no need of.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { createServer as createSocketServer } from "node:net";
@@ -12,11 +12,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { HELSINKI, area, display } from "../../wasm/worker/tests/bytes.mjs";
+import { HELSINKI, area, display, fingerprintHex, png, profile } from "../../wasm/worker/tests/bytes.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, "../..");
 const PACKAGE = process.env.FRESHRANK_PACKAGE ?? join(ROOT, "target/modules/package-full");
+const CLI = process.env.FRESHRANK_CLI ?? join(ROOT, "target/release/freshrank");
 const MODULES = join(ROOT, "wasm/node_modules");
 // Programs of this machine without cargo and rustc: a shell has what npm and node need.
 const PATH = [dirname(process.execPath), "/usr/bin", "/bin"].join(":");
@@ -24,7 +25,9 @@ const RANK_KEY = "rank-key-of-the-sender";
 const PUBLISH_KEY = "publish-key-of-the-sender";
 const TOKEN_KEYS = `26q4 ${Buffer.alloc(32, 7).toString("base64url")}`;
 const MERCHANTS = [{ id: "forno", north_km: 0.2, popularity: 9 }, { id: "sushi", north_km: 0.9, popularity: 2 }];
+const CARDS = { ...Object.fromEntries(MERCHANTS.map(({ id }) => [id, `${fingerprintHex(id)}/none@2x.png`])), fallback: "fallback@2x.png" };
 const COPY = JSON.parse(readFileSync(join(HERE, "copy.json"), "utf8"));
+const PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 const RECIPIENTS = readFileSync(join(HERE, "recipients.ndjson"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
 
 const freePort = () =>
@@ -52,6 +55,11 @@ describe("from a folder with no Rust", () => {
     npm("install", "--offline", "./freshrank-0.1.0.tgz");
     for (const name of ["nodemailer", "smtp-server", "wrangler"]) symlinkSync(join(MODULES, name), join(folder, "node_modules", name));
 
+    // As `freshrank cards` writes them, but for what they show.
+    for (const [name, path] of Object.entries(CARDS)) {
+      mkdirSync(dirname(join(folder, "cards", path)), { recursive: true });
+      writeFileSync(join(folder, "cards", path), png(name));
+    }
     const port = await freePort();
     edge = `http://127.0.0.1:${port}`;
     const vars = { RANK_KEY, PUBLISH_KEY, TOKEN_KEYS };
@@ -122,6 +130,13 @@ describe("from a folder with no Rust", () => {
     const html = mails[0].replaceAll("=\r\n", "").replaceAll("=3D", "=");
     assert.equal(html.match(/\/o\/[\w-]+\/[123]@2x\.png/g).length, 3);
     assert.equal(html.match(/href="[^"]+\/c\/[\w-]+\/[123]"/g).length, 3);
+    // The pictures of the mail, as its reader's program fetches them: real merchants first.
+    const pictures = [...html.matchAll(/src="([^"]+\/o\/[^"]+)"/g)].map(([, url]) => url);
+    const seen = await Promise.all(pictures.map(async (url) => Buffer.from(await (await fetch(url, { headers: { "User-Agent": PERSON } })).arrayBuffer())));
+    const shows = (bytes) => Object.keys(CARDS).find((name) => png(name).equals(bytes));
+    assert.deepEqual(seen.map(shows), ["forno", "sushi", "fallback"]);
+    const clicked = await fetch(html.match(/href="([^"]+\/c\/[^"]+\/2)"/)[1], { redirect: "manual", headers: { "User-Agent": PERSON } });
+    assert.equal(clicked.headers.get("location"), "https://shop.example/sushi", "the click opens what the picture showed");
     const [push] = read("push.ndjson");
     assert.match(push.title, /^Forno is open/);
     assert.match(push.deep_link, /\/c\/[\w-]{40,480}\/1$/);
@@ -142,6 +157,20 @@ describe("from a folder with no Rust", () => {
     assert.equal(whose, `"2026-11-20/1","anna"`, "as \`freshrank import log\` reads it");
   });
 
+  it("has records of what was seen and clicked, which come back as events", async () => {
+    const records = () => said.split("\n").filter((line) => line.includes("freshrank-record "));
+    for (let tries = 0; records().length < 2 && tries < 50; tries += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+    const log = join(folder, "edge.log");
+    writeFileSync(log, `${records().join("\n")}\n`);
+    const messages = join(folder, "first/messages.csv");
+    const freshrank = (...words) => JSON.parse(execFileSync(CLI, [...words, "--json"], { encoding: "utf8" }));
+    const told = freshrank("import", "log", "--log", log, "--messages", messages, "--out", join(folder, "events"));
+    assert.deepEqual([told.taken, told.left_out], [{ clicks: 1, seen: 2 }, {}], records().join("\n"));
+    const [control] = freshrank("report", log, "--messages", messages).arms;
+    assert.deepEqual([control.readers, control.messages, control.seen.count, control.clicks.count], [1, 1, 1, 1]);
+    for (const word of ["anna", "2026-11-20/1"]) assert.ok(!said.includes(word), `${word} is in a log`);
+  });
+
   it("sends nobody a message twice, and the same again after a crash", async () => {
     const again = await sent("first");
     assert.deepEqual([again.told, again.mails], [{ sent: 0, fallback: 0, before: 4, failed: 0 }, []]);
@@ -151,6 +180,19 @@ describe("from a folder with no Rust", () => {
     await new Promise((resolve) => setTimeout(resolve, 1100));
     await sent("first");
     assert.deepEqual(payloads(), written, "the batch had its key, and the run its time");
+  });
+
+  it("answers one recipient's call as the recipe has it", async () => {
+    const page = readFileSync(join(HERE, "README.md"), "utf8");
+    const body = /```json\n([\s\S]+?)```/.exec(page)[1].replace("{{message_id}}", "m1").replace("{{freshrank_profile}}", profile(7));
+    const headers = { Authorization: `Bearer ${RANK_KEY}`, "Content-Type": "application/json" };
+    const response = await fetch(`${edge}/v1/rank`, { method: "POST", headers, body, signal: AbortSignal.timeout(2000) });
+    const reply = await response.json();
+    assert.equal(response.status, 200, JSON.stringify(reply));
+    // This reader's profile knows no place: the template's other branch.
+    assert.deepEqual([reply.id, reply.slots.length, reply.slots[0].card], ["m1", 3, undefined]);
+    const wrong = await fetch(`${edge}/v1/rank`, { method: "POST", headers, body: body.replace(profile(7), "") });
+    assert.equal((await wrong.json()).slots, undefined, "an error has no slots, so that the template's condition covers it");
   });
 
   it("has copy that needs no answer for whoever is not answered in time", async () => {

@@ -30,10 +30,10 @@ pub fn load(requests: &str, weight: Weight) -> Outcome<Result<String, String>> {
         return Ok(Err(why_not));
     }
     setup::node()?;
-    let module = wasm::worker(weight)?;
+    let (module, package) = (wasm::worker(weight)?, wasm::web(weight)?);
     let mut node = program("node");
     node.arg("benches/load.mjs").args(["--requests", requests, "--module", weight.name()]).current_dir(root());
     node.env(if weight == Weight::Full { "FRESHRANK_WORKER" } else { "FRESHRANK_WORKER_LITE" }, module);
-    node.env("CLOUDFLARE_CF_FETCH_ENABLED", "false");
+    node.env("FRESHRANK_WEB", package).env("CLOUDFLARE_CF_FETCH_ENABLED", "false");
     sh::logged("load", &mut node).map(Ok)
 }

@@ -68,7 +68,8 @@ pub async fn follow(store: &Store, path: &str) -> Response {
     let slot = if slot.len() <= 2 && !slot.is_empty() && slot.bytes().all(|b| b.is_ascii_digit()) { slot } else { "1" };
     let token = if is_code(code) { store.text(&key(code)).await.filter(|token| is_token(token)) } else { None };
     let to = format!("/c/{}/{slot}", token.as_deref().unwrap_or("-"));
-    respond(302, "text/plain; charset=utf-8", ResponseBody::Body(Vec::new()), Some(("Location", to.as_str())))
+    let more = [("Location", to.as_str()), ("Referrer-Policy", "no-referrer"), ("X-Robots-Tag", "noindex, nofollow")];
+    respond(302, "text/plain", ResponseBody::Empty, more)
 }
 
 fn key(code: &str) -> String {
