@@ -165,7 +165,7 @@ describe("from a folder with no Rust", () => {
     const messages = join(folder, "first/messages.csv");
     const freshrank = (...words) => JSON.parse(execFileSync(CLI, [...words, "--json"], { encoding: "utf8" }));
     const told = freshrank("import", "log", "--log", log, "--messages", messages, "--out", join(folder, "events"));
-    assert.deepEqual([told.taken, told.left_out], [{ clicks: 1, seen: 2 }, {}], records().join("\n"));
+    assert.deepEqual([told.taken, told.left_out], [{ click: 1, seen: 2 }, {}], records().join("\n"));
     const [control] = freshrank("report", log, "--messages", messages).arms;
     assert.deepEqual([control.readers, control.messages, control.seen.count, control.clicks.count], [1, 1, 1, 1]);
     for (const word of ["anna", "2026-11-20/1"]) assert.ok(!said.includes(word), `${word} is in a log`);

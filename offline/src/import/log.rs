@@ -214,113 +214,134 @@ pub fn log(
     events: &mut Vec<Event>,
     report: &mut LoadReport,
 ) -> Result<(), std::io::Error> {
-    let key = |event: &Event| (event.kind.clone(), event.message_id.clone(), event.slot, event.at);
-    let mut known: HashSet<_> = events.iter().map(key).collect();
-    let mut unnamed = false;
+    let known = events.iter().map(key).collect();
+    let mut taking = Taking { joined, known, events, report };
     for (i, line) in file.split(b'\n').enumerate() {
-        let (line, number) = (line?, i + 1);
+        let line = line?;
         let line = String::from_utf8_lossy(&line);
-        if line.trim().is_empty() {
-            continue;
+        if !line.trim().is_empty() {
+            taking.line(i + 1, &line);
         }
-        report.row("records");
-        let record = match record(&line) {
+    }
+    if joined.merchants.is_empty() {
+        report.note("no table of merchants: their ids are as the log has them".to_owned());
+    }
+    let order = |a: &Event, b: &Event| {
+        (a.at, &a.user_id, &a.message_id, &a.kind, a.slot).cmp(&(b.at, &b.user_id, &b.message_id, &b.kind, b.slot))
+    };
+    events.sort_by(order);
+    Ok(())
+}
+
+/// What makes two events the same one.
+type Key = (String, Option<String>, Option<u32>, Timestamp);
+
+fn key(event: &Event) -> Key {
+    (event.kind.clone(), event.message_id.clone(), event.slot, event.at)
+}
+
+/// What of a message a record tells.
+struct Told<'a> {
+    /// Of the log, from 1.
+    line: usize,
+    message_id: &'a str,
+    user_id: &'a str,
+    at: Timestamp,
+    kind: &'static str,
+    mailbox: &'a str,
+}
+
+struct Taking<'a> {
+    joined: &'a Joined,
+    known: HashSet<Key>,
+    events: &'a mut Vec<Event>,
+    report: &'a mut LoadReport,
+}
+
+impl Taking<'_> {
+    fn line(&mut self, line: usize, text: &str) {
+        self.report.row("records");
+        let record = match record(text) {
             Ok(record) => record,
-            Err((fault, what)) => {
-                report.leave_out(fault, || format!("line {number}: {what}"));
-                continue;
-            }
+            Err((fault, what)) => return self.report.leave_out(fault, || format!("line {line}: {what}")),
         };
-        let (message, slots) = match &record {
-            Record::Decision(decision) => (decision.message, decision.slots.iter().map(|slot| slot.slot).collect()),
-            Record::Click(click) => (click.message, vec![click.slot]),
-        };
+        let (Record::Decision(Decision { message, .. }) | Record::Click(Click { message, .. })) = &record;
         let Some(Digest(message)) = message else {
-            report.leave_out(NOBODYS, || format!("line {number}"));
-            continue;
+            return self.report.leave_out(NOBODYS, || format!("line {line}"));
         };
-        let Some((message_id, user_id)) = joined.messages.of(message) else {
-            report.leave_out("of a message that is not in --messages", || format!("line {number}: message {message}"));
-            continue;
+        let Some((message_id, user_id)) = self.joined.messages.of(*message) else {
+            let fault = "of a message that is not in --messages";
+            return self.report.leave_out(fault, || format!("line {line}: message {message}"));
         };
-        if slots.contains(&0) {
-            report.leave_out("slot 0", || format!("line {number}: found slot 0, expected 1 for the first"));
-            continue;
-        }
-        let name = |id: Option<&String>, report: &mut LoadReport| {
-            let id = id?;
-            let by_hash = (id.len() == 16).then(|| u64::from_str_radix(id, 16).ok()).flatten().map(MerchantId);
-            let of = |id: MerchantId| joined.merchants.get(&id).cloned();
-            let found = by_hash.and_then(of).or_else(|| of(MerchantId::of(id)));
-            if found.is_none() && !joined.merchants.is_empty() {
-                report.leave_out("a merchant that is not in the tables", || format!("line {number}: {id:?}"));
-                return None;
-            }
-            found.or_else(|| Some(id.clone()))
-        };
-        unnamed |= joined.merchants.is_empty();
-        let mut add = |kind: &str, at: Timestamp, slot: u32, merchant_id, propensity, mailbox: &str| {
-            let event = Event {
-                user_id: user_id.to_owned(),
-                at,
-                kind: kind.to_owned(),
-                merchant_id,
-                latitude: None,
-                longitude: None,
-                message_id: Some(message_id.to_owned()),
-                slot: Some(slot - 1),
-                propensity,
-                mailbox: Some(mailbox.to_owned()),
-            };
-            if known.insert(key(&event)) {
-                events.push(event);
-                true
-            } else {
-                false
-            }
-        };
-        match record {
+        match &record {
             Record::Decision(decision) => {
-                let (kind, taken) = match decision.how {
-                    How::Served => ("served", "served"),
-                    How::Seen => ("seen", "seen"),
+                let (kind, fact) = match decision.how {
+                    How::Served => ("served", "fetches by caches and proxies"),
+                    How::Seen => ("seen", "messages opened by a person"),
                 };
-                let mut repeats = 0;
+                let (at, mailbox) = (decision.at.0, decision.mailbox.as_str());
+                let told = Told { line, message_id, user_id, at, kind, mailbox };
+                let before = self.events.len();
                 for shown in &decision.slots {
-                    let merchant_id = name(shown.merchant_id.as_ref().or(shown.merchant.as_ref()), report);
-                    let propensity = shown.propensity.filter(|share| *share > 0.0 && *share <= 1.0);
-                    let new = add(kind, decision.at.0, shown.slot, merchant_id, propensity, &decision.mailbox);
-                    *report.taken.entry(taken).or_default() += usize::from(new);
-                    repeats += usize::from(!new);
+                    let merchant = shown.merchant_id.as_deref().or(shown.merchant.as_deref());
+                    self.slot(&told, shown.slot, merchant, shown.propensity);
                 }
-                report.count_n("slots told again", repeats);
-                let fact = if decision.how == How::Seen {
-                    "messages opened by a person"
-                } else {
-                    "fetches by caches and proxies"
-                };
-                report.count(fact, repeats < decision.slots.len());
+                self.report.count(fact, self.events.len() > before);
             }
             Record::Click(click) => {
-                let merchant_id = name(click.merchant_id.as_ref(), report);
-                let (kind, taken, mailbox) = match click.scanner {
-                    true => (SCAN, "scans, which are no clicks", SCANNER),
-                    false => ("click", "clicks", click.mailbox.as_str()),
-                };
-                let new = add(kind, click.at.0, click.slot, merchant_id, None, mailbox);
-                *report.taken.entry(taken).or_default() += usize::from(new);
-                report.count_n("slots told again", usize::from(!new));
+                let (kind, mailbox) = if click.scanner { (SCAN, SCANNER) } else { ("click", click.mailbox.as_str()) };
+                let told = Told { line, message_id, user_id, at: click.at.0, kind, mailbox };
+                self.slot(&told, click.slot, click.merchant_id.as_deref(), None);
             }
         }
     }
-    if unnamed {
-        report.note("no table of merchants: their ids are as the log has them, hashes".to_owned());
+
+    /// Adds one slot's event.
+    fn slot(&mut self, told: &Told<'_>, slot: u32, merchant: Option<&str>, propensity: Option<f32>) {
+        let line = told.line;
+        let Some(slot) = slot.checked_sub(1) else {
+            return self.report.leave_out("slot 0", || format!("line {line}: found slot 0, expected 1 for the first"));
+        };
+        let merchant_id = merchant.and_then(|merchant| self.name(line, merchant));
+        let is_likely = |share: &f32| *share > 0.0 && *share <= 1.0;
+        if let Some(found) = propensity.filter(|share| !is_likely(share)) {
+            let what = || format!("line {line}: found {found}, expected more than 0, at most 1");
+            self.report.leave_out("a propensity that is none", what);
+        }
+        let event = Event {
+            user_id: told.user_id.to_owned(),
+            at: told.at,
+            kind: told.kind.to_owned(),
+            merchant_id,
+            latitude: None,
+            longitude: None,
+            message_id: Some(told.message_id.to_owned()),
+            slot: Some(slot),
+            propensity: propensity.filter(is_likely),
+            mailbox: Some(told.mailbox.to_owned()),
+        };
+        if self.known.insert(key(&event)) {
+            *self.report.taken.entry(told.kind).or_default() += 1;
+            self.events.push(event);
+        } else {
+            self.report.count_n("told again", 1);
+        }
     }
-    events.sort_by(|a, b| {
-        let key = |e: &Event| (e.at, e.user_id.clone(), e.message_id.clone(), e.kind.clone(), e.slot);
-        key(a).cmp(&key(b))
-    });
-    Ok(())
+
+    /// The merchant's id in the tables, of that id or of its fingerprint.
+    fn name(&mut self, line: usize, merchant: &str) -> Option<String> {
+        if self.joined.merchants.is_empty() {
+            return Some(merchant.to_owned());
+        }
+        let fingerprint = (merchant.len() == 16).then(|| u64::from_str_radix(merchant, 16).ok()).flatten();
+        let ids = fingerprint.map(MerchantId).into_iter().chain([MerchantId::of(merchant)]);
+        let found = ids.filter_map(|id| self.joined.merchants.get(&id)).next();
+        if found.is_none() {
+            let fault = "a merchant that is not in the tables";
+            self.report.leave_out(fault, || format!("line {line}: {merchant:?}"));
+        }
+        found.cloned()
+    }
 }
 
 #[cfg(test)]
@@ -390,7 +411,7 @@ mod tests {
             "anna m/1 click forno 0 direct",
         ];
         assert_eq!(told(&events), expected);
-        let kinds = [("clicks", 1), ("scans, which are no clicks", 1), ("seen", 3), ("served", 3)];
+        let kinds = [("click", 1), ("scan", 1), ("seen", 3), ("served", 3)];
         assert_eq!(report.taken, kinds.into());
     }
 
@@ -400,7 +421,7 @@ mod tests {
         let (once, _) = imported(&lines);
         let (twice, report) = imported(&[lines.clone(), lines].concat());
         assert_eq!(told(&once), told(&twice));
-        assert_eq!(report.facts["slots told again"], 4);
+        assert_eq!(report.facts["told again"], 4);
     }
 
     #[test]
