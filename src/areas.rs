@@ -1,6 +1,6 @@
 //! What is known of the world at a decision: the area bundles at hand, and the overlay that is newer than any of them.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Opening, Schedule};
 use crate::geo::Cell;
 use crate::id::MerchantId;
 use crate::sorted::sort_by_key;
@@ -15,6 +15,7 @@ pub const MAX_CLOSURES: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Areas<'a> {
     bundles: Vec<&'a Bundle>,
+    instead: Option<&'a Bundle>,
     overlay: Vec<Availability>,
 }
 
@@ -77,16 +78,41 @@ impl<'a> Areas<'a> {
         let mut bundles: Vec<&Bundle> = bundles.into_iter().collect();
         sort_by_key(&mut bundles, |bundle| (bundle.cell, bundle.as_of));
         sort_by_key(&mut overlay, |entry| (entry.merchant, entry.closure));
-        Self { bundles, overlay }
+        Self { bundles, instead: None, overlay }
     }
 
-    /// The area of a cell, if its bundle is at hand.
+    /// A bundle that stands in for every cell whose own is not at hand: who is in it delivers there only as far as it delivers.
+    #[must_use]
+    pub fn or(mut self, bundle: Option<&'a Bundle>) -> Self {
+        self.instead = bundle;
+        self
+    }
+
+    /// The area of a cell, if its bundle is at hand, or one that stands in.
     #[must_use]
     pub fn get(&self, cell: Cell) -> Option<Area<'_>> {
         let end = self.bundles.partition_point(|bundle| bundle.cell <= cell);
-        let bundle = *self.bundles.get(end.checked_sub(1)?)?;
-        (bundle.cell == cell).then_some(Area { bundle, overlay: &self.overlay })
+        let own = end.checked_sub(1).and_then(|last| self.bundles.get(last)).filter(|bundle| bundle.cell == cell);
+        let bundle = own.copied().or(self.instead)?;
+        Some(Area { bundle, overlay: &self.overlay })
     }
+}
+
+/// How far down an edge had to go for the area of a place: each step knows less of it than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// The cell's own bundle.
+    Own,
+    /// The cell's own, as it was a while ago.
+    Stale,
+    /// A neighbour's.
+    Neighbour,
+    /// Of the middle of the reader's market.
+    City,
+    /// There is none, or no place: the campaign's own card.
+    #[default]
+    None,
 }
 
 impl Area<'_> {
@@ -99,5 +125,20 @@ impl Area<'_> {
             .filter(|entry| entry.until.is_none_or(|until| at < until))
             .max_by_key(|entry| entry.closure)
             .map(|entry| (entry.closure, entry.until))
+    }
+
+    /// Whether a merchant takes orders at this time: it is still there, nothing closes it, and its door is open or nobody knows.
+    #[must_use]
+    pub fn takes_orders(&self, merchant: MerchantId, at: i64) -> bool {
+        let Some(i) = self.bundle.find(merchant) else {
+            return false;
+        };
+        let open = match self.bundle.merchant(i).schedule {
+            Schedule::Known(schedule) => {
+                matches!(self.bundle.hours(schedule).at(self.bundle.local(at)), Opening::Open { .. })
+            }
+            Schedule::Unknown | Schedule::Untracked => true,
+        };
+        open && self.closure(merchant, at).is_none()
     }
 }

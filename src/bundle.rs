@@ -470,6 +470,18 @@ impl Bundle {
         }
     }
 
+    /// The index of a merchant; they ascend by id.
+    #[must_use]
+    pub fn find(&self, id: MerchantId) -> Option<usize> {
+        let of = |i: usize| u64::from_le_bytes(at(&self.bytes, self.merchants_at + i * MERCHANT_BYTES));
+        let (mut low, mut high) = (0, self.n_merchants);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if of(middle) < id.0 { low = middle + 1 } else { high = middle }
+        }
+        (low < self.n_merchants && of(low) == id.0).then_some(low)
+    }
+
     /// The hours of a schedule of this bundle.
     #[must_use]
     pub fn hours(&self, schedule: u16) -> Hours<'_> {

@@ -1,6 +1,9 @@
 //! Distances and cells.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use h3o::{CellIndex, LatLng, Resolution};
+use serde::de::Error as _;
 
 /// Mean radius of the Earth (IUGG R1), in kilometres.
 const EARTH_RADIUS_KM: f64 = 6371.0088;
@@ -85,6 +88,22 @@ impl Cell {
         let center = LatLng::from(CellIndex::try_from(self.0).ok()?);
         Point::new(center.lat(), center.lng())
     }
+
+    /// The six cells around it, five around a pentagon; none for a cell that does not exist.
+    #[must_use]
+    pub fn neighbours(self) -> Vec<Self> {
+        let Ok(cell) = CellIndex::try_from(self.0) else {
+            return Vec::new();
+        };
+        cell.grid_disk_safe(1).filter(|other| *other != cell).map(|other| Self(u64::from(other))).collect()
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Cell {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("a cell is an H3 cell at resolution 7"))
+    }
 }
 
 impl core::fmt::Display for Cell {
@@ -123,5 +142,18 @@ mod tests {
         assert!(helsinki.distance_km(center) < 2.0);
         assert_eq!(Cell::parse(&alloc::format!("{}", helsinki.cell())), Some(helsinki.cell()));
         assert_eq!(Cell::new(0), None);
+    }
+
+    #[test]
+    fn a_cell_has_six_neighbours_as_far_as_a_cell_is_wide() {
+        let cell = Point::new(60.1699, 24.9384).unwrap().cell();
+        let around = cell.neighbours();
+        assert_eq!(around.len(), 6);
+        for other in around {
+            let km = cell.center().unwrap().distance_km(other.center().unwrap());
+            assert!((1.5..3.5).contains(&km), "{other}: {km}");
+            assert!(other.neighbours().contains(&cell));
+        }
+        assert_eq!(Cell(0).neighbours(), []);
     }
 }

@@ -32,12 +32,16 @@ pub mod score;
 pub mod blend;
 pub mod decision;
 pub mod explain;
+pub mod card;
 pub mod request;
 
 // From the send to the open: what a message carries, where it is asked for, and by whom.
 pub mod token;
 pub mod edge;
 pub mod mailbox;
+pub mod slate;
+pub mod link;
+pub mod record;
 
 pub use areas::Areas;
 pub use bundle::Bundle;

@@ -2,6 +2,7 @@
 
 use super::{Bundle, EXCEPTION_BYTES, SCHEDULE_BYTES};
 use crate::time::{DAY_MINUTES, Local, WEEK_MINUTES, weekday};
+use core::ops::Range;
 
 /// How far ahead a closing time is followed; whoever is open longer closes "later than that".
 const LOOK_AHEAD_MINUTES: i64 = 2 * DAY_MINUTES;
@@ -44,6 +45,16 @@ impl<'b> Hours<'b> {
             Some(closes) => Opening::Open { closes },
             None => self.closed(now),
         }
+    }
+
+    /// When doors close: the ends of all openings that begin on these days since 1970, each followed through the openings that touch
+    /// it, in local minutes since 1970; whoever stays open for a day and longer closes at none of them.
+    pub fn closings(self, days: Range<i64>) -> impl Iterator<Item = i64> + 'b {
+        let ends = days.flat_map(move |day| self.on(day)).filter(|(opens, closes)| opens < closes);
+        ends.filter_map(move |(_, end)| match self.closes_after(end - 1) {
+            Some(closes) if closes < end - 1 + DAY_MINUTES => Some(closes),
+            _ => None,
+        })
     }
 
     /// Follows openings that touch each other, so that 24/7 does not close at midnight.

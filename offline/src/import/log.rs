@@ -334,8 +334,8 @@ impl Taking<'_> {
             return Some(merchant.to_owned());
         }
         let fingerprint = (merchant.len() == 16).then(|| u64::from_str_radix(merchant, 16).ok()).flatten();
-        let ids = fingerprint.map(MerchantId).into_iter().chain([MerchantId::of(merchant)]);
-        let found = ids.filter_map(|id| self.joined.merchants.get(&id)).next();
+        let mut ids = fingerprint.map(MerchantId).into_iter().chain([MerchantId::of(merchant)]);
+        let found = ids.find_map(|id| self.joined.merchants.get(&id));
         if found.is_none() {
             let fault = "a merchant that is not in the tables";
             self.report.leave_out(fault, || format!("line {line}: {merchant:?}"));

@@ -4,10 +4,18 @@
 //! it answers every request: a sender gets a decision or a problem with its reason, never a stack trace.
 
 mod body;
+mod click;
 mod key;
+mod ledger;
+mod message;
 #[path = "../../model.rs"]
 mod model;
+mod object;
+mod open;
+mod page;
+mod picture;
 mod problem;
+mod record;
 mod registry;
 mod short;
 mod store;
@@ -22,7 +30,7 @@ use problem::{Problem, respond};
 use registry::{Command, UNSIGNED, What};
 use serde_json::json;
 use std::rc::Rc;
-use store::{Keeping, Store, is_name, now_ms};
+use store::{Keeping, Store, is_name, now};
 use worker::{Context, Env, Request, Response, ResponseBody, event};
 
 /// Bytes of a display block, as [`Display::decode`] reads them.
@@ -48,18 +56,27 @@ fn start() {
 
 /// Answers a request.
 #[event(fetch)]
-async fn fetch(mut request: Request, env: Env, _: Context) -> worker::Result<Response> {
+async fn fetch(mut request: Request, env: Env, later: Context) -> worker::Result<Response> {
+    store::set_clock(&env);
     // A panic is a bug, and costs every request of this isolate: nothing below may.
-    Ok(route(&mut request, &env).await.unwrap_or_else(|problem| problem.response()))
+    Ok(route(&mut request, &env, later).await.unwrap_or_else(|problem| problem.response()))
 }
 
-async fn route(request: &mut Request, env: &Env) -> Result<Response, Problem> {
+async fn route(request: &mut Request, env: &Env, later: Context) -> Result<Response, Problem> {
     let path = request.path();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     match segments[..] {
         ["healthz"] => {
             allow(request, &["GET", "HEAD"], "GET, HEAD")?;
             Ok(health())
+        }
+        ["o", token, name] => {
+            allow(request, &["GET", "HEAD"], "GET, HEAD")?;
+            Ok(open::picture(request, env, &Rc::new(later), token, name).await)
+        }
+        ["c", token, slot, ref merchant @ ..] if merchant.len() < 2 => {
+            allow(request, &["GET", "HEAD"], "GET, HEAD")?;
+            Ok(click::click(request, env, &Rc::new(later), token, slot, merchant.first().copied()).await)
         }
         ["v1", "rank"] => {
             allow(request, &["POST"], "POST")?;
@@ -165,11 +182,6 @@ async fn asked_at(request: &Request, store: &Store) -> Result<i64, Problem> {
     store.first_time(&format!("batch/{}", Hash::of(key.as_bytes())), now()).await
 }
 
-/// Seconds since 1970.
-fn now() -> i64 {
-    (now_ms() / 1000).cast_signed()
-}
-
 /// The reply, and what is wrong with what was published.
 async fn answer(json: &[u8], now: i64, store: &Store) -> Result<(Reply, Vec<String>), Problem> {
     let question = Question::parse(json, now)?;
@@ -202,6 +214,7 @@ async fn put_area(request: &mut Request, store: &Store, path: &str) -> Result<Re
     }
     let published = json!({ "cell": cell, "hash": area.hash, "merchants": area.len(), "as_of": freshrank::time::format(area.as_of) });
     let bytes = area.bytes().to_vec();
+    store.tell_middle(&area).await;
     store.publish(&cell.to_string(), &bytes, area).await?;
     Ok(json_response(&published))
 }
@@ -226,7 +239,10 @@ async fn put_campaign(request: &mut Request, env: &Env, id: &str) -> Result<Resp
         let document = serde_json::from_slice(&bytes).map_err(Problem::bad_request)?;
         return ask(env, id, "", What::Import { document }, "everything".into(), None).await;
     }
-    let published = json!({ "id": id, "hash": campaign.hash, "layers": campaign.layers().len() });
+    let mut published = json!({ "id": id, "hash": campaign.hash, "layers": campaign.layers().len() });
+    if let Some(warning) = store::warning(id) {
+        published["warnings"] = json!([warning]);
+    }
     Store::new(env).publish(id, &bytes, campaign).await?;
     Ok(json_response(&published))
 }

@@ -6,6 +6,7 @@
 //! known to be good. A KV that takes nothing at the moment leaves readers with the version before, whole, and an alarm puts
 //! the document there once it does.
 
+use crate::object::{self, text};
 use crate::problem::{Problem, respond};
 use crate::store::{self, BINDING};
 #[cfg(not(feature = "cel"))]
@@ -18,9 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use worker::kv::KvStore;
-use worker::{
-    DurableObject, Env, Request, Response, ResponseBody, SqlStorageValue, State, Storage, durable_object, web_sys,
-};
+use worker::{DurableObject, Env, Request, Response, ResponseBody, SqlStorageValue, State, Storage, durable_object};
 
 /// The binding in wrangler.toml.
 pub const REGISTRY: &str = "REGISTRY";
@@ -89,16 +88,9 @@ pub enum What {
 /// # Errors
 /// What the object answers with, and 503 where it cannot be reached.
 pub async fn send(env: &Env, command: &Command) -> Result<Response, Problem> {
-    let failed = |error: worker::Error| Problem::unavailable(format!("the registry did not answer: {error}"));
-    let stub = env.durable_object(REGISTRY).and_then(|namespace| namespace.get_by_name(&command.campaign));
     let body = serde_json::to_string(command).map_err(Problem::bad_request)?;
-    // Not `worker::RequestInit`, which can also say how to resize a picture.
-    let init = web_sys::RequestInit::new();
-    init.set_method("POST");
-    init.set_body(&body.into());
-    let request =
-        web_sys::Request::new_with_str_and_init("https://registry/", &init).map_err(|js| failed(js.into()))?;
-    stub.map_err(failed)?.fetch_with_request(request.into()).await.map_err(failed)
+    let failed = |error: worker::Error| Problem::unavailable(format!("the registry did not answer: {error}"));
+    object::ask(env, REGISTRY, &command.campaign, &body).await.map_err(failed)
 }
 
 /// Whether this deployment has a registry; without one, whole campaigns can be published and layers cannot.
@@ -137,10 +129,6 @@ impl Version {
             layer: text(layer),
         })
     }
-}
-
-fn text(value: SqlStorageValue) -> Option<String> {
-    if let SqlStorageValue::String(text) = value { Some(text) } else { None }
 }
 
 /// JavaScript has one kind of number, so that a share of 1.0 comes as a whole one.
@@ -279,7 +267,8 @@ impl Versions {
         let whole = |_| async move { write().map_err(|problem| worker::Error::RustError(problem.detail)) };
         storage.transaction(whole).await.map_err(|error| Problem::unavailable(error.to_string()))?;
         let version = changes.last().filter(|_| !command.path.is_empty()).map(|change| change.version.clone());
-        let warnings: Vec<String> = campaign.check().iter().map(ToString::to_string).collect();
+        let warnings: Vec<String> =
+            campaign.check().iter().map(ToString::to_string).chain(store::warning(&command.campaign)).collect();
         Ok(json!({
             "id": command.campaign,
             "hash": campaign.hash,
@@ -302,7 +291,7 @@ impl Versions {
 
     /// The rows that a command adds.
     fn changes(&self, command: &Command, last: Option<&Version>, newest: &[Version]) -> Result<Vec<Version>, Problem> {
-        let at = time::format((store::now_ms() / 1000).cast_signed());
+        let at = time::format(store::now());
         let row = |path: &str,
                    layer: Option<String>,
                    author: String,

@@ -3,19 +3,22 @@
 //! Only parsed data is kept across requests; what can do I/O belongs to one request and dies with it. Where KV fails
 //! or holds damaged bytes, the copy at hand goes on serving.
 
+use crate::picture::Picture;
 use crate::problem::Problem;
+use freshrank::areas::Step;
 use freshrank::bundle::{Bundle, Display};
 use freshrank::campaign::Chain;
 use freshrank::geo::Cell;
 use freshrank::policies::{Kept, Merged, Policies};
 use freshrank::sorted::Map;
-use freshrank::{Campaign, Hash};
-use std::cell::RefCell;
+use freshrank::{Campaign, Hash, token};
+use std::cell::{Cell as Slot, RefCell};
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::LocalKey;
 use worker::kv::KvStore;
-use worker::{Date, Env, console_error};
+use worker::{Context, Date, Env, console_error};
 
 /// The binding in wrangler.toml.
 pub const BINDING: &str = "AREAS";
@@ -23,6 +26,10 @@ pub const BINDING: &str = "AREAS";
 const KEEP_MS: u64 = 60_000;
 /// How long it is believed that there is nothing, or nothing usable.
 const RETRY_MS: u64 = 5_000;
+/// How old a bundle may be that answers at once, while it is read anew: hours and offers are checked against the clock anyway.
+const STALE_MS: u64 = 3_600_000;
+/// A variable for trying things out: how far the clock is ahead, in seconds.
+const CLOCK_AHEAD: &str = "CLOCK_AHEAD_SECONDS";
 /// Merged policies an isolate keeps: some kilobytes each, one a chain of layers that readers were in.
 const MAX_POLICIES: usize = 512;
 /// How long a repeated request is known for one.
@@ -45,7 +52,9 @@ thread_local! {
     static BUNDLES: RefCell<Cache<Bundle>> = const { RefCell::new(Cache::new(24 << 20)) };
     static DISPLAYS: RefCell<Cache<Display>> = const { RefCell::new(Cache::new(16 << 20)) };
     static CAMPAIGNS: RefCell<Cache<Campaign>> = const { RefCell::new(Cache::new(8 << 20)) };
+    static MIDDLES: RefCell<Cache<Middle>> = const { RefCell::new(Cache::new(1 << 20)) };
     static POLICIES: RefCell<Kept> = const { RefCell::new(Kept::new(MAX_POLICIES)) };
+    static AHEAD_MS: Slot<u64> = const { Slot::new(0) };
 }
 
 impl Published for Bundle {
@@ -75,6 +84,27 @@ impl Published for Campaign {
     }
     fn cache() -> &'static LocalKey<RefCell<Cache<Self>>> {
         &CAMPAIGNS
+    }
+}
+
+/// The area of a market that most merchants deliver to: where somebody is of whom only the market is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Middle {
+    cell: Cell,
+    merchants: usize,
+}
+
+impl Published for Middle {
+    const FOLDER: &'static str = "market";
+    fn parse(bytes: Vec<u8>) -> Result<Self, String> {
+        let text = str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+        let read = text.split_once(' ').and_then(|(cell, n)| {
+            Some(Self { cell: Cell::parse(cell)?, merchants: serde_json::from_slice(n.as_bytes()).ok()? })
+        });
+        read.ok_or_else(|| "expected a cell, a blank and the number of its merchants".into())
+    }
+    fn cache() -> &'static LocalKey<RefCell<Cache<Self>>> {
+        &MIDDLES
     }
 }
 
@@ -125,7 +155,8 @@ struct Entry<T> {
 }
 
 impl<T> Cache<T> {
-    const fn new(budget: usize) -> Self {
+    /// At most so many bytes.
+    pub const fn new(budget: usize) -> Self {
         Self { budget, used: 0, entries: Map::new() }
     }
 
@@ -140,6 +171,16 @@ impl<T> Cache<T> {
     /// The last value that was usable, however old.
     fn last(&self, key: &str) -> Option<Rc<T>> {
         self.entries.get(key)?.found.value.clone()
+    }
+
+    /// A good value that is no longer fresh, and not too old; whoever takes it reads it anew, and others need not meanwhile.
+    fn stale(&mut self, key: &str, now_ms: u64) -> Option<Rc<T>> {
+        let entry = self.entries.get_mut(key)?;
+        let age = now_ms.saturating_sub(entry.read_at_ms);
+        let value =
+            entry.found.value.clone().filter(|_| (KEEP_MS..STALE_MS).contains(&age) && entry.found.error.is_none())?;
+        entry.read_at_ms = now_ms.saturating_sub(KEEP_MS - RETRY_MS);
+        Some(value)
     }
 
     /// Keeps a value, and lets go of those read longest ago until all fit.
@@ -166,14 +207,83 @@ impl<T> Cache<T> {
 }
 
 /// KV as one request sees it.
+#[derive(Clone)]
 pub struct Store {
     kv: Result<KvStore, String>,
+    /// Where the request may leave work behind.
+    later: Option<Rc<Context>>,
 }
 
 impl Store {
     /// A missing binding shows when something is asked of it.
     pub fn new(env: &Env) -> Self {
-        Self { kv: env.kv(BINDING).map_err(|error| format!("KV binding {BINDING}: {error}")) }
+        Self { kv: env.kv(BINDING).map_err(|error| format!("KV binding {BINDING}: {error}")), later: None }
+    }
+
+    /// As [`Store::new`]; what is a little old answers at once, and is read anew after the answer.
+    pub fn hurried(env: &Env, later: &Rc<Context>) -> Self {
+        Self { later: Some(later.clone()), ..Self::new(env) }
+    }
+
+    /// The bundle of a cell, and whether it is up to date.
+    pub async fn area_soon(&self, cell: Cell) -> Option<(Rc<Bundle>, Step)> {
+        let (found, fresh) = self.read_soon::<Bundle>(&cell.to_string()).await;
+        Some((found.value?, if fresh { Step::Own } else { Step::Stale }))
+    }
+
+    /// The middle of a market, or of the nearest above it: `fi` where nobody knows `fi/helsinki`.
+    pub async fn middle(&self, market: &str) -> Option<Cell> {
+        let mut path = market;
+        while !path.is_empty() {
+            // The path of a layer, as bundles and tokens have it, is no more than a key can hold.
+            let (found, _) = self.read_soon::<Middle>(path).await;
+            if let Some(middle) = found.value {
+                return Some(middle.cell);
+            }
+            path = path.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+        None
+    }
+
+    /// Lets an area be the middle of its market, if it is the one that most merchants deliver to.
+    pub async fn tell_middle(&self, area: &Bundle) {
+        let mut path = area.layer();
+        while !path.is_empty() {
+            let known = self.read::<Middle>(path, |_| true).await.value;
+            let middle = Middle { cell: area.cell, merchants: area.len() };
+            let more = known.is_none_or(|known| match known.cell == area.cell {
+                true => known.merchants != area.len(),
+                false => known.merchants < area.len(),
+            });
+            if more {
+                let text = format!("{} {}", middle.cell, middle.merchants);
+                // The area itself is published; the next one that is tells it again.
+                if let Err(problem) = self.publish(path, text.as_bytes(), middle).await {
+                    console_error!("{}", problem.detail);
+                }
+            }
+            path = path.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+    }
+
+    /// What there is under a name, and whether it is up to date.
+    async fn read_soon<T: Published>(&self, name: &str) -> (Found<T>, bool) {
+        let key = format!("{}/{name}", T::FOLDER);
+        let stale = T::cache().with_borrow_mut(|cache| cache.stale(&key, now_ms()));
+        match (stale, &self.later) {
+            (Some(value), Some(later)) => {
+                let (store, name) = (self.clone(), name.to_owned());
+                later.wait_until(async move {
+                    store.renew::<T>(&format!("{}/{name}", T::FOLDER)).await;
+                });
+                (Found { value: Some(value), error: None }, false)
+            }
+            _ => {
+                let found = self.read::<T>(name, |_| true).await;
+                let fresh = found.error.is_none();
+                (found, fresh)
+            }
+        }
     }
 
     /// The bundle of a cell.
@@ -184,6 +294,11 @@ impl Store {
     /// The cards of a cell that belong to this bundle.
     pub async fn display(&self, cell: Cell, bundle: Hash) -> Found<Display> {
         self.read(&cell.to_string(), |display: &Display| display.bundle == bundle).await
+    }
+
+    /// The cards of a cell, of whichever bundle.
+    pub async fn any_display(&self, cell: Cell) -> Option<Rc<Display>> {
+        self.read_soon::<Display>(&cell.to_string()).await.0.value
     }
 
     /// The campaign a request names; without a name, `default`, which there always is.
@@ -214,19 +329,48 @@ impl Store {
         CAMPAIGNS.with_borrow_mut(|cache| cache.remove(&format!("{}/{id}", Campaign::FOLDER)));
     }
 
+    /// A picture by its path: from the isolate, else from what `first` finds, else from KV.
+    pub async fn picture<F: Future<Output = Option<Vec<u8>>>>(
+        &self,
+        path: &str,
+        first: impl FnOnce() -> F,
+    ) -> Option<Rc<Picture>> {
+        let key = format!("{}/{path}", Picture::FOLDER);
+        if let Some(found) = Picture::cache().with_borrow(|cache| cache.fresh(&key, now_ms(), |_| true)) {
+            return found.value;
+        }
+        if let Some(bytes) = first().await {
+            let n = bytes.len();
+            match Picture::parse(bytes) {
+                Ok(picture) => {
+                    let found = Found { value: Some(Rc::new(picture)), error: None };
+                    Picture::cache().with_borrow_mut(|cache| cache.keep(&key, found.clone(), n, now_ms()));
+                    return found.value;
+                }
+                Err(error) => console_error!("{key}: {error}"),
+            }
+        }
+        self.renew::<Picture>(&key).await.value
+    }
+
     async fn read<T: Published>(&self, name: &str, suits: impl Fn(&T) -> bool) -> Found<T> {
         let (key, now_ms) = (format!("{}/{name}", T::FOLDER), now_ms());
-        if let Some(found) = T::cache().with_borrow(|cache| cache.fresh(&key, now_ms, suits)) {
-            return found;
+        match T::cache().with_borrow(|cache| cache.fresh(&key, now_ms, suits)) {
+            Some(found) => found,
+            None => self.renew(&key).await,
         }
-        let (found, bytes) = match self.fetch::<T>(&key).await {
+    }
+
+    async fn renew<T: Published>(&self, key: &str) -> Found<T> {
+        let now_ms = now_ms();
+        let (found, bytes) = match self.fetch::<T>(key).await {
             Ok((value, bytes)) => (Found { value: value.map(Rc::new), error: None }, bytes),
             Err(error) => {
                 console_error!("{key}: {error}");
-                (Found { value: T::cache().with_borrow(|cache| cache.last(&key)), error: Some(error) }, 0)
+                (Found { value: T::cache().with_borrow(|cache| cache.last(key)), error: Some(error) }, 0)
             }
         };
-        T::cache().with_borrow_mut(|cache| cache.keep(&key, found.clone(), bytes, now_ms));
+        T::cache().with_borrow_mut(|cache| cache.keep(key, found.clone(), bytes, now_ms));
         found
     }
 
@@ -332,9 +476,38 @@ pub fn is_name(id: &str) -> bool {
     (1..=MAX_NAME).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
+/// What is said of a campaign that no message can carry.
+pub fn warning(id: &str) -> Option<String> {
+    let limit = token::MAX_CAMPAIGN;
+    (id.len() > limit).then(|| {
+        format!("no token is minted for a campaign whose name has over {limit} letters: {id} has {}", id.len())
+    })
+}
+
 /// Milliseconds since 1970; stands still between one I/O and the next.
 pub fn now_ms() -> u64 {
-    Date::now().as_millis()
+    Date::now().as_millis() + AHEAD_MS.get()
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    (now_ms() / 1000).cast_signed()
+}
+
+/// Sets the clock ahead where the deployment says so.
+pub fn set_clock(env: &Env) {
+    let seconds = variable(env, CLOCK_AHEAD).and_then(|text| number(&text)).unwrap_or(0.0);
+    AHEAD_MS.set((seconds * 1000.0) as u64);
+}
+
+/// A variable or a secret of the deployment, if it is set and not empty.
+pub fn variable(env: &Env, name: &str) -> Option<String> {
+    env.var(name).ok().map(|value| value.to_string()).filter(|text| !text.trim().is_empty())
+}
+
+/// A number that is not negative; JSON's reader of numbers is there already, std's is not.
+pub fn number(text: &str) -> Option<f64> {
+    serde_json::from_slice(text.trim().as_bytes()).ok().filter(|number: &f64| *number >= 0.0)
 }
 
 #[cfg(test)]
@@ -358,6 +531,20 @@ mod tests {
             assert!(known(&cache, key, RETRY_MS - 1) && !known(&cache, key, RETRY_MS), "{key}");
         }
         assert_eq!(cache.last("damaged"), Some(Rc::new(1)), "the copy at hand goes on serving");
+    }
+
+    #[test]
+    fn an_old_value_answers_once_while_it_is_read_anew_and_a_bad_one_never() {
+        let mut cache = Cache::new(10_000);
+        cache.keep("good", some(1), 0, 0);
+        cache.keep("damaged", Found { error: Some("damaged".into()), ..some(1) }, 0, 0);
+        assert_eq!(cache.stale("good", KEEP_MS - 1), None, "it is fresh");
+        assert_eq!(cache.stale("damaged", KEEP_MS), None);
+        assert_eq!(cache.stale("good", STALE_MS), None, "too old");
+        assert_eq!(cache.stale("good", KEEP_MS), Some(Rc::new(1)));
+        assert_eq!(cache.stale("good", KEEP_MS + 1), None, "it is being read");
+        assert!(cache.fresh("good", KEEP_MS + 1, |_| true).is_some(), "and answers others as if it were fresh");
+        assert!(cache.fresh("good", KEEP_MS + RETRY_MS, |_| true).is_none(), "for a moment");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 // written a second time from that description alone, so that a test can damage what it likes.
 
 import { createHash } from "node:crypto";
-import { crc32 } from "node:zlib";
+import { crc32, deflateSync } from "node:zlib";
 
 /** The middle of Helsinki: its cell at resolution 7, and a position in it. */
 export const HELSINKI = { cell: "871126d33ffffff", latitude: 60.1699, longitude: 24.9384 };
@@ -35,20 +35,21 @@ export function profile(reader, market = "fi/helsinki") {
   return seal([head, Buffer.from([market.length]), Buffer.from(market), Buffer.alloc(4 + 1 + 1 + 1 + 1 + 1), counts], 4).toString("base64url");
 }
 
-/** A bundle of always-open merchants: `{ id, north_km, popularity }`, north of the middle of Helsinki. */
-export function area(merchants, { cell = HELSINKI.cell, asOf = 1_780_000_000 } = {}) {
-  const layer = Buffer.from("fi/helsinki");
+/** A bundle of merchants that are always open, or `closed` for good: `{ id, north_km, popularity }`, north of the middle of Helsinki. */
+export function area(merchants, { cell = HELSINKI.cell, asOf = 1_780_000_000, market = "fi/helsinki" } = {}) {
+  const layer = Buffer.from(market);
   const header = Buffer.alloc(64);
   header.write("FRAB");
   header.writeUInt16LE(1, 4);
   header.writeUInt8(layer.length, 10);
   header.writeUInt32LE(merchants.length, 12);
+  header.writeUInt16LE(1, 16);
   header.writeBigUInt64LE(BigInt(`0x${cell}`), 28);
   header.writeBigInt64LE(BigInt(asOf), 36);
   header.writeInt16LE(120, 44);
   header.write("FI", 46);
   const ordered = [...merchants].sort((a, b) => (fingerprint(a.id) < fingerprint(b.id) ? -1 : 1));
-  const records = ordered.map(({ id, north_km, popularity = 1 }) => {
+  const records = ordered.map(({ id, north_km, popularity = 1, closed = false }) => {
     const record = Buffer.alloc(48);
     record.writeBigUInt64LE(fingerprint(id), 0);
     record.writeInt32LE(Math.round((HELSINKI.latitude + north_km / 111.195) * 1e7), 12);
@@ -57,20 +58,21 @@ export function area(merchants, { cell = HELSINKI.cell, asOf = 1_780_000_000 } =
     record.writeUInt16LE(Math.round(popularity * 1000), 32);
     record.fill(0xff, 37, 38);
     record.fill(0xff, 39, 43);
-    record.writeUInt16LE(UNTRACKED, 44);
+    record.writeUInt16LE(closed ? 0 : UNTRACKED, 44);
     return record;
   });
-  return seal([header, layer, ...records]);
+  // The one schedule opens never.
+  return seal([header, layer, ...records, Buffer.alloc(10)]);
 }
 
-/** The cards of a bundle: `{ id, name }`. */
+/** The cards of a bundle: `{ id, name, url }`. */
 export function display(bundle, cards) {
   const ordered = [...cards].sort((a, b) => (fingerprint(a.id) < fingerprint(b.id) ? -1 : 1));
   const entries = [];
   const texts = [];
   let end = 0;
-  for (const { id, name } of ordered) {
-    for (const text of [id, name, "pizza", "", "", "", ""]) {
+  for (const { id, name, url = "" } of ordered) {
+    for (const text of [id, name, "pizza", "", url, "", ""]) {
       const bytes = Buffer.from(text);
       const length = Buffer.alloc(2);
       length.writeUInt16LE(bytes.length);
@@ -88,4 +90,20 @@ export function display(bundle, cards) {
   hash(bundle).copy(header, 10);
   header.writeUInt32LE(cards.length, 26);
   return seal([header, ...entries, ...texts]);
+}
+
+/** A picture of one dot, another one for every text. */
+export function png(text) {
+  const chunk = (type, data) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(data.length);
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const sum = Buffer.alloc(4);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, sum]);
+  };
+  const header = Buffer.from([0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0]);
+  const dot = deflateSync(Buffer.from([0, ...hash(Buffer.from(text)).subarray(0, 3)]));
+  const said = Buffer.from(`Comment\0${text}`);
+  return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), ...[["IHDR", header], ["tEXt", said], ["IDAT", dot], ["IEND", Buffer.alloc(0)]].map(([type, data]) => chunk(type, data))]);
 }

@@ -13,7 +13,21 @@ export const RANK_KEY = "rank-key-of-the-tests";
 export const PUBLISH_KEY = "publish-key-of-the-tests";
 export const HELSINKI_KEY = "helsinki-key-of-the-tests";
 export const US_KEY = "us-key-of-the-tests";
+export const TOKEN_KEYS = `k1 ${Buffer.alloc(32, 7).toString("base64url")}`;
 const LAYER_KEYS = `lunch/fi/helsinki ${HELSINKI_KEY}\nlunch/us ${US_KEY}`;
+
+/** A ledger that fails, or never answers. */
+const NO_LEDGER = {
+  name: "no-ledger",
+  modules: true,
+  compatibilityDate: "2026-04-01",
+  durableObjects: { OTHERS: { className: "Fails" }, MORE: { className: "Hangs" } },
+  script: `
+    import { DurableObject } from "cloudflare:workers";
+    export class Fails extends DurableObject { fetch() { throw new Error("broken"); } }
+    export class Hangs extends DurableObject { fetch() { return new Promise((resolve) => setTimeout(() => resolve(new Response("late")), 60_000)); } }
+    export default { fetch: () => new Response("not here", { status: 404 }) };`,
+};
 
 /** The real KV behind a door that can be shut. */
 const FLAKY = {
@@ -21,7 +35,13 @@ const FLAKY = {
   modules: true,
   kvNamespaces: ["AREAS"],
   script: `export default ({ AREAS }) => ({
-    ...Object.fromEntries(["get", "getWithMetadata", "list", "delete"].map((name) => [name, (...args) => AREAS[name](...args)])),
+    ...Object.fromEntries(["getWithMetadata", "list", "delete"].map((name) => [name, (...args) => AREAS[name](...args)])),
+    get: async (...args) => {
+      const state = await AREAS.get("state");
+      if (state === "fails") throw new Error("fails");
+      if (state === "hangs") await new Promise((resolve) => setTimeout(resolve, 60_000));
+      return AREAS.get(...args);
+    },
     put: async (...args) => {
       if ((await AREAS.get("state")) === "broken") throw new Error("broken");
       return AREAS.put(...args);
@@ -37,11 +57,12 @@ export function directory(module = "full") {
 
 /**
  * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound, `registry: false` the registry; `patch` may
- * change the module's bytes. A `flaky` one has a KV that takes nothing while `setKv` says "broken".
+ * change the module's bytes. A `flaky` one has a KV that takes nothing while `setKv` says "broken", and whose reading `fails` or `hangs`.
+ * `cards` is a folder of pictures, `ledger` false for none, "Fails" or "Hangs", and `vars` are variables of the deployment.
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, LAYER_KEYS }, kv = true, registry = kv, flaky = false, patch = (wasm) => wasm } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, LAYER_KEYS, TOKEN_KEYS }, kv = true, registry = kv, ledger = true, cards, vars = {}, flaky = false, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
@@ -57,14 +78,26 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     ],
     compatibilityDate: "2026-04-01",
     ...(flaky ? { wrappedBindings: { AREAS: FLAKY.name } } : { kvNamespaces: kv ? ["AREAS"] : [] }),
-    durableObjects: registry ? { REGISTRY: { className: "Registry", useSQLite: true } } : {},
-    bindings: secrets,
+    durableObjects: {
+      ...(registry && { REGISTRY: { className: "Registry", useSQLite: true } }),
+      ...(ledger === true && { LEDGER: { className: "Ledger", useSQLite: true } }),
+      ...(typeof ledger === "string" && { LEDGER: { className: ledger, scriptName: NO_LEDGER.name } }),
+    },
+    bindings: { ...secrets, ...vars },
+    ...(cards && {
+      assets: {
+        workerName: "freshrank",
+        directory: cards,
+        binding: "CARDS",
+        routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true },
+      },
+    }),
   };
   const options = {
     host: "127.0.0.1",
     port: 0,
     cf: false,
-    workers: flaky ? [script, FLAKY] : [script],
+    workers: [script, ...(flaky ? [FLAKY] : []), ...(typeof ledger === "string" ? [NO_LEDGER] : [])],
     handleRuntimeStdio: (stdout, stderr) => {
       for (const stream of [stdout, stderr]) stream.on("data", (text) => logged.push(String(text)));
     },
@@ -99,8 +132,9 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     setKv: async (state) => (await namespace()).put("state", state),
     /** What the runtime wrote; a panic shows as `Critical`. */
     log: () => logged.join(""),
-    /** A fresh isolate over the same KV and registry. */
-    restart: async () => {
+    /** A fresh isolate over the same KV and objects, with these variables changed. */
+    restart: async (changed = {}) => {
+      Object.assign(script.bindings, changed);
       await miniflare.setOptions(options);
       url = (await miniflare.ready).origin;
     },
