@@ -156,7 +156,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="directory to write to, usually models/")
     parser.add_argument("--protocol", default="send-time", choices=["send-time", "known-place"])
     parser.add_argument(
-        "--also", choices=["known-place"], help="train on these queries, too; figures stay with --protocol"
+        "--also",
+        nargs="+",
+        default=[],
+        choices=["known-place", "message"],
+        help="train on these queries, too; figures stay with --protocol",
     )
     parser.add_argument(
         "--recipe", type=Path, metavar="FILE", help="TOML with fields of Recipe (freshrank_training/fit.py)"
@@ -192,7 +196,7 @@ def main() -> int:
 
             examples = read_splits(wanted.letor, wanted.letor_valid, wanted.letor_test)
         else:
-            examples = read(wanted.examples, wanted.protocol, wanted.also)
+            examples = read(wanted.examples, wanted.protocol, *wanted.also)
         print(
             f"{wanted.letor or wanted.examples}: {len(examples.features)} features, protocol {examples.protocol}"
         )

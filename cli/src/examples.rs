@@ -177,6 +177,9 @@ pub struct Arguments {
     /// Of what is drawn
     #[arg(long, default_value_t = ExampleOptions::default().seed)]
     seed: u64,
+    /// Also rows of messages that a person looked at, protocol `message`, to train on; and columns with slots and clicks
+    #[arg(long)]
+    clicks: bool,
     /// The Parquet file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -192,6 +195,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         candidates: arguments.candidates,
         queries: arguments.queries,
         seed: arguments.seed,
+        clicks: arguments.clicks,
     };
     let (passes, bar) = (print::progress("partitions"), print::progress("queries"));
     let (readers, oracle) = (spooled.readers(&passes), spooled.oracle.as_ref());

@@ -2,13 +2,17 @@
 
 use crate::{Outcome, print};
 use clap::{Args, Subcommand};
+use freshrank::MerchantId;
 use freshrank_offline::cuisines::Vocabulary;
+use freshrank_offline::import::log::{Joined, Messages};
 use freshrank_offline::import::{
     self, DhrdOptions, ImportError, ImportReport, LoadReport, OsmOptions, dhrd, entree, overture,
 };
 use freshrank_offline::tables::read::Affine;
-use freshrank_offline::tables::{self, Merchant, ReadOptions, Report, Tables};
+use freshrank_offline::tables::{self, Event, Merchant, ReadOptions, Report, Sheet, Tables};
 use jiff::civil::Date;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// Where from.
@@ -34,6 +38,8 @@ pub enum Verb {
     /// Entree's restaurants of eight cities and sessions over Chicago's: no coordinates, no orders
     #[command(after_help = format!("Download: {}", entree::PAGE))]
     Entree(Entree),
+    /// Records of the edge, as the Worker writes them: what was served, seen and clicked becomes the table events
+    Log(Log),
     /// The name-suggestion-index: chains and what they cook, for fitting the cuisine map
     #[command(after_help = format!("Download: {}", import::nsi::PAGE))]
     Nsi(Nsi),
@@ -90,6 +96,29 @@ pub struct Entree {
     #[arg(long)]
     city: Option<String>,
     /// Where the tables go
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// For a program
+    #[arg(long)]
+    json: bool,
+}
+
+/// Records of the edge.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// NDJSON, one record a line, or a Worker's console with them among other words
+    #[arg(long, value_name = "FILE")]
+    log: PathBuf,
+    /// CSV with message_id, as tokens were minted with it, and user_id
+    #[arg(long, value_name = "FILE")]
+    messages: PathBuf,
+    /// Tables whose merchants they are; those of --out if absent
+    #[arg(long, value_name = "DIR")]
+    tables: Option<PathBuf>,
+    /// The share of records, 0 to 1, that may be of no use before the import fails
+    #[arg(long, default_value_t = ReadOptions::default().max_bad_share)]
+    max_bad_share: f64,
+    /// Where the table goes; events that are there stay, and nothing is in it twice
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// For a program
@@ -165,6 +194,7 @@ pub fn run(verb: &Verb) -> Outcome {
         Verb::Entree(Entree { folder, city, out, json }) => {
             loaded(import::entree(folder, city.as_deref(), &Vocabulary::reviewed()?)?, out, *json)
         }
+        Verb::Log(arguments) => log(arguments),
         Verb::Nsi(Nsi { file, json }) => nsi(file, *json),
     }
 }
@@ -190,6 +220,43 @@ fn loaded((tables, report): (Tables, LoadReport), out: &Path, json: bool) -> Out
     }
     print!("{report}");
     Ok(())
+}
+
+fn log(arguments: &Log) -> Outcome {
+    let named = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let open = |path: &Path| File::open(path).map_err(|error| named(path, &error));
+    let mut report = LoadReport { source: arguments.log.display().to_string(), ..LoadReport::default() };
+    let messages =
+        Messages::read(open(&arguments.messages)?, &mut report).map_err(|error| named(&arguments.messages, &error))?;
+    let has = |table: &str| ["parquet", "csv"].iter().any(|e| arguments.out.join(format!("{table}.{e}")).is_file());
+    // Events alone, without the merchants they name, are no tables: reading says so.
+    let there = match has("merchants") || has("events") {
+        true => tables::read(&arguments.out, &ReadOptions::default())?.0,
+        false => Tables::default(),
+    };
+    let named_by = match &arguments.tables {
+        Some(tables) if *tables != arguments.out => tables::read_sample(tables, &ReadOptions::default(), 0)?.0,
+        _ => Tables { merchants: there.merchants, simulated: there.simulated, ..Tables::default() },
+    };
+    let merchant = |row: &Merchant| (MerchantId::of(&row.merchant_id), row.merchant_id.clone());
+    let joined = Joined { messages, merchants: named_by.merchants.iter().map(merchant).collect() };
+    let mut events = there.events;
+    let file = BufReader::new(open(&arguments.log)?);
+    import::log::log(file, &joined, &mut events, &mut report).map_err(|error| named(&arguments.log, &error))?;
+    if arguments.json {
+        print::json(&report)?;
+    } else {
+        print!("{report}");
+    }
+    let (bad, all) = (report.unusable(), report.rows.get("records").copied().unwrap_or(0));
+    if bad as f64 > arguments.max_bad_share * all as f64 {
+        let most = arguments.max_bad_share;
+        return Err(format!("{bad} of {all} records are of no use, at most a share of {most} may be (--max-bad-share); nothing was written").into());
+    }
+    std::fs::create_dir_all(&arguments.out).map_err(|error| named(&arguments.out, &error))?;
+    let mut sheet = Sheet::<Event>::new(&arguments.out, named_by.simulated.as_deref())?;
+    sheet.put(&events)?;
+    Ok(sheet.close()?)
 }
 
 /// Chains have no place, and so make no table: what they would bring to `cuisines fit --chains` is told.

@@ -4,8 +4,10 @@ use crate::build::SECRET;
 use crate::examples::Splitting;
 use crate::{Outcome, print, shelf};
 use clap::Args;
+use freshrank_offline::import::LoadReport;
+use freshrank_offline::import::log::Messages;
 use freshrank_offline::profiles::DEVELOPMENT_SECRET;
-use freshrank_offline::report::{Adding, MISMATCH_P, ORDER_DAYS, Rate, sent};
+use freshrank_offline::report::{Adding, MISMATCH_P, ORDER_DAYS, Of, Rate, Told, sent};
 use freshrank_offline::tables::Tables;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -15,8 +17,11 @@ use std::sync::{Mutex, PoisonError};
 /// What to report on.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Decisions, as `freshrank rank --log` writes them
+    /// Decisions, as `freshrank rank --log` writes them, or the edge's records of decisions and clicks
     log: PathBuf,
+    /// CSV with message_id and user_id: whose messages records are of; else every message is a reader of its own
+    #[arg(long, value_name = "FILE")]
+    messages: Option<PathBuf>,
     /// A tables directory with the events, and the orders, that followed
     #[arg(long, value_name = "DIR")]
     tables: Option<PathBuf>,
@@ -39,18 +44,28 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let secret = secret.unwrap_or_else(|| DEVELOPMENT_SECRET.to_vec());
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", arguments.log.display());
     let file = std::fs::File::open(&arguments.log).map_err(|error| named(&error))?;
-    let mut log = Vec::new();
+    let messages = match &arguments.messages {
+        Some(path) => {
+            let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+            let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
+            Messages::read(file, &mut LoadReport::default()).map_err(|error| wrong(&error))?
+        }
+        None => Messages::default(),
+    };
+    let id = campaign.as_ref().map(|campaign| campaign.id.as_str());
+    let of = Of { campaign: id, messages: &messages, secret: &secret };
+    let (mut log, mut told) = (Vec::new(), Told::default());
     for (i, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|error| named(&error))?;
-        if !line.trim().is_empty() {
-            let id = campaign.as_ref().map(|campaign| campaign.id.as_str());
+        if !line.trim().is_empty() && told.add(i + 1, &line, &of).map_err(|error| named(&error))?.is_none() {
             log.extend(sent(i + 1, &line, id).map_err(|error| named(&error))?);
         }
     }
+    log.extend(told.sent());
     let shares: BTreeMap<String, f64> = campaign
         .map(|campaign| campaign.policy("").arms.into_iter().map(|(id, arm)| (id, arm.share)).collect())
         .unwrap_or_default();
-    let adding = Mutex::new(Adding::new(&log, &secret));
+    let adding = Mutex::new(Adding::new(&log, &secret).and(&told));
     if let Some(parts) = &parts {
         let of_part = |tables: Tables| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             if !tables.orders.is_empty() && !has_secret {
@@ -76,14 +91,23 @@ pub fn run(arguments: &Arguments) -> Outcome {
             arm.arm.clone(),
             arm.readers.to_string(),
             arm.messages.to_string(),
+            cell(arm.seen.as_ref()),
             cell(Some(&arm.clicks)),
             difference(Some(&arm.clicks)),
             cell(arm.orders.as_ref()),
             difference(arm.orders.as_ref()),
         ]
     });
-    let header =
-        ["arm", "readers", "messages", "clicks a message", "less control", "readers who ordered", "less control"];
+    let header = [
+        "arm",
+        "readers",
+        "messages",
+        "messages seen",
+        "clicks a message",
+        "less control",
+        "readers who ordered",
+        "less control",
+    ];
     print::table(&header, rows);
     if let Some(ratio) = found.sample_ratio {
         let verdict = if ratio.mismatch {
@@ -98,6 +122,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     for (n, what) in [
         (found.scanner_clicks, "clicks by scanners left out"),
+        (told.nobodys, "records are of nobody: their messages had no consent"),
         (found.events_without_message, "clicks name a message that is not in the log"),
     ] {
         if n > 0 {

@@ -8,7 +8,8 @@ use crate::cuisines::CuisineMap;
 use crate::market::Oracle;
 use crate::tables::Timestamp;
 use crate::timeline::{
-    Answer, Census, LeftOut, Protocol, Readers, Timeline, TimelineError, TimelineOptions, Wanted, mix,
+    Answer, Census, Impression, LeftOut, Protocol, Query, Readers, Shown, Timeline, TimelineError, TimelineOptions,
+    Wanted, mix,
 };
 use arrow::array::{ArrayRef, Float32Array, Int64Array, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -30,6 +31,8 @@ use thiserror::Error;
 /// The share of queries, by time, that trains; the next validates, the last tests.
 const TRAIN: f64 = 0.70;
 const VALID: f64 = 0.15;
+/// The protocol of a message that a person looked at, as in files and reports.
+const MESSAGE: &str = "message";
 /// Rows gathered before they are written.
 const BATCH_ROWS: usize = 1 << 16;
 /// Rows of a group of the file: what the writer holds at most.
@@ -46,11 +49,13 @@ pub struct ExampleOptions {
     pub queries: Option<usize>,
     /// Of what is drawn here.
     pub seed: u64,
+    /// Whether messages that a person looked at are queries to train on, and rows tell slots and clicks.
+    pub clicks: bool,
 }
 
 impl Default for ExampleOptions {
     fn default() -> Self {
-        Self { timeline: TimelineOptions::default(), candidates: 100, queries: None, seed: 1 }
+        Self { timeline: TimelineOptions::default(), candidates: 100, queries: None, seed: 1, clicks: false }
     }
 }
 
@@ -105,6 +110,8 @@ pub struct Example {
     pub prior: f32,
     /// The market's true utility; NaN where nobody knows.
     pub utility: f32,
+    /// What came of it in a message; of its queries every row was shown.
+    pub shown: Option<Shown>,
     /// As [`FEATURES`].
     pub features: Vec<f32>,
 }
@@ -209,6 +216,28 @@ pub fn make<'t>(
             take(examples);
         })?;
     }
+    if options.clicks {
+        // As known places: only to train on.
+        let impressions = timeline.impressions(splits.valid)?;
+        let asked = impressions.iter().filter_map(|seen| seen.query(&timeline).map(|query| (seen, query)));
+        let (impressions, queries): (Vec<&Impression>, Vec<Query<'_>>) = asked.unzip();
+        let mut impressions = impressions.into_iter();
+        timeline.live(&queries, progress, |answers| {
+            let mut examples = Vec::new();
+            for (answer, seen) in answers.iter().zip(&mut impressions) {
+                let rows = seen_rows(&timeline, answer, seen, query_id);
+                let (counts, what) = match rows.is_empty() {
+                    true => (&mut report.filtered, "none of the merchants shown"),
+                    false => (&mut report.queries, "train"),
+                };
+                *counts.entry(MESSAGE).or_default().entry(what).or_default() += 1;
+                query_id += u32::from(!rows.is_empty());
+                examples.extend(rows);
+            }
+            report.rows += examples.len();
+            take(examples);
+        })?;
+    }
     Ok(report)
 }
 
@@ -229,7 +258,7 @@ pub fn write<'t>(
     let io = |source| ExamplesError::Io { path: path.into(), source };
     let draft = path.with_file_name(format!(".{}", path.file_name().unwrap_or_default().to_string_lossy()));
     let file = File::create(&draft).map_err(io)?;
-    let schema = schema();
+    let schema = schema(options.clicks);
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(wrong)?))
         .set_key_value_metadata(Some(metadata(readers.shared().simulated.as_deref())))
@@ -287,9 +316,35 @@ fn rows(
         split,
         prior: feature::prior(all[i]),
         utility: utilities.as_ref().map_or(f32::NAN, |utilities| utilities[i] as f32),
+        shown: None,
         features: all[i].to_vec(),
     };
     drawn.into_iter().map(example).collect()
+}
+
+/// The merchants a message showed, as far as they are candidates; others would be taken for what nobody liked.
+fn seen_rows(timeline: &Timeline<'_>, answer: &Answer<'_>, seen: &Impression, query_id: u32) -> Vec<Example> {
+    let all: Vec<&[f32]> = answer.rows.iter().collect();
+    let example = |(i, shown): (usize, &Shown)| Example {
+        protocol: answer.query.protocol,
+        query_id,
+        user_id: seen.user_id.clone(),
+        at: seen.at,
+        merchant_id: name(timeline.catalog(), shown.merchant),
+        label: 0.0,
+        split: "train",
+        prior: feature::prior(all[i]),
+        utility: f32::NAN,
+        shown: Some(shown.clone()),
+        features: all[i].to_vec(),
+    };
+    let of = |shown| move |candidate: &freshrank::retrieve::Candidate| candidate.merchant.id == shown;
+    let kept = seen.shown.iter().filter_map(|shown| Some((answer.kept.iter().position(of(shown.merchant))?, shown)));
+    let mut kept: Vec<(usize, &Shown)> = kept.collect();
+    kept.sort_by_key(|(i, _)| *i);
+    // A chain may stand in two slots where dedupe is off; the first counts.
+    kept.dedup_by_key(|(i, _)| *i);
+    kept.into_iter().map(example).collect()
 }
 
 /// What every candidate was truly worth when and where the order was placed, knowing all of the reader's past
@@ -310,7 +365,17 @@ pub(crate) fn name(catalog: &Catalog<'_>, id: MerchantId) -> String {
     catalog.row_of(id).and_then(|row| catalog.merchant(row)).map_or_else(String::new, |row| row.merchant_id.clone())
 }
 
-fn schema() -> Arc<Schema> {
+/// What rows tell of messages: a column's name, and its value; 0 for what was in none.
+type Signal = (&'static str, fn(&Shown) -> f32);
+const SIGNALS: [Signal; 4] = [
+    ("click", |shown| f32::from(u8::from(shown.clicked))),
+    ("add", |shown| f32::from(u8::from(shown.added))),
+    // From 1, as 0 is not shown.
+    ("position", |shown| (shown.slot + 1) as f32),
+    ("propensity", |shown| shown.propensity.unwrap_or(0.0)),
+];
+
+fn schema(clicks: bool) -> Arc<Schema> {
     let mut fields = vec![
         Field::new("query_id", DataType::UInt32, false),
         Field::new("user_id", DataType::Utf8, false),
@@ -323,6 +388,8 @@ fn schema() -> Arc<Schema> {
         Field::new("utility", DataType::Float32, false),
     ];
     fields.extend(FEATURES.iter().map(|feature| Field::new(feature.name, DataType::Float32, false)));
+    let signals = SIGNALS.iter().filter(|_| clicks);
+    fields.extend(signals.map(|(name, _)| Field::new(*name, DataType::Float32, false)));
     Arc::new(Schema::new(fields))
 }
 
@@ -347,7 +414,7 @@ fn batch(schema: &Arc<Schema>, examples: &[Example]) -> Result<RecordBatch, arro
         Arc::new(UInt32Array::from_iter_values(examples.iter().map(|e| e.query_id))),
         text(|e| &e.user_id),
         Arc::new(Int64Array::from_iter_values(examples.iter().map(|e| e.at))),
-        text(|example| example.protocol.name()),
+        text(|e| if e.shown.is_some() { MESSAGE } else { e.protocol.name() }),
         text(|e| &e.merchant_id),
         number(&|e| e.label),
         text(|e| e.split),
@@ -355,5 +422,7 @@ fn batch(schema: &Arc<Schema>, examples: &[Example]) -> Result<RecordBatch, arro
         number(&|e| e.utility),
     ];
     columns.extend((0..N_FEATURES).map(|column| number(&|e| e.features[column])));
+    let signals = SIGNALS.iter().take(schema.fields().len() - columns.len());
+    columns.extend(signals.map(|(_, of)| number(&|e| e.shown.as_ref().map_or(0.0, of))));
     RecordBatch::try_new(schema.clone(), columns)
 }

@@ -8,6 +8,7 @@ pub mod dhrd;
 pub mod entree;
 pub mod geohash;
 pub mod geojson;
+pub mod log;
 pub mod nsi;
 pub mod osm;
 pub mod overture;
@@ -241,6 +242,13 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
+    /// Rows of a log that were left out for a fault; a message without consent is none.
+    #[must_use]
+    pub fn unusable(&self) -> usize {
+        let faults = self.left_out.iter().filter(|(why, _)| !why.starts_with("messages: ") && **why != log::NOBODYS);
+        faults.map(|(_, some)| some.count).sum()
+    }
+
     fn row(&mut self, sort: &'static str) {
         *self.rows.entry(sort).or_default() += 1;
     }

@@ -6,10 +6,11 @@
 //! ratio is tested (Fabijan et al. 2019, "Diagnosing Sample Ratio Mismatch"): Pearson's chi-square of readers an arm
 //! against the shares that were configured.
 
+use crate::import::log::{self, How, Messages, Record, SCAN, SCANNER};
 use crate::profiles::reader_id;
 use crate::tables::{Status, Tables, Timestamp};
-use freshrank::Profile;
 use freshrank::request::from_base64url;
+use freshrank::{Hash, Profile};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
@@ -36,7 +37,7 @@ pub struct LogError {
 /// One message of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// The sender's id of the message, as its events carry it.
+    /// The sender's id of the message, as its events carry it; or the hash of that id, as the edge's records do.
     pub message: String,
     /// As its profile says; a message without a profile is a reader of its own.
     pub reader: Option<u64>,
@@ -65,6 +66,12 @@ struct Reply {
     arm: Option<String>,
 }
 
+/// Only records say what they are.
+#[derive(Deserialize)]
+struct Sort {
+    r#type: Option<serde::de::IgnoredAny>,
+}
+
 /// Reads one line of what `freshrank rank --log` writes; `None` for a message of another campaign.
 ///
 /// # Errors
@@ -87,6 +94,78 @@ pub fn sent(line: usize, text: &str, campaign: Option<&str>) -> Result<Option<Se
     let at = freshrank::time::parse(&logged.reply.at).map_err(wrong)?;
     let arm = logged.reply.arm.unwrap_or_else(|| CONTROL.into());
     Ok(Some(Sent { message, reader: profile.map(|profile| profile.reader).filter(|reader| *reader != 0), at, arm }))
+}
+
+/// What the edge's records tell, message by message.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// By hash of the message's id.
+    messages: BTreeMap<String, Sent>,
+    seen: BTreeSet<String>,
+    /// Message, slot from 0, time; and whether a scanner made it.
+    clicks: BTreeMap<(String, Option<u32>, Timestamp), bool>,
+    /// Decisions for nobody: messages without consent.
+    pub nobodys: usize,
+}
+
+impl Told {
+    /// Adds a line, if it is a record; `None` for what `freshrank rank --log` writes.
+    ///
+    /// # Errors
+    /// A record that is not as the edge writes it.
+    pub fn add(&mut self, line: usize, text: &str, of: &Of<'_>) -> Result<Option<()>, LogError> {
+        if matches!(serde_json::from_str(text), Ok(Sort { r#type: None })) {
+            return Ok(None);
+        }
+        let record =
+            log::record(text).map_err(|(fault, what)| LogError { line, problem: format!("{fault}: {what}") })?;
+        let (message, campaign) = match &record {
+            Record::Decision(decision) => (decision.message, &decision.campaign),
+            Record::Click(click) => (click.message, &click.campaign),
+        };
+        if of.campaign.is_some_and(|wanted| wanted != campaign) {
+            return Ok(Some(()));
+        }
+        let Some(log::Digest(hash)) = message else {
+            self.nobodys += 1;
+            return Ok(Some(()));
+        };
+        let message = hash.to_string();
+        match record {
+            Record::Decision(decision) => {
+                let reader = of.messages.of(hash).map(|(_, user_id)| reader_id(of.secret, user_id));
+                let arm = decision.arm.unwrap_or_else(|| CONTROL.into());
+                if decision.how == How::Seen {
+                    self.seen.insert(message.clone());
+                }
+                // Of a message that is decided again, the first decision is its beginning.
+                let at = decision.at.0;
+                let sent = self.messages.entry(message.clone()).or_insert(Sent { message, reader, at, arm });
+                sent.at = sent.at.min(at);
+            }
+            Record::Click(click) => {
+                self.clicks.insert((message, click.slot.checked_sub(1), click.at.0), click.scanner);
+            }
+        }
+        Ok(Some(()))
+    }
+
+    /// The messages, each once.
+    #[must_use]
+    pub fn sent(&self) -> Vec<Sent> {
+        self.messages.values().cloned().collect()
+    }
+}
+
+/// With what records are joined.
+#[derive(Debug)]
+pub struct Of<'a> {
+    /// Others are passed over.
+    pub campaign: Option<&'a str>,
+    /// Whose messages are; of an unknown one the reader is nobody else.
+    pub messages: &'a Messages,
+    /// What readers' ids are made with.
+    pub secret: &'a [u8],
 }
 
 /// What there is to say of an experiment.
@@ -113,6 +192,8 @@ pub struct Arm {
     pub readers: usize,
     /// What was decided for them.
     pub messages: usize,
+    /// Messages that a person saw, of all; absent where nothing tells.
+    pub seen: Option<Rate>,
     /// Clicks a message.
     pub clicks: Rate,
     /// Readers with an order within [`ORDER_DAYS`] of their first message; absent without an orders table.
@@ -151,6 +232,7 @@ pub struct SampleRatio {
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
     messages: f64,
+    seen: f64,
     clicks: f64,
     first_at: Timestamp,
     ordered: bool,
@@ -166,6 +248,8 @@ pub struct Adding<'l> {
     of_reader: BTreeMap<String, Vec<String>>,
     secret: &'l [u8],
     with_orders: bool,
+    seen: BTreeSet<&'l str>,
+    told: Option<&'l Told>,
     events_without_message: usize,
     scanner_clicks: usize,
 }
@@ -180,6 +264,8 @@ impl<'l> Adding<'l> {
             of_reader: BTreeMap::new(),
             secret,
             with_orders: false,
+            seen: BTreeSet::new(),
+            told: None,
             events_without_message: 0,
             scanner_clicks: 0,
         };
@@ -198,16 +284,57 @@ impl<'l> Adding<'l> {
         all
     }
 
-    /// Adds events and orders.
+    /// Adds what the edge's records tell of looks and clicks.
+    #[must_use]
+    pub fn and(mut self, told: &'l Told) -> Self {
+        told.seen.iter().for_each(|message| self.see(message));
+        for ((message, ..), scanner) in &told.clicks {
+            self.click(message, *scanner);
+        }
+        self.told = Some(told);
+        self
+    }
+
+    /// The message as the log knows it: by its id, or by that id's hash.
+    fn known(&self, message: &str) -> Option<&'l str> {
+        let find = |name: &str| self.of_message.get_key_value(name).map(|(name, _)| *name);
+        find(message).or_else(|| find(&Hash::of(message.as_bytes()).to_string()))
+    }
+
+    fn see(&mut self, message: &str) {
+        let Some(message) = self.known(message) else { return };
+        if self.seen.insert(message)
+            && let Some(tally) = self.of_message.get(message).and_then(|key| self.readers.get_mut(key))
+        {
+            tally.seen += 1.0;
+        }
+    }
+
+    fn click(&mut self, message: &str, scanner: bool) {
+        if scanner {
+            self.scanner_clicks += 1;
+        } else if let Some(tally) =
+            self.known(message).and_then(|name| self.of_message.get(name)).and_then(|key| self.readers.get_mut(key))
+        {
+            tally.clicks += 1.0;
+        } else {
+            self.events_without_message += 1;
+        }
+    }
+
+    /// Adds events and orders; an event that the records told as well counts once.
     pub fn add(&mut self, tables: &Tables) {
-        for event in tables.events.iter().filter(|event| event.kind == "click") {
+        for event in &tables.events {
             let Some(message) = event.message_id.as_deref() else { continue };
-            if event.mailbox.as_deref() == Some("scanner") {
-                self.scanner_clicks += 1;
-            } else if let Some(tally) = self.of_message.get(message).and_then(|key| self.readers.get_mut(key)) {
-                tally.clicks += 1.0;
-            } else {
-                self.events_without_message += 1;
+            match event.kind.as_str() {
+                "seen" => self.see(message),
+                "click" | SCAN => {
+                    let record = || (Hash::of(message.as_bytes()).to_string(), event.slot, event.at);
+                    if self.told.is_none_or(|told| !told.clicks.contains_key(&record())) {
+                        self.click(message, event.kind == SCAN || event.mailbox.as_deref() == Some(SCANNER));
+                    }
+                }
+                _ => {}
             }
         }
         self.with_orders |= !tables.orders.is_empty();
@@ -235,6 +362,7 @@ impl<'l> Adding<'l> {
             readers.iter().filter(|((arm, _), _)| arm == name).map(|(_, tally)| *tally).collect()
         };
         let control = of_arm(CONTROL);
+        let seen = |tally: &Tally| (tally.seen, tally.messages);
         let clicks = |tally: &Tally| (tally.clicks, tally.messages);
         let orders = |tally: &Tally| (f64::from(u8::from(tally.ordered)), 1.0);
         let arms = core::iter::once(CONTROL).chain(names).map(|name| {
@@ -247,6 +375,7 @@ impl<'l> Adding<'l> {
                 arm: name.to_owned(),
                 readers: own.len(),
                 messages: own.iter().map(|tally| tally.messages as usize).sum(),
+                seen: (!self.seen.is_empty()).then(|| rate(&seen)),
                 clicks: rate(&clicks),
                 orders: with_orders.then(|| rate(&orders)),
             }
@@ -465,6 +594,57 @@ mod tests {
             covered += usize::from(low <= 0.0 && 0.0 <= high);
         }
         assert!((370..=392).contains(&covered), "{covered} of {rounds}");
+    }
+
+    #[test]
+    fn the_edges_records_tell_what_arms_brought_and_events_of_them_count_once() {
+        let hash = |id: &str| Hash::of(id.as_bytes());
+        let decision = |id: &str, how: &str, arm: &str| {
+            format!(
+                r#"{{"type":"decision","at":"1970-01-01T00:10:00Z","message":"{}","campaign":"lunch"{arm},"how":"{how}","mailbox":"apple","slots":[]}}"#,
+                hash(id)
+            )
+        };
+        let click = |id: &str, scanner: bool| {
+            format!(
+                r#"{{"type":"click","at":"1970-01-01T00:33:20Z","message":"{}","campaign":"lunch","slot":1,"mailbox":"direct","scanner":{scanner}}}"#,
+                hash(id)
+            )
+        };
+        let bold = r#","arm":"bold""#;
+        let lines = [
+            decision("m0", "served", ""),
+            decision("m0", "seen", ""),
+            decision("m1", "served", bold),
+            click("m0", false),
+            click("m0", false),
+            click("m1", true),
+            decision("m9", "seen", "").replace("lunch", "dinner"),
+            decision("m8", "served", "").replace(&format!(r#""message":"{}","#, hash("m8")), ""),
+        ];
+        let csv = "message_id,user_id\nm0,a\nm1,b\n";
+        let messages = Messages::read(csv.as_bytes(), &mut crate::import::LoadReport::default()).unwrap();
+        let of = Of { campaign: Some("lunch"), messages: &messages, secret: b"secret" };
+        let mut told = Told::default();
+        lines.iter().for_each(|line| assert_eq!(told.add(1, line, &of).unwrap(), Some(()), "{line}"));
+        assert_eq!(told.add(1, r#"{"request":{},"reply":{}}"#, &of).unwrap(), None);
+        assert!(told.add(1, r#"{"type":"order"}"#, &of).is_err());
+        let sent = told.sent();
+        assert_eq!(sent.iter().filter(|sent| sent.reader == Some(reader_id(b"secret", "a"))).count(), 1);
+        let mut adding = Adding::new(&sent, b"secret").and(&told);
+        // What `import log` made of the same records, and one click more.
+        let events =
+            vec![click_event(0, None, 2_000), click_event(0, None, 2_500), click_event(1, Some(SCANNER), 2_000)];
+        adding.add(&Tables { events, ..Tables::default() });
+        let found = adding.report(None, &BTreeMap::new());
+        let arm = |arm: &Arm| (arm.arm.clone(), arm.messages, arm.seen.map(|rate| rate.count), arm.clicks.count);
+        let arms: Vec<_> = found.arms.iter().map(arm).collect();
+        assert_eq!(arms, [(CONTROL.into(), 1, Some(1), 2), ("bold".into(), 1, Some(0), 0)]);
+        assert_eq!((found.scanner_clicks, told.nobodys), (1, 1));
+    }
+
+    fn click_event(n: usize, mailbox: Option<&str>, at: Timestamp) -> Event {
+        Event { at, ..click(n, mailbox) }
     }
 
     #[test]

@@ -15,12 +15,14 @@
 //!
 //! Tables in memory are one partition, and go the same way.
 
+pub use messages::{Impression, Shown};
 pub(crate) use readers::forget;
 pub use readers::{Disk, Readers, Told};
 
 mod readers;
 mod scene;
 mod hours;
+mod messages;
 
 use crate::areas::{AreaError, BuildOptions, Catalog, orders_before};
 use crate::cuisines::CuisineMap;

@@ -99,8 +99,8 @@ class Examples:
     splits: dict[str, Queries]
 
 
-def read(path: Path, protocol: str = "send-time", also: str | None = None) -> Examples:
-    """Reads the queries of one protocol, and of another one what it has to train on; figures never mix two.
+def read(path: Path, protocol: str = "send-time", *also: str) -> Examples:
+    """Reads the queries of one protocol, and of others what they have to train on; figures never mix two.
 
     Raises ExamplesError where a column, a value or the order of the rows is not what the contract says.
     """
@@ -123,8 +123,8 @@ def read(path: Path, protocol: str = "send-time", also: str | None = None) -> Ex
     texts = [name for name in ("user_id",) if name in columns]
     table = file.read(columns=[*facts, *texts, *features])
     wanted = pc.equal(table["protocol"], protocol)
-    if also is not None:
-        wanted = pc.or_(wanted, pc.and_(pc.equal(table["protocol"], also), pc.equal(table["split"], "train")))
+    for other in also:
+        wanted = pc.or_(wanted, pc.and_(pc.equal(table["protocol"], other), pc.equal(table["split"], "train")))
     table = table.filter(wanted)
     if table.num_rows == 0:
         raise ExamplesError(f"{path}: no row of protocol {protocol}")
@@ -171,7 +171,7 @@ def read(path: Path, protocol: str = "send-time", also: str | None = None) -> Ex
         features=features,
         fingerprint=said["freshrank.fingerprint"],
         simulated=said.get("freshrank.simulated") or None,
-        protocol=protocol if also is None else f"{protocol}, trained on {also} too",
+        protocol=f"{protocol}, trained on {' and '.join(also)} too" if also else protocol,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         splits=splits,
     )

@@ -19,6 +19,7 @@ mod retrain;
 mod test;
 mod train;
 mod golden;
+mod load;
 mod soak;
 mod quality;
 mod demo;
@@ -56,8 +57,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "build",
-        arguments: "worker|web [--lite]",
-        about: "build a wasm module into target/modules (FRESHRANK_WASM_LTO=off for a quick, large one)",
+        arguments: "worker|web|package [--lite]",
+        about: "build a wasm module, or the npm package with both, into target/modules (FRESHRANK_WASM_LTO=off for a quick, large one)",
         run: wasm::run,
     },
     Task {
@@ -69,7 +70,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "retrain",
         arguments: "[--users N]",
-        about: "README's Retrain, as it stands there: tables, examples, training, publishing through the gate, rolling back",
+        about: "README's Retrain, as it stands there: tables, examples, training, publishing through the gate, rolling back; then from clicks",
         run: train::again,
     },
     Task {
@@ -97,6 +98,12 @@ const TASKS: &[Task] = &[
         arguments: "[--users N] [--letor FILES]",
         about: "the ranker beside LightGBM's LambdaMART on Entree, LightGBM's example, svmlight files and simulated markets",
         run: quality::run,
+    },
+    Task {
+        name: "load",
+        arguments: "[--requests N] [--lite]",
+        about: "the Worker under workerd beside one that says hello: requests a second, p50, p99, errors, memory",
+        run: load::run,
     },
     Task {
         name: "soak",

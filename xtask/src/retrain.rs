@@ -62,6 +62,15 @@ pub fn retrain(cli: &Path, readers: u32) -> Outcome<String> {
     }
 }
 
+/// What a log is worth: read as the edge marked it, and as if a fetch were a look and a scan a click; from the tables of [`retrain`].
+pub fn learn_from_clicks(cli: &Path) -> Outcome<String> {
+    let folder = target("retrain");
+    let mut python = program(setup::venv().join("bin/python"));
+    python.arg("training/loop.py").arg("--freshrank").arg(cli);
+    python.arg("--tables").arg(folder.join("TABLES")).arg("--work").arg(folder.join("clicks"));
+    sh::logged("test-clicks", &mut python)
+}
+
 /// A folder in which README's commands find what they name.
 struct Desk {
     folder: PathBuf,

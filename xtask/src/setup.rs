@@ -334,6 +334,22 @@ pub fn packages(from: &Path, to: &Path) -> Outcome {
     })
 }
 
+/// wrk, which asks as fast as it is answered; or why it is not there.
+pub fn wrk() -> Option<String> {
+    let is_there = || program("wrk").arg("-v").output().is_ok();
+    if is_there() {
+        return None;
+    }
+    let install = |log| {
+        let mut apt = program("apt-get");
+        apt.args(["install", "-y", "--no-install-recommends", "wrk"]);
+        quietly(log, apt.env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    let installed = install("apt-wrk")
+        .or_else(|_| quietly("apt-update", program("apt-get").arg("update")).and_then(|()| install("apt-wrk")));
+    if installed.is_ok() && is_there() { None } else { Some("no wrk: install it, as by `apt install wrk`".to_owned()) }
+}
+
 /// Where [`python`] puts it.
 pub fn venv() -> PathBuf {
     target("tools/venv")

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
 use crate::wasm::Weight;
-use crate::{dependencies, documents, retrain, setup, size, wasm};
+use crate::{dependencies, documents, load, retrain, setup, size, wasm};
 
 /// One check.
 struct Check {
@@ -81,6 +81,8 @@ const CHECKS: &[Check] = &[
     Check { name: "wasm", lane: Lane::Modules, work: Work::Own(wasm_tests) },
     Check { name: "node", lane: Lane::Modules, work: Work::Own(node) },
     Check { name: "workerd", lane: Lane::Modules, work: Work::Own(workerd) },
+    Check { name: "sender", lane: Lane::Modules, work: Work::Own(sender) },
+    Check { name: "load", lane: Lane::Modules, work: Work::Own(loaded) },
 ];
 
 fn passed((): ()) -> Verdict {
@@ -307,6 +309,25 @@ fn workerd() -> Outcome<Verdict> {
     })
 }
 
+/// The packed package in a folder that knows no Rust: mail, push and text messages, and a picture.
+fn sender() -> Outcome<Verdict> {
+    node_tests("sender", "examples/sender", || {
+        setup::node()?;
+        Ok(vec![("FRESHRANK_PACKAGE", wasm::package(Weight::Full)?)])
+    })
+}
+
+/// A few requests of every sort; how many a second is for `cargo xtask load` to say.
+fn loaded() -> Outcome<Verdict> {
+    Ok(match load::load(FEW_REQUESTS, Weight::Full)? {
+        Ok(_) => Verdict::Passed,
+        Err(why_not) => Verdict::Skipped(why_not),
+    })
+}
+
+/// Seconds, on two cores that others use, too.
+const FEW_REQUESTS: &str = "300";
+
 /// Runs a directory's `*.test.mjs`; they find what they test by the variables, and the `freshrank`
 /// binary in `FRESHRANK_CLI`.
 fn node_tests(
@@ -384,13 +405,15 @@ fn model() -> Outcome<Verdict> {
     logged("model", check.args(["training/check.py", "models/"])).map(passed)
 }
 
-/// README's way from new tables to a published model and back, as it stands there.
+/// README's way from new tables to a published model and back, as it stands there; and what clicks teach.
 fn retrained() -> Outcome<Verdict> {
     if let Some(why_not) = setup::python()? {
         return Ok(Verdict::Skipped(why_not));
     }
     NATIVE.pass();
-    retrain::retrain(&cli_as_tested()?, retrain::FEW).map(|_| Verdict::Passed)
+    let cli = cli_as_tested()?;
+    retrain::retrain(&cli, retrain::FEW)?;
+    retrain::learn_from_clicks(&cli).map(|_| Verdict::Passed)
 }
 
 /// How many tests said what.

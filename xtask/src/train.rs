@@ -68,7 +68,9 @@ pub fn again(arguments: &[String]) -> Outcome {
         return Err(why);
     }
     let cli = test::cli_as_tested()?;
-    retrain::retrain(&cli, readers).map(|words| println!("{words}"))
+    println!("{}", retrain::retrain(&cli, readers)?);
+    println!("{}", retrain::learn_from_clicks(&cli)?);
+    Ok(())
 }
 
 /// Prints what `freshrank` is asked, and what it says.

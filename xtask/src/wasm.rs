@@ -60,7 +60,8 @@ pub fn run(arguments: &[String]) -> Outcome {
     let module = match rest[..] {
         ["worker"] => worker(weight)?,
         ["web"] => web(weight)?,
-        _ => return Err("`cargo xtask build` takes `worker` or `web`, then `--lite` or nothing".to_owned()),
+        ["package"] => package(weight)?,
+        _ => return Err("`cargo xtask build` takes `worker`, `web` or `package`, then `--lite` or nothing".to_owned()),
     };
     println!("{}", module.display());
     Ok(())
@@ -95,6 +96,19 @@ pub fn web(weight: Weight) -> Outcome<PathBuf> {
         optimize(&dir.join("freshrank_bg.wasm"), &named("web", weight))?;
     }
     sh::copy_dir(&root().join("wasm/web/npm"), &to)?;
+    Ok(to)
+}
+
+/// Both in one, for `npm pack`: what somebody without Rust sends, serves and simulates with.
+pub fn package(weight: Weight) -> Outcome<PathBuf> {
+    let (web, worker) = (web(weight)?, worker(weight)?);
+    let to = target("modules").join(format!("package-{}", weight.name()));
+    sh::fresh_dir(&to)?;
+    sh::copy_dir(&web, &to)?;
+    sh::create_dir(&to.join("worker"))?;
+    for file in ["index.js", "index_bg.wasm"] {
+        sh::write(&to.join("worker").join(file), sh::read_bytes(&worker.join(file))?)?;
+    }
     Ok(to)
 }
 

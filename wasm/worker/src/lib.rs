@@ -20,13 +20,14 @@ mod problem;
 mod reader;
 mod record;
 mod registry;
+mod short;
 mod store;
 
 use body::BodyLines;
 use freshrank::bundle::{self, Bundle, Display};
 use freshrank::geo::Cell;
 use freshrank::request::{MAX_BODY, Question, Reply};
-use freshrank::{Campaign, Scorer, feature};
+use freshrank::{Campaign, Hash, Scorer, feature};
 use futures_util::stream;
 use problem::{Problem, respond};
 use registry::{Command, UNSIGNED, What};
@@ -41,6 +42,8 @@ const MAX_DISPLAY: usize = 16 << 20;
 const MAX_PATH: usize = 200;
 /// Bytes of a campaign.
 const MAX_CAMPAIGN: usize = 2 << 20;
+/// Bytes of an `Idempotency-Key`, as others take them.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
 /// Bytes of one layer, or of who asks and why.
 const MAX_LAYER: usize = 1 << 20;
 
@@ -92,7 +95,16 @@ async fn route(request: &mut Request, env: &Env, later: Context) -> Result<Respo
         ["v1", "rank", "batch"] => {
             allow(request, &["POST"], "POST")?;
             key::check(request, env, key::RANK)?;
-            batch(request, env.clone())
+            batch(request, env.clone()).await
+        }
+        ["v1", "short"] => {
+            allow(request, &["POST"], "POST")?;
+            key::check(request, env, key::RANK)?;
+            short::shorten(request, Store::new(env))
+        }
+        ["s", code] => {
+            allow(request, &["GET", "HEAD"], "GET, HEAD")?;
+            Ok(short::follow(&Store::new(env), code).await)
         }
         ["v1", "areas", cell] => {
             publishes(request, env)?;
@@ -142,19 +154,20 @@ fn health() -> Response {
 
 async fn rank(request: &mut Request, env: &Env) -> Result<Response, Problem> {
     let json = body::read(request, MAX_BODY).await?;
-    let (reply, notices) = answer(&json, env).await?;
+    let (reply, notices) = answer(&json, now(), env).await?;
     let notices = notices.join("; ");
     let header = (!notices.is_empty()).then_some(("Freshrank-Notice", notices.as_str()));
     Ok(respond(200, "application/json", ResponseBody::Body(reply.to_json().into_bytes()), header))
 }
 
 /// Answers line by line while the client still sends: what is in memory is one line and its answer.
-fn batch(request: &mut Request, env: Env) -> Result<Response, Problem> {
+async fn batch(request: &mut Request, env: Env) -> Result<Response, Problem> {
+    let now = asked_at(request, &Store::new(&env)).await?;
     let lines = BodyLines::new(request, MAX_BODY);
-    let answers = stream::unfold((lines, env), |(mut lines, env)| async move {
+    let answers = stream::unfold((lines, env), move |(mut lines, env)| async move {
         let (number, line) = lines.next().await?;
         let answered = match line {
-            Ok(json) => answer(&json, &env).await.map(|(reply, _)| reply.to_json()),
+            Ok(json) => answer(&json, now, &env).await.map(|(reply, _)| reply.to_json()),
             Err(length) => Err(Problem::too_large(&format!("line has {length} bytes"), MAX_BODY)),
         };
         let mut text = answered.unwrap_or_else(|problem| problem.to_json(Some(number)));
@@ -163,12 +176,28 @@ fn batch(request: &mut Request, env: Env) -> Result<Response, Problem> {
     });
     let response = Response::builder().from_stream(answers);
     let response = response.map_err(|error| Problem::unavailable(format!("no stream: {error}")))?;
-    Ok(respond(200, "application/x-ndjson", response.body().clone(), None))
+    let at = freshrank::time::format(now);
+    Ok(respond(200, "application/x-ndjson", response.body().clone(), Some(("Freshrank-At", at.as_str()))))
+}
+
+/// The time that lines without their own are answered as of: of every batch with one key that of the first. The rest of an answer follows
+/// from it, the request and what is published, whose hashes it names.
+async fn asked_at(request: &Request, store: &Store) -> Result<i64, Problem> {
+    let Some(key) = request.headers().get("Idempotency-Key").ok().flatten() else {
+        return Ok(now());
+    };
+    if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY {
+        let found = key.len();
+        return Err(Problem::bad_request(format!(
+            "Idempotency-Key has {found} bytes, expected 1 to {MAX_IDEMPOTENCY_KEY}"
+        )));
+    }
+    store.first_time(&format!("batch/{}", Hash::of(key.as_bytes())), now()).await
 }
 
 /// The reply, and what is wrong with what was published.
-async fn answer(json: &[u8], env: &Env) -> Result<(Reply, Vec<String>), Problem> {
-    let mut question = Question::parse(json, now())?;
+async fn answer(json: &[u8], now: i64, env: &Env) -> Result<(Reply, Vec<String>), Problem> {
+    let mut question = Question::parse(json, now)?;
     let store = Store::new(env);
     let campaign = store.campaign(question.campaign.as_deref()).await?;
     let policies = Keeping(&campaign);

@@ -32,6 +32,8 @@ const STALE_MS: u64 = 3_600_000;
 const CLOCK_AHEAD: &str = "CLOCK_AHEAD_SECONDS";
 /// Merged policies an isolate keeps: some kilobytes each, one a chain of layers that readers were in.
 const MAX_POLICIES: usize = 512;
+/// How long a repeated request is known for one.
+const FIRST_TIME_SECONDS: u64 = 86_400;
 /// Bytes of the longest name; a KV key has at most 512.
 const MAX_NAME: usize = 64;
 
@@ -389,6 +391,40 @@ impl Store {
             }
             _ => Err(damaged),
         }
+    }
+
+    /// A text that was kept; `None` where there is none or KV does not answer.
+    pub async fn text(&self, key: &str) -> Option<String> {
+        let bytes = self.bytes(key).await.unwrap_or_else(|error| {
+            console_error!("KV: {error}");
+            None
+        });
+        String::from_utf8(bytes?).ok()
+    }
+
+    /// Keeps a text for so long.
+    ///
+    /// # Errors
+    /// 503 where KV does not take it.
+    pub async fn keep_text(&self, key: &str, text: &str, seconds: u64) -> Result<(), Problem> {
+        let refused = |error: String| Problem::unavailable(format!("nothing was kept: {error}"));
+        let kv = self.kv.as_ref().map_err(|error| refused(error.clone()))?;
+        let put = kv.put(key, text).map_err(|error| refused(error.to_string()))?;
+        put.expiration_ttl(seconds).execute().await.map_err(|error| refused(error.to_string()))
+    }
+
+    /// The time that was first kept under a key, for a day; this one, if it is the first.
+    ///
+    /// # Errors
+    /// 503 where KV does not answer: whoever asks again would be told another time.
+    pub async fn first_time(&self, key: &str, now: i64) -> Result<i64, Problem> {
+        let refused = |error: String| Problem::unavailable(format!("Idempotency-Key: {error}"));
+        let kept = self.bytes(key).await.map_err(refused)?;
+        let kept = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if kept.is_none() {
+            self.keep_text(key, &now.to_string(), FIRST_TIME_SECONDS).await?;
+        }
+        Ok(kept.unwrap_or(now))
     }
 
     async fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, String> {

@@ -1,0 +1,196 @@
+// How many requests does the Worker answer, beside a Worker that says hello? Both run under workerd on the loopback, one after the other in
+// turns, asked by the same wrk; what is told is the ratio. workerd's memory is looked at after every turn: it must not grow.
+//
+//   node benches/load.mjs [--requests N] [--module lite|full] [--out FILE]
+//
+// Miniflare stands before both, with KV and Durable Objects as wrangler simulates them: its share is in both operands.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
+const { HELSINKI, area, display, fingerprintHex, png, profile } = await import(pathToFileURL(join(ROOT, "wasm/worker/tests/bytes.mjs")));
+const { RANK_KEY, TOKEN_KEYS, startWorker } = await import(pathToFileURL(join(ROOT, "wasm/worker/tests/workerd.mjs")));
+const PACKAGE = process.env.FRESHRANK_WEB ?? join(ROOT, "target/modules/web-full");
+const { mintToken } = createRequire(import.meta.url)(join(PACKAGE, "nodejs/freshrank.js"));
+const { Miniflare } = createRequire(join(ROOT, "wasm/package.json"))("miniflare");
+
+const { values: wanted } = parseArgs({
+  options: {
+    requests: { type: "string", default: "200000" },
+    module: { type: "string", default: "full" },
+    out: { type: "string", default: join(ROOT, "target/report/load.json") },
+  },
+});
+const REQUESTS = Number(wanted.requests);
+const CONNECTIONS = 8;
+/** Seconds of a turn: long enough for a p99, short enough that both see the same machine. */
+const TURN = REQUESTS > 20_000 ? 10 : 3;
+const HELLO_TURN = 3;
+/** Fewer turns than this tell nothing of memory: V8's heap finds its size over some 30,000 requests. */
+const TURNS_OF_MEMORY = 12;
+/** What the last quarter of the turns may hold above the second quarter: what a collector leaves lying about. */
+const GROWTH = 1.1;
+const MERCHANTS = 300;
+/** Messages that are opened again and again, by three pictures each. Each has its ledger, whose first touch makes a file here: that is
+ * done before the first turn. */
+const MESSAGES = 50;
+const SLOTS = 3;
+/** Of ten requests: what a mailing looks like while it is read, and a sender at work beside it. */
+const MIX = ["picture", "picture", "rank", "picture", "picture", "click", "picture", "rank", "picture", "rank"];
+const PROXY = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
+const PERSON = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+/** One turn of wrk: requests a second, microseconds at the median and the 99th percentile, and what went wrong. */
+function wrk(url, script, seconds) {
+  const words = execFileSync("wrk", ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--timeout", "10s", "-s", script, url], { encoding: "utf8" });
+  return JSON.parse(words.slice(words.indexOf("{")));
+}
+
+/** The requests, in turn, and a line of JSON at the end. */
+function script(folder, name, requests) {
+  const quoted = (text) => JSON.stringify(text);
+  const made = requests.map(({ method = "GET", path, headers = {}, body }) => {
+    const fields = Object.entries(headers).map(([key, value]) => `[${quoted(key)}] = ${quoted(value)}`);
+    return `wrk.format(${quoted(method)}, ${quoted(path)}, {${fields.join(", ")}}, ${body === undefined ? "nil" : `[==[${body}]==]`})`;
+  });
+  const file = join(folder, `${name}.lua`);
+  writeFileSync(
+    file,
+    `local made, n = nil, 0
+init = function() made = { ${made.join(",\n")} } end
+request = function() n = n % #made + 1; return made[n] end
+done = function(summary, latency)
+  local e = summary.errors
+  io.write(string.format('{"requests": %d, "seconds": %.6f, "p50": %d, "p99": %d, "errors": %d}\\n', summary.requests,
+    summary.duration / 1e6, latency:percentile(50), latency:percentile(99), e.connect + e.read + e.write + e.status + e.timeout))
+end
+`,
+  );
+  return file;
+}
+
+/** The workerd that was started last by this process. */
+function workerds() {
+  return new Set(
+    readdirSync("/proc").filter((pid) => {
+      try {
+        const status = readFileSync(`/proc/${pid}/status`, "utf8");
+        return /^Name:\s+workerd$/m.test(status) && new RegExp(`^PPid:\\s+${process.pid}$`, "m").test(status);
+      } catch {
+        return false;
+      }
+    }),
+  );
+}
+const resident = (pid) => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
+
+const folder = mkdtempSync(join(tmpdir(), "freshrank-load-"));
+const many = Array.from({ length: MERCHANTS }, (_, i) => ({ id: `m${i}`, north_km: (i % 60) / 20, popularity: 1 + (i % 17) }));
+const hello = new Miniflare({
+  host: "127.0.0.1",
+  port: 0,
+  cf: false,
+  modules: true,
+  compatibilityDate: "2026-04-01",
+  script: `export default { fetch() { return new Response("hello") } }`,
+});
+const helloUrl = (await hello.ready).origin;
+const before = workerds();
+const cards = join(folder, "cards");
+const card = (path) => {
+  mkdirSync(dirname(join(cards, path)), { recursive: true });
+  writeFileSync(join(cards, path), png(path));
+};
+card("fallback.png");
+for (const { id } of many) card(`${fingerprintHex(id)}/none.png`);
+const worker = await startWorker({ module: wanted.module, cards, vars: { LINK_TEMPLATE: "https://shop.example/{merchant_id}" } });
+const [pid] = [...workerds()].filter((pid) => !before.has(pid));
+
+const put = async (path, bytes) => {
+  const response = await worker.put(path, bytes);
+  if (response.status !== 200) throw new Error(`${path} was not taken: ${await response.text()}`);
+};
+const bundle = area(many);
+await put(`/v1/areas/${HELSINKI.cell}`, bundle);
+await put(`/v1/areas/${HELSINKI.cell}/display`, display(bundle, many.map(({ id }) => ({ id, name: `The ${id}` }))));
+await put("/v1/campaigns/lunch", JSON.stringify({ id: "lunch", layers: { global: { slots: SLOTS } } }));
+const headers = { Authorization: `Bearer ${RANK_KEY}`, "Content-Type": "application/json" };
+const { latitude, longitude } = HELSINKI;
+const rank = (i) => ({
+  method: "POST",
+  path: "/v1/rank",
+  headers,
+  body: JSON.stringify({ id: `m${i}`, profile: profile(i + 1), context: { latitude, longitude, grade: "exact" } }),
+});
+const tokens = Array.from({ length: MESSAGES }, (_, i) => {
+  const message = { campaign: "lunch", market: "fi/helsinki", slots: SLOTS, message_id: `message ${i}`, consent: true };
+  return JSON.parse(mintToken(TOKEN_KEYS, JSON.stringify(message))).token;
+});
+const agent = (i) => ({ "User-Agent": i % 2 ? PROXY : PERSON });
+const asks = {
+  picture: (i) => ({ path: `/o/${tokens[i % MESSAGES]}/${1 + (i % SLOTS)}.png`, headers: agent(i) }),
+  click: (i) => ({ path: `/c/${tokens[i % MESSAGES]}/${1 + (i % SLOTS)}`, headers: { "User-Agent": PERSON } }),
+  rank,
+};
+for (let i = 0; i < MESSAGES; i += 1) {
+  const { path, headers } = asks.picture(i);
+  const response = await worker.fetch(path, { headers });
+  await response.arrayBuffer();
+  if (response.status !== 200) throw new Error(`the first picture of a message: status ${response.status}`);
+}
+const mix = Array.from({ length: 6 * MESSAGES }, (_, i) => asks[MIX[i % MIX.length]](i));
+const sorts = [...new Set(MIX)].map((sort) => `${MIX.filter((other) => other === sort).length} ${sort}s`);
+
+const ours = script(folder, "ours", mix);
+const theirs = script(folder, "hello", [{ path: "/" }]);
+const turns = { hello: [], worker: [] };
+const memory = [];
+let n = 0;
+while (n < REQUESTS) {
+  turns.hello.push(wrk(helloUrl, theirs, HELLO_TURN));
+  const now = wrk(worker.url, ours, TURN);
+  turns.worker.push(now);
+  n += now.requests;
+  memory.push(resident(pid));
+}
+const log = worker.log();
+await Promise.all([worker.stop(), hello.dispose()]);
+rmSync(folder, { recursive: true });
+
+/** The middle of all turns: one disturbed turn moves nothing. */
+const middle = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+const figure = (of) => ({ worker: middle(turns.worker.map(of)), hello: middle(turns.hello.map(of)) });
+const errors = turns.worker.reduce((sum, turn) => sum + turn.errors, 0);
+const quarter = Math.ceil(memory.length / 4);
+const mean = (values) => values.reduce((sum, mb) => sum + mb, 0) / values.length;
+const [first, last] = [mean(memory.slice(quarter, 2 * quarter)) || memory[0], mean(memory.slice(-quarter))];
+const rows = [
+  ["requests a second", figure((turn) => turn.requests / turn.seconds), "1/s"],
+  ["p50", figure((turn) => turn.p50), "us"],
+  ["p99", figure((turn) => turn.p99), "us"],
+].map(([name, { worker, hello }, unit]) => ({ name, target: "workerd", value: worker, unit, against: "hello world", ratio: worker / hello, hello }));
+console.log(`${n} requests of a mix of ${sorts.join(", ")}; ${wanted.module} module, ${CONNECTIONS} connections, ${turns.worker.length} turns of ${TURN} s each`);
+for (const { name, value, hello, unit, ratio } of rows) {
+  console.log(`${name.padEnd(20)}${value.toFixed(0).padStart(9)} ${unit.padEnd(4)} hello world ${hello.toFixed(0).padStart(9)} ${unit.padEnd(4)} ratio ${ratio.toFixed(2)}`);
+}
+console.log(`errors ${errors}; workerd's memory ${first.toFixed(0)} MB in the second quarter, ${last.toFixed(0)} MB in the last (${memory.map((mb) => mb.toFixed(0)).join(" ")})`);
+const report = [
+  ...rows.map(({ hello, ...row }) => row),
+  { name: "errors", target: "workerd", value: errors, unit: "requests" },
+  { name: "memory at the end", target: "workerd", value: last, unit: "MB", against: "second quarter", ratio: last / first },
+];
+mkdirSync(dirname(wanted.out), { recursive: true });
+writeFileSync(wanted.out, `[\n${report.map((row) => `  ${JSON.stringify(row)}`).join(",\n")}\n]\n`);
+if (/Critical|panicked/.test(log)) throw new Error(`the Worker panicked:\n${log}`);
+if (errors > 0) throw new Error(`${errors} of ${n} requests were not answered well, expected none`);
+if (memory.length < TURNS_OF_MEMORY) {
+  console.log(`${memory.length} turns are too few to judge memory by: ask for 200,000 requests`);
+} else if (last > first * GROWTH) {
+  throw new Error(`workerd grew from ${first.toFixed(0)} to ${last.toFixed(0)} MB: something is kept from request to request`);
+}
