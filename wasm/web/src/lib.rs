@@ -5,6 +5,7 @@
 
 #[path = "../../model.rs"]
 mod model;
+mod page;
 
 use freshrank::bundle::{Bundle, Display};
 use freshrank::feature::FEATURES;
@@ -215,15 +216,21 @@ impl Engine {
 
     fn ask(&self, request: &str) -> Result<Asked<'_>, JsError> {
         let question = Question::parse(request.as_bytes(), now_seconds())?;
-        let id = question.campaign.as_deref().unwrap_or("default");
-        let campaign = match self.campaigns.get(id) {
-            Some(campaign) => campaign.clone(),
-            None if id == "default" => Campaign::default(),
-            None => return Err(JsError::new(&format!("no campaign {id:?} was set"))),
-        };
+        let campaign = self.campaign(question.campaign.as_deref())?;
         let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
         let area = cell.and_then(|cell| self.areas.get(&cell));
         Ok(Asked { question, campaign, area })
+    }
+}
+
+impl Engine {
+    fn campaign(&self, id: Option<&str>) -> Result<Campaign, JsError> {
+        let id = id.unwrap_or("default");
+        match self.campaigns.get(id) {
+            Some(campaign) => Ok(campaign.clone()),
+            None if id == "default" => Ok(Campaign::default()),
+            None => Err(JsError::new(&format!("no campaign {id:?} was set"))),
+        }
     }
 }
 
