@@ -1,7 +1,7 @@
 // The page: a message on one side; where, what and why on the other.
 
 import { Anchor, AppShell, Badge, Container, FileButton, Button, Grid, Group, NativeSelect, Select, Stack, Switch, Tabs, Text, Title, useMantineColorScheme } from "@mantine/core";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
 import { Editor } from "./Editor";
 import type { Simulator } from "./engine";
 import { parse } from "./layer";
@@ -61,29 +61,24 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
   }, [simulator, scene.campaign, path, yaml, original]);
 
   const profile = scene.reader === null ? undefined : index.readers[scene.reader];
-  const answer = useMemo(() => {
+  const request = useMemo((): Request => {
     const at = new Date(start + scene.step * HALF_HOUR_MS).toISOString().replace(".000", "");
     const position = scene.point && scene.grade !== "none" ? { ...scene.point, grade: scene.grade } : {};
-    const request: Request = {
-      campaign: drafted.campaign,
-      ...(profile && { profile }),
-      context: { at, mailbox: scene.mailbox, ...position },
-      explain: true,
-      display: true,
-      ...(asked && { why: asked }),
-    };
-    try {
-      const began = performance.now();
-      const reply = simulator.rank(request);
-      const milliseconds = performance.now() - began;
-      simulator.merchants(reply.place.cell);
-      return { reply, located: simulator.locate(request), merged: simulator.merged(request), milliseconds };
-    } catch (error) {
-      return { error: `${String((error as Error).message)}. Take the edit back, or choose another reader.` };
-    }
-    // A bundle of somebody's own changes what is known.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [simulator, drafted, profile, scene, start, asked, own.version]);
+    return { campaign: drafted.campaign, ...(profile && { profile }), context: { at, mailbox: scene.mailbox, ...position }, display: true };
+  }, [drafted, profile, scene, start]);
+  // A bundle of somebody's own changes what is known.
+  const answer = useMemo(() => answered(() => simulator.rank(request)), [simulator, request, own.version]);
+  // What explains a message may come a moment after it: dragging the pin moves the message at once.
+  const later = useDeferredValue(request);
+  const behind = useMemo(
+    () =>
+      answered(() => {
+        const reply = simulator.rank({ ...later, explain: true, ...(asked && { why: asked }) });
+        simulator.merchants(reply.place.cell);
+        return { reply, located: simulator.locate(later), merged: simulator.merged(later) };
+      }),
+    [simulator, later, asked, own.version],
+  );
 
   useEffect(() => {
     document.documentElement.dataset.ready = "true";
@@ -110,14 +105,14 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
   };
 
   return (
-    <AppShell header={{ height: { base: 92, sm: 56 } }} padding="md">
+    <AppShell header={{ height: { base: 128, sm: 56 } }} padding="md">
       <AppShell.Header>
         <Group h="100%" px="md" justify="space-between" gap="xs">
           <Group gap="xs">
             <Title order={1} size="h4">
               freshrank simulator
             </Title>
-            <Badge color="orange.9" variant="filled" tt="none" title={index.simulated}>
+            <Badge color="dark" variant="filled" tt="none" title={index.simulated}>
               synthetic readers
             </Badge>
           </Group>
@@ -136,14 +131,14 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
         }}
       >
         <Container size="xl" p={0}>
-          {answer.reply === undefined ? (
-            <NoReply error={answer.error ?? ""} onReset={() => setDraft(null)} />
+          {!("value" in answer) || !("value" in behind) ? (
+            <NoReply error={"error" in answer ? answer.error : "error" in behind ? behind.error : ""} onReset={() => setDraft(null)} />
           ) : (
             <Grid>
               <Grid.Col span={{ base: 12, md: 5, lg: 4 }}>
                 <Stack>
-                  <Message reply={answer.reply} dark={dark} chosen={slot} onChoose={setSlot} />
-                  <Summary reply={answer.reply} />
+                  <Message reply={answer.value} dark={dark} chosen={slot} onChoose={setSlot} />
+                  <Summary reply={answer.value} />
                   <Group gap="xs">
                     <CopyLink href={link(scene, yaml === original ? null : { path, yaml })} />
                     <FileButton multiple accept=".area,.display" onChange={(chosen) => void bring(chosen)}>
@@ -170,12 +165,12 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
                     <Tabs.Tab value="tastes">Tastes</Tabs.Tab>
                   </Tabs.List>
                   <Tabs.Panel value="place" pt="md">
-                    <Place simulator={simulator} base={base} scene={scene} reply={answer.reply} located={answer.located} onChange={change} />
+                    <Place simulator={simulator} base={base} scene={scene} reply={behind.value.reply} located={behind.value.located} onChange={change} />
                   </Tabs.Panel>
                   <Tabs.Panel value="why" pt="md">
                     <Stack>
-                      <Why simulator={simulator} reply={answer.reply} slot={slot ?? 0} />
-                      <Others simulator={simulator} reply={answer.reply} asked={asked} onAsk={setAsked} />
+                      <Why simulator={simulator} reply={behind.value.reply} slot={slot ?? 0} />
+                      <Others simulator={simulator} reply={behind.value.reply} asked={asked} onAsk={setAsked} />
                     </Stack>
                   </Tabs.Panel>
                   <Tabs.Panel value="campaign" pt="md">
@@ -185,7 +180,7 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
                       draft={{ path, yaml }}
                       problems={drafted.problems}
                       changed={yaml !== original}
-                      merged={answer.merged}
+                      merged={behind.value.merged}
                       paths={paths}
                       cuisines={cuisines}
                       onPath={(to) => setDraft(to === path ? draft : { path: to, yaml: files[to] ?? original })}
@@ -194,14 +189,14 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
                     />
                   </Tabs.Panel>
                   <Tabs.Panel value="tastes" pt="md">
-                    <Tastes base={base} reader={facts} smoothing={smoothingOf(answer.merged)} onSmoothing={(value) => setDraft({ path, yaml: withSmoothing(yaml, value) })} />
+                    <Tastes base={base} reader={facts} smoothing={smoothingOf(behind.value.merged)} onSmoothing={(value) => setDraft({ path, yaml: withSmoothing(yaml, value) })} />
                   </Tabs.Panel>
                 </Tabs>
               </Grid.Col>
             </Grid>
           )}
           <Text size="xs" mt="lg" component="footer">
-            The merchants are real, the readers and their demand are {index.simulated}. Ranked in {answer.milliseconds?.toFixed(1) ?? "–"} ms by the engine that serves readers; nothing leaves this browser.{" "}
+            The merchants are real, the readers and their demand are {index.simulated}. Ranked in {"value" in answer ? answer.milliseconds.toFixed(1) : "–"} ms by the engine that serves readers; nothing leaves this browser.{" "}
             <Anchor href="https://www.openstreetmap.org/copyright" size="xs" underline="always">
               © OpenStreetMap contributors
             </Anchor>
@@ -210,6 +205,17 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
       </AppShell.Main>
     </AppShell>
   );
+}
+
+/** What the engine answers, and how long it took; or why it does not, in a sentence with a next step. */
+function answered<T>(ask: () => T): { value: T; milliseconds: number } | { error: string } {
+  try {
+    const began = performance.now();
+    const value = ask();
+    return { value, milliseconds: performance.now() - began };
+  } catch (error) {
+    return { error: `${String((error as Error).message)}. Take the edit back, or choose another reader.` };
+  }
 }
 
 const smoothingOf = (merged: { key: string; value: string }[]): number => Number(merged.find(({ key }) => key === "smoothing")?.value ?? 1);

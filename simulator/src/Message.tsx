@@ -91,7 +91,7 @@ export function Summary({ reply }: { reply: Reply }) {
         )}
         <div>
           {Object.entries(reply.dropped).map(([code, n]) => (
-            <Badge key={code} variant="light" color="dark" mr={4} tt="none">
+            <Badge key={code} variant="outline" color="gray" autoContrast className="count" mr={4} tt="none">
               {code.replace(/_/g, " ")}: {n}
             </Badge>
           ))}

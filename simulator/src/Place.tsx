@@ -46,7 +46,7 @@ export function Place({ simulator, base, scene, reply, located, onChange }: { si
         <Text size="sm" id="when">
           When: <strong>{reply.local}</strong>
         </Text>
-        <Slider min={0} max={N_STEPS - 1} value={scene.step} onChange={(step) => onChange({ step })} label={null} aria-label="When it is opened" thumbProps={{ "aria-valuetext": reply.local }} marks={Array.from({ length: 7 }, (_, day) => ({ value: day * 48 }))} />
+        <Slider min={0} max={N_STEPS - 1} value={scene.step} onChange={(step) => onChange({ step })} label={null} thumbLabel="When it is opened" thumbProps={{ "aria-valuetext": reply.local } as object} marks={Array.from({ length: 7 }, (_, day) => ({ value: day * 48 }))} />
       </Box>
       <Text size="sm">{placeWords(reply)}</Text>
       {located.places.length > 0 && (
@@ -78,7 +78,8 @@ function Chart({ simulator, base, scene, located, onMove, children }: { simulato
     made.attributionControl.setPrefix(false).addAttribution("Merchants © OpenStreetMap contributors (ODbL) · Coast: Natural Earth, to a kilometre");
     const areas = L.polygon([...simulator.cells].map((cell) => cellToBoundary(cell)), { color: "#748ffc", weight: 1, fillOpacity: 0.05, interactive: false });
     areas.addTo(made);
-    made.fitBounds(areas.getBounds());
+    const everybody = simulator.everybody();
+    made.fitBounds(everybody.length > 0 ? L.latLngBounds(everybody.map(({ latitude, longitude }) => [latitude, longitude])) : areas.getBounds(), { padding: [30, 30] });
     void load<GeoJSON.MultiPolygon>(base, "coast.json").then(
       (coast) => L.geoJSON(coast, { style: { color: "#adb5bd", weight: 1, fillColor: "#f8f9fa", fillOpacity: 1 }, interactive: false }).addTo(made).bringToBack(),
       () => undefined,
@@ -96,8 +97,8 @@ function Chart({ simulator, base, scene, located, onMove, children }: { simulato
         move.current({ latitude: lat + (by[0] ?? 0) * STEP_DEGREES, longitude: lng + (by[1] ?? 0) * STEP_DEGREES });
       });
     });
-    const dots = L.layerGroup().addTo(made);
     const places = L.layerGroup().addTo(made);
+    const dots = L.layerGroup().addTo(made);
     setMap({ map: made, dots, places, pin });
     return () => {
       made.remove();
@@ -117,12 +118,12 @@ function Chart({ simulator, base, scene, located, onMove, children }: { simulato
     if (!map) return;
     map.places.clearLayers();
     for (const { latitude, longitude, now } of located.places) {
-      L.circle([latitude, longitude], { radius: 150 + 600 * now, color: "#e8590c", weight: 2, fillOpacity: 0.15, interactive: false }).addTo(map.places);
+      L.circle([latitude, longitude], { radius: 150 + 600 * now, color: "#e8590c", weight: 2, fillOpacity: 0.15, interactive: false }).addTo(map.places).bringToBack();
     }
     if (located.point) {
       const { latitude, longitude } = located.point;
       // The less sure, the wider: a circle as wide as a city where the place is as good as unknown.
-      L.circle([latitude, longitude], { radius: 300 + 4000 * (1 - located.certainty), color: "#364fc7", weight: 2, dashArray: "6 4", fillOpacity: 0.08, interactive: false }).addTo(map.places);
+      L.circle([latitude, longitude], { radius: 300 + 4000 * (1 - located.certainty), color: "#364fc7", weight: 2, dashArray: "6 4", fillOpacity: 0.08, interactive: false }).addTo(map.places).bringToBack();
     }
     if (scene.point) map.pin.setLatLng([scene.point.latitude, scene.point.longitude]).addTo(map.map);
     else map.pin.remove();

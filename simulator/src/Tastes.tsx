@@ -22,11 +22,11 @@ export function Tastes({ base, reader, smoothing, onSmoothing }: { base: string;
       { name, which: "of the last weeks", value: reader.recent[i] ?? 0 },
     ]);
     const plot = Plot.plot({
-      marginLeft: 220,
-      width: 560,
+      marginLeft: 250,
+      width: 620,
       height: clusters.length * 26 + 60,
       style: { background: "transparent", fontSize: "12px" },
-      x: { label: "less than others in town ← taste → more", grid: true },
+      x: { label: "less than others in town ← → more", labelAnchor: "center", grid: true },
       y: { label: null, domain: clusters },
       color: { legend: true, domain: ["over all orders", "of the last weeks"], range: ["#364fc7", "#e8590c"] },
       marks: [Plot.ruleX([0]), Plot.dot(rows, { x: "value", y: "name", fill: "which", r: 5 }), Plot.link(clusters.map((name, i) => ({ name, a: reader.lifelong[i] ?? 0, b: reader.recent[i] ?? 0 })), { x1: "a", x2: "b", y: "name", stroke: "#868e96" })],
@@ -44,7 +44,7 @@ export function Tastes({ base, reader, smoothing, onSmoothing }: { base: string;
       <Text size="sm" id="smoothing">
         How far taste reaches to similar cuisines: <strong>{percent(smoothing)}</strong>
       </Text>
-      <Slider min={0} max={1} step={0.05} value={smoothing} onChange={onSmoothing} label={null} aria-label="How far taste reaches to similar cuisines" />
+      <Slider min={0} max={1} step={0.05} value={smoothing} onChange={onSmoothing} label={null} thumbLabel="How far taste reaches to similar cuisines" />
       {reader ? <div ref={host} className="plot" /> : <Text size="sm">Choose a reader to see their taste: of a stranger nothing is known.</Text>}
       {reader && (
         <ul className="visually-hidden" aria-label="The reader's taste by cluster">

@@ -20,7 +20,7 @@ export function Why({ simulator, reply, slot }: { simulator: Simulator; reply: R
         Why {name} stands {slot + 1}.
       </Title>
       <Waterfall bars={bars} total={shown.explanation.value} />
-      <Text size="xs" c="dimmed">
+      <Text size="xs">
         Every bar is what one thing adds to or takes from the score; together they are the score, {points(shown.explanation.value)}.
         {reply.reference && ` “Average” is the ${simulator.named(reply.reference.about)}.`}
       </Text>
@@ -51,9 +51,9 @@ function Waterfall({ bars, total }: { bars: { name: string; value: number }[]; t
   useEffect(() => {
     const style = host.current ? getComputedStyle(host.current) : undefined;
     const plot = Plot.plot({
-      marginLeft: 190,
+      marginLeft: 290,
       marginRight: 50,
-      width: 520,
+      width: 680,
       height: rows.length * 24 + 30,
       style: { background: "transparent", color: style?.color ?? "black", fontSize: "12px" },
       x: { label: null, grid: true },
@@ -94,9 +94,15 @@ export function Others({ simulator, reply, asked, onAsk }: { simulator: Simulato
     return [...known].map(([value, label]) => ({ value, label })).sort((a, b) => a.label.localeCompare(b.label));
   }, [merchants]);
   const byReason = useMemo(() => {
-    const found = new Map<string, string[]>();
-    for (const { merchant, reason } of reply.drops ?? []) found.set(reason, [...(found.get(reason) ?? []), simulator.name(merchant)]);
-    return [...found].sort((a, b) => b[1].length - a[1].length);
+    const found = new Map<string, { code: string; names: string[] }>();
+    for (const { merchant, code, reason } of reply.drops ?? []) {
+      // When it closed, and which chain, differ from one to the next.
+      const told = code.replace(/_/g, " ");
+      const one = found.get(told) ?? { code, names: [] };
+      one.names.push(`${simulator.name(merchant)} (${simulator.named(reason)})`);
+      found.set(told, one);
+    }
+    return [...found].sort((a, b) => b[1].names.length - a[1].names.length);
   }, [reply, simulator]);
   const { why } = reply;
   return (
@@ -116,10 +122,10 @@ export function Others({ simulator, reply, asked, onAsk }: { simulator: Simulato
       <Title order={3} size="h5">
         Who could not be shown, and why
       </Title>
-      {byReason.map(([reason, names]) => (
+      {byReason.map(([reason, { code, names }]) => (
         <details key={reason}>
           <summary>
-            <span className="swatch" style={{ background: kindOf(reply.drops?.find((drop) => drop.reason === reason)?.code ?? "").colour }} aria-hidden />
+            <span className="swatch" style={{ background: kindOf(code).colour }} aria-hidden />
             {reason} ({names.length})
           </summary>
           <Text size="sm">{names.slice(0, 40).join(", ")}{names.length > 40 && ` and ${names.length - 40} more`}</Text>

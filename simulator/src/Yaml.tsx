@@ -32,6 +32,8 @@ export default function Yaml({ yaml, problems, schema, onChange }: { yaml: strin
       ],
     });
     const made = new EditorView({ state, parent: host.current });
+    // Whoever has no mouse scrolls it all the same.
+    made.scrollDOM.tabIndex = 0;
     view.current = made;
     return () => made.destroy();
     // The text is the editor's own once it is there.
