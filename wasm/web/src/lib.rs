@@ -3,9 +3,11 @@
 //! What is wrong with bytes or JSON is thrown as an `Error` with the engine's own words; what is right is answered with
 //! the same bytes as in every other shell.
 
+mod chances;
 #[path = "../../model.rs"]
 mod model;
 
+use freshrank::blend::Ingredients;
 use freshrank::bundle::{Bundle, Display};
 use freshrank::feature::FEATURES;
 use freshrank::geo::Cell;
@@ -17,7 +19,7 @@ use freshrank::sorted::Map;
 use freshrank::time;
 use freshrank::token::form::{MintRequest, OpenReply};
 use freshrank::token::{Keys, Token};
-use freshrank::{Areas, Campaign, Hash, Scorer, rerank};
+use freshrank::{Areas, Campaign, Decision, Hash, MerchantId, Scorer, rerank};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 
@@ -192,6 +194,41 @@ impl Engine {
         })
     }
 
+    /// What a message shows and how likely that is, slot by slot: the JSON of a `Chances`. `shown`, the JSON of a list of fingerprints with
+    /// null for the campaign's own card, asks about that message instead, whoever made it.
+    ///
+    /// # Errors
+    /// As [`Engine::rank`]; and a list that is none.
+    pub fn chances(&self, request: &str, shown: Option<String>) -> Result<String, JsError> {
+        let asked = self.ask(request)?;
+        let told = shown.as_deref().map(fingerprints).transpose()?;
+        Ok(asked.decide(self.scorer.as_ref(), |decision, of| chances::words(decision, of, told.as_deref())))
+    }
+
+    /// Every message that a campaign could show: the JSON of a list of `Possible`, or null where there are more than `limit`.
+    ///
+    /// # Errors
+    /// As [`Engine::rank`].
+    #[wasm_bindgen(js_name = everyMessage)]
+    pub fn every_message(&self, request: &str, limit: usize) -> Result<String, JsError> {
+        let asked = self.ask(request)?;
+        Ok(asked.decide(self.scorer.as_ref(), |_, of| chances::everything(of, limit)))
+    }
+
+    /// Whoever may be shown, by fingerprint, with what their cards say: the JSON of a `Record<string, Card>`.
+    #[must_use]
+    pub fn cards(&self) -> String {
+        let mut cards = serde_json::Map::new();
+        for area in self.areas.values() {
+            let Some(display) = self.displays.get(&area.hash) else { continue };
+            for id in (0..area.len()).map(|i| area.merchant(i).id) {
+                let Some(card) = display.card(id) else { continue };
+                cards.entry(id.to_string()).or_insert_with(|| json!(card));
+            }
+        }
+        serde_json::Value::Object(cards).to_string()
+    }
+
     /// The model's columns in their order: the JSON of a `Feature[]`.
     #[must_use]
     pub fn features() -> String {
@@ -232,6 +269,29 @@ struct Asked<'a> {
     question: Question,
     campaign: Campaign,
     area: Option<&'a Bundle>,
+}
+
+impl Asked<'_> {
+    /// Decides, and gives the decision with what it was blended from.
+    fn decide<T>(&self, scorer: &dyn Scorer, then: impl FnOnce(&Decision, &Ingredients<'_>) -> T) -> T {
+        let question = &self.question;
+        let areas = Areas::new(question.areas.iter().chain(self.area), question.overlay.clone());
+        let decision = rerank(&areas, &question.profile, &question.context, &self.campaign, scorer);
+        then(&decision, &decision.ingredients(&question.profile, &question.context))
+    }
+}
+
+/// Merchants by fingerprint, as replies name them; null for the campaign's own card.
+fn fingerprints(json: &str) -> Result<Vec<Option<MerchantId>>, JsError> {
+    let told: Vec<Option<String>> =
+        serde_json::from_str(json).map_err(|error| JsError::new(&format!("shown: {error}")))?;
+    let read = |text: String| {
+        let number = u64::from_str_radix(&text, 16).ok().filter(|_| text.len() == 16);
+        number
+            .map(MerchantId)
+            .ok_or_else(|| JsError::new(&format!("shown: found {text:?}, expected 16 hexadecimal digits")))
+    };
+    told.into_iter().map(|text| text.map(read).transpose()).collect()
 }
 
 /// Candidates as the model saw them, ascending by id.
