@@ -60,13 +60,14 @@ export function estimate_clicks(pairs: Pair[], { seed, rounds = 1000, clip = 50 
   const of_health = health(samples, { clip });
   const differs = pairs.some(({ published, draft }) => published.slots.length !== draft.slots.length);
   const declined = reason(pairs, share, differs, of_health.effective);
+  const intervals = declined === null ? bootstrap(samples, { seed, rounds, clip }) : null;
   const estimates = Object.fromEntries(
     ESTIMATORS.map((estimator): [Estimator, Estimate] => {
       const of = estimate(samples, estimator, { clip });
       if (!Number.isFinite(of) || differs) return [estimator, { per_thousand: null, interval: null, gain: null }];
-      const between = declined === null ? bootstrap(samples, estimator, { seed, rounds, clip }) : null;
+      const between = intervals?.[estimator];
       const thousand = ({ low, high }: { low: number; high: number }) => ({ low: 1000 * low, high: 1000 * high });
-      return [estimator, { per_thousand: 1000 * of, interval: between && thousand(between.value), gain: between && thousand(between.gain) }];
+      return [estimator, { per_thousand: 1000 * of, interval: between ? thousand(between.value) : null, gain: between ? thousand(between.gain) : null }];
     }),
   ) as Record<Estimator, Estimate>;
 

@@ -51,67 +51,51 @@ export function weights(steps: Step[]): number[] {
   });
 }
 
-/** What a message adds to each estimator, as sums over messages; `n` counts messages. */
-interface Sums {
-  n: number;
-  logged: number;
-  plain: Record<"slate_ips" | "cascade_ips" | "position_ips" | "pseudo_inverse" | "dr", number>;
-  /** By slot: weighted clicks, and weights. */
-  clicks: number[];
-  weights: number[];
-}
+/**
+ * What messages add to each estimator. Everything is a sum over messages, so that a resampling only weighs sums anew; in this order: messages,
+ * clicks, what each of `PLAIN` adds, then by slot weighted clicks and weights.
+ */
+type Sums = Float64Array;
+const PLAIN = ["slate_ips", "cascade_ips", "position_ips", "pseudo_inverse", "dr"] as const;
+const SLOTS_AT = 2 + PLAIN.length;
 
-const none = (n_slots: number): Sums => ({
-  n: 0,
-  logged: 0,
-  plain: { slate_ips: 0, cascade_ips: 0, position_ips: 0, pseudo_inverse: 0, dr: 0 },
-  clicks: new Array(n_slots).fill(0),
-  weights: new Array(n_slots).fill(0),
-});
-
-function add(to: Sums, of: Sums, times: number): void {
-  to.n += of.n * times;
-  to.logged += of.logged * times;
-  for (const name of Object.keys(to.plain) as (keyof Sums["plain"])[]) to.plain[name] += of.plain[name] * times;
-  for (let slot = 0; slot < of.clicks.length; slot++) {
-    to.clicks[slot] += of.clicks[slot] * times;
-    to.weights[slot] += of.weights[slot] * times;
-  }
-}
-
-function sums(sample: Sample, n_slots: number, clip: number): Sums {
-  const of = none(n_slots);
-  const ratios = weights(sample.steps);
-  const clipped = ratios.map((weight) => Math.min(weight, clip));
-  const logged = sample.steps.reduce((sum, step) => sum + step.reward, 0);
-  of.n = 1;
-  of.logged = logged;
-  of.plain.slate_ips = (clipped.at(-1) ?? 1) * logged;
-  of.plain.pseudo_inverse = sample.pseudo === undefined ? NaN : sample.pseudo * logged;
-  sample.steps.forEach((step, slot) => {
+function sums({ steps, pseudo }: Sample, n_slots: number, clip: number): Sums {
+  const of = new Float64Array(SLOTS_AT + 2 * n_slots);
+  const clipped = weights(steps).map((weight) => Math.min(weight, clip));
+  const logged = steps.reduce((sum, step) => sum + step.reward, 0);
+  let [cascade, position, robust] = [0, 0, 0];
+  steps.forEach((step, slot) => {
     const before = slot > 0 ? clipped[slot - 1] : 1;
-    of.plain.cascade_ips += clipped[slot] * step.reward;
-    of.plain.dr += before * step.expected + clipped[slot] * (step.reward - step.predicted);
     const { marginal } = step;
-    of.plain.position_ips += marginal ? (Math.min(marginal.target / marginal.logging, clip) || 0) * step.reward : NaN;
-    of.clicks[slot] = clipped[slot] * step.reward;
-    of.weights[slot] = clipped[slot];
+    cascade += clipped[slot] * step.reward;
+    position += marginal ? (Math.min(marginal.target / marginal.logging, clip) || 0) * step.reward : NaN;
+    robust += before * step.expected + clipped[slot] * (step.reward - step.predicted);
+    of[SLOTS_AT + 2 * slot] = clipped[slot] * step.reward;
+    of[SLOTS_AT + 2 * slot + 1] = clipped[slot];
   });
+  of.set([1, logged, (clipped.at(-1) ?? 1) * logged, cascade, position, pseudo === undefined ? NaN : pseudo * logged, robust]);
   return of;
 }
 
 /** Clicks a message from sums; NaN where an estimator lacks what it needs. */
 function value(of: Sums, estimator: Estimator): number {
-  if (estimator !== "snips") return of.plain[estimator] / of.n;
+  if (estimator !== "snips") return of[2 + PLAIN.indexOf(estimator)] / of[0];
+  let clicks = 0;
   // A slot of which nothing is left after weighing earns nothing that anybody could know of.
-  return of.clicks.reduce((sum, clicks, slot) => sum + (of.weights[slot] > 0 ? clicks / of.weights[slot] : 0), 0);
+  for (let at = SLOTS_AT; at < of.length; at += 2) clicks += of[at + 1] > 0 ? of[at] / of[at + 1] : 0;
+  return clicks;
 }
 
 const slots_of = (samples: Sample[]) => samples.reduce((most, sample) => Math.max(most, sample.steps.length), 0);
 
+/** Adds `times` of one to the other; 0 times something unknown is nothing. */
+function add(to: Sums, of: Sums, times: number): void {
+  if (times > 0) for (let at = 0; at < to.length; at++) to[at] += times * of[at];
+}
+
 function total(samples: Sample[], { clip = Infinity }: Options): Sums {
   const n_slots = slots_of(samples);
-  const all = none(n_slots);
+  const all = new Float64Array(SLOTS_AT + 2 * n_slots);
   for (const sample of samples) add(all, sums(sample, n_slots, clip), 1);
   return all;
 }
@@ -164,37 +148,45 @@ export interface Interval {
   high: number;
 }
 
-/** Percentile intervals over readers: of the campaign asked about, and of its difference to the one that sent the messages. */
-export function bootstrap(samples: Sample[], estimator: Estimator, options: Options & { seed: number; rounds?: number; level?: number }): { value: Interval; gain: Interval } {
+export interface Intervals {
+  /** Of the campaign asked about. */
+  value: Interval;
+  /** Of its difference to the one that sent the messages. */
+  gain: Interval;
+}
+
+/** Percentile intervals over readers, of every estimator from the same resamplings. The click model of DR is held as it is. */
+export function bootstrap(samples: Sample[], options: Options & { seed: number; rounds?: number; level?: number }): Record<Estimator, Intervals> {
   const { seed, rounds = 1000, level = 0.95, clip = Infinity } = options;
   const n_slots = slots_of(samples);
   const by_unit = new Map<string, Sums>();
   for (const sample of samples) {
-    const of = by_unit.get(sample.unit) ?? none(n_slots);
+    const of = by_unit.get(sample.unit) ?? new Float64Array(SLOTS_AT + 2 * n_slots);
     add(of, sums(sample, n_slots, clip), 1);
     by_unit.set(sample.unit, of);
   }
   const units = [...by_unit.values()];
   const draw = random(seed);
-  const values: number[] = [];
-  const gains: number[] = [];
+  const drawn = ESTIMATORS.map(() => ({ values: new Float64Array(rounds), gains: new Float64Array(rounds) }));
   const times = new Uint32Array(units.length);
   for (let round = 0; round < rounds; round++) {
     times.fill(0);
     for (let i = 0; i < units.length; i++) times[Math.floor(draw() * units.length)]++;
-    const all = none(n_slots);
-    units.forEach((of, i) => times[i] > 0 && add(all, of, times[i]));
-    const of = value(all, estimator);
-    values.push(of);
-    gains.push(of - all.logged / all.n);
+    const all = new Float64Array(SLOTS_AT + 2 * n_slots);
+    units.forEach((of, i) => add(all, of, times[i]));
+    ESTIMATORS.forEach((estimator, at) => {
+      const of = value(all, estimator);
+      drawn[at].values[round] = of;
+      drawn[at].gains[round] = of - all[1] / all[0];
+    });
   }
   const tail = (1 - level) / 2;
-  const between = (all: number[]) => ({ low: quantile(all, tail), high: quantile(all, 1 - tail) });
-  return { value: between(values), gain: between(gains) };
+  const between = (all: Float64Array) => ({ low: quantile(all, tail), high: quantile(all, 1 - tail) });
+  return Object.fromEntries(ESTIMATORS.map((estimator, at) => [estimator, { value: between(drawn[at].values), gain: between(drawn[at].gains) }])) as Record<Estimator, Intervals>;
 }
 
 /** By linear interpolation between order statistics. */
-export function quantile(all: number[], at: number): number {
+export function quantile(all: ArrayLike<number>, at: number): number {
   const sorted = Float64Array.from(all).sort();
   const place = at * (sorted.length - 1);
   const [below, above] = [Math.floor(place), Math.ceil(place)];

@@ -6,6 +6,8 @@ import type { Estimator, Health, Interval } from "./ope.js";
 export interface Campaign {
   id: string;
   layers: Record<string, Record<string, unknown>>;
+  /** What every campaign starts from; a campaign is passed on whole. */
+  defaults?: Record<string, Record<string, unknown>>;
 }
 
 /** A sample reader: a made-up one, or one of a sender's own file, which stays in this browser. */

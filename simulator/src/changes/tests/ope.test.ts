@@ -161,7 +161,7 @@ it("by hand", () => {
 it("of the same campaign every estimator says what was counted", () => {
   const same = HAND.map(({ unit, steps }) => ({ unit, pseudo: 1, steps: steps.map((of) => ({ ...of, target: of.logging, predicted: 0.4, expected: 0.4, marginal: { logging: 0.5, target: 0.5 } })) }));
   for (const estimator of Object.keys(unbiased) as Estimator[]) near(estimate(same, estimator), 4 / 3, estimator);
-  assert.deepEqual(bootstrap(same, "cascade_ips", { seed: 1 }).gain, { low: 0, high: 0 });
+  assert.deepEqual(bootstrap(same, { seed: 1 }).cascade_ips.gain, { low: 0, high: 0 });
 });
 
 it("an interval is the same for the same seed, and holds the truth about as often as it says", () => {
@@ -177,8 +177,8 @@ it("an interval is the same for the same seed, and holds the truth about as ofte
       const one = all.find(({ likely }) => (at -= likely) < 0) ?? all[0];
       return { unit: `r${i}`, steps: one.sample.steps.map((of) => ({ ...of, reward: draw() < of.reward ? 1 : 0 })) };
     });
-    const { value } = bootstrap(samples, "dr", { seed: 7, rounds: 200 });
-    if (run === 0) assert.deepEqual(bootstrap(samples, "dr", { seed: 7, rounds: 200 }).value, value);
+    const { value } = bootstrap(samples, { seed: 7, rounds: 200 }).dr;
+    if (run === 0) assert.deepEqual(bootstrap(samples, { seed: 7, rounds: 200 }).dr.value, value);
     if (value.low <= expected && expected <= value.high) held++;
   }
   console.log(`  95 % intervals hold the truth in ${held} of ${rounds} simulated logs`);
