@@ -9,9 +9,11 @@ mod model;
 
 use freshrank::blend::Ingredients;
 use freshrank::bundle::{Bundle, Display};
+use freshrank::campaign::Chain;
 use freshrank::feature::FEATURES;
 use freshrank::geo::Cell;
 use freshrank::mailbox::form::JudgeRequest;
+use freshrank::policies::{Kept, Merged, Policies};
 use freshrank::request::Question;
 use freshrank::score::NoModel;
 use freshrank::score::dense::Dense;
@@ -21,6 +23,8 @@ use freshrank::token::form::{MintRequest, OpenReply};
 use freshrank::token::{Keys, Token};
 use freshrank::{Areas, Campaign, Decision, Hash, MerchantId, Scorer, rerank};
 use serde_json::json;
+use std::cell::RefCell;
+use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -79,7 +83,13 @@ pub struct Engine {
     areas: Map<Cell, Bundle>,
     displays: Map<Hash, Display>,
     campaigns: Map<String, Campaign>,
+    /// Who is asked where a request names no campaign.
+    plain: Campaign,
+    kept: RefCell<Kept>,
 }
+
+/// A page asks about many readers of few areas: policies merged so far, of a draft and of what is published.
+const KEPT_POLICIES: usize = 256;
 
 #[wasm_bindgen]
 impl Engine {
@@ -127,7 +137,15 @@ impl Engine {
     }
 
     fn with(scorer: Box<dyn Scorer>) -> Self {
-        Self { scorer, areas: Map::new(), displays: Map::new(), campaigns: Map::new() }
+        let kept = RefCell::new(Kept::new(KEPT_POLICIES));
+        Self {
+            scorer,
+            areas: Map::new(),
+            displays: Map::new(),
+            campaigns: Map::new(),
+            plain: Campaign::default(),
+            kept,
+        }
     }
 
     /// Adds an area bundle, in place of the last one of its cell; returns the cell.
@@ -175,7 +193,7 @@ impl Engine {
     pub fn rank(&self, request: &str) -> Result<String, JsError> {
         let asked = self.ask(request)?;
         let display = asked.area.and_then(|area| self.displays.get(&area.hash));
-        Ok(asked.question.answer(asked.area, display, &asked.campaign, self.scorer.as_ref()).to_json())
+        Ok(asked.question.answer(asked.area, display, &asked.policies, self.scorer.as_ref()).to_json())
     }
 
     /// What the model saw of every candidate that could be placed, and how it judged.
@@ -186,7 +204,7 @@ impl Engine {
         let asked = self.ask(request)?;
         let question = &asked.question;
         let areas = Areas::new(question.areas.iter().chain(asked.area), question.overlay.clone());
-        let decision = rerank(&areas, &question.profile, &question.context, &asked.campaign, self.scorer.as_ref());
+        let decision = rerank(&areas, &question.profile, &question.context, &asked.policies, self.scorer.as_ref());
         Ok(Rows {
             ids: decision.kept.iter().map(|candidate| candidate.merchant.id.to_string()).collect(),
             scores: decision.scores.iter().map(|score| score.total()).collect(),
@@ -254,21 +272,41 @@ impl Engine {
         let question = Question::parse(request.as_bytes(), now_seconds())?;
         let id = question.campaign.as_deref().unwrap_or("default");
         let campaign = match self.campaigns.get(id) {
-            Some(campaign) => campaign.clone(),
-            None if id == "default" => Campaign::default(),
+            Some(campaign) => campaign,
+            None if id == "default" => &self.plain,
             None => return Err(JsError::new(&format!("no campaign {id:?} was set"))),
         };
-        let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
+        let policies = Keeping { campaign, kept: &self.kept };
+        let cell = question.cell(&policies).filter(|_| question.areas.is_empty());
         let area = cell.and_then(|cell| self.areas.get(&cell));
-        Ok(Asked { question, campaign, area })
+        Ok(Asked { question, policies, area })
     }
 }
 
 /// A question with what answers it.
 struct Asked<'a> {
     question: Question,
-    campaign: Campaign,
+    policies: Keeping<'a>,
     area: Option<&'a Bundle>,
+}
+
+/// A campaign whose policies are merged once.
+struct Keeping<'a> {
+    campaign: &'a Campaign,
+    kept: &'a RefCell<Kept>,
+}
+
+impl Policies for Keeping<'_> {
+    fn campaign(&self) -> &Campaign {
+        self.campaign
+    }
+
+    fn merged(&self, chain: &Chain) -> Arc<Merged> {
+        match self.kept.try_borrow_mut() {
+            Ok(mut kept) => kept.merged(self.campaign, chain),
+            Err(_) => self.campaign.merged(chain).into(),
+        }
+    }
 }
 
 impl Asked<'_> {
@@ -276,7 +314,7 @@ impl Asked<'_> {
     fn decide<T>(&self, scorer: &dyn Scorer, then: impl FnOnce(&Decision, &Ingredients<'_>) -> T) -> T {
         let question = &self.question;
         let areas = Areas::new(question.areas.iter().chain(self.area), question.overlay.clone());
-        let decision = rerank(&areas, &question.profile, &question.context, &self.campaign, scorer);
+        let decision = rerank(&areas, &question.profile, &question.context, &self.policies, scorer);
         then(&decision, &decision.ingredients(&question.profile, &question.context))
     }
 }
