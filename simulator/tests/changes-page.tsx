@@ -9,7 +9,7 @@ import { type Campaign, ChangesPanel, type FileEdit, type Reader } from "../src/
 interface Given { published: Campaign; draft: Campaign; readers: Reader[]; files: FileEdit[]; areas: string[]; displays: string[] }
 
 const bytes = async (path: string) => new Uint8Array(await (await fetch(path)).arrayBuffer());
-const given = (await (await fetch("/given.json")).json()) as Given;
+const given = (await (await fetch(`/given.json${location.search}`)).json()) as Given;
 const inputs = {
   script: new URL("/engine/freshrank.js", location.href).href,
   wasm: new URL("/engine/freshrank_bg.wasm", location.href).href,

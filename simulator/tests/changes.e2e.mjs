@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -46,7 +47,7 @@ const context = { at: "2026-10-23T09:00:00Z", mailbox: "gmail" };
 const readers = () => profiles().map(({ user_id, profile }, seed) => ({ id: user_id, request: { profile, context: { ...context, seed } } }));
 const { Engine } = skip ? {} : createRequire(import.meta.url)(join(PACKAGE, "nodejs/freshrank.js"));
 
-let [server, browser, page, given, folder, url] = [];
+let [server, browser, page, given, exploring, folder, url] = [];
 const timings = {};
 const shots = (name, options = {}) => page.screenshot({ path: join(REPORT, `changes-${name}.png`), fullPage: true, ...options });
 
@@ -64,6 +65,13 @@ before(async () => {
     published: today, draft: published(join(folder, "campaigns")), readers: readers(), files: [{ path: PATH, before: old, after: draft }],
     areas: areas.filter((name) => name.endsWith(".area")).map((name) => `/areas/${name}`), displays: areas.filter((name) => name.endsWith(".display")).map((name) => `/areas/${name}`),
   };
+  // The same once more of a campaign that tries things out, so that a log of it can tell something.
+  const global = join(folder, "campaigns/lunch/global.yaml");
+  writeFileSync(global, `${readFileSync(global, "utf8")}explore: { share: 0.5, among: 4 }\n`);
+  writeFileSync(join(folder, PATH), old);
+  const sent = published(join(folder, "campaigns"));
+  writeFileSync(join(folder, PATH), draft);
+  exploring = { ...given, published: sent, draft: published(join(folder, "campaigns")) };
   const out = join(ROOT, "target/tmp/changes-page");
   rmSync(out, { recursive: true, force: true });
   const build = (entry, name) => esbuild.buildSync({
@@ -75,11 +83,11 @@ before(async () => {
   const types = { ".js": "text/javascript", ".wasm": "application/wasm", ".css": "text/css", ".json": "application/json", ".html": "text/html" };
   const html = '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>What changes</title><link rel="stylesheet" href="/page.css"></head><body><div id="root"></div><script type="module" src="/page.js"></script></body></html>';
   server = createServer((request, response) => {
-    const path = new URL(request.url, "http://x").pathname;
+    const { pathname: path, search } = new URL(request.url, "http://x");
     const places = { engine: join(PACKAGE, "web"), areas: join(DEMO, "areas") };
     const [, first, rest] = path.split("/");
     try {
-      const body = path === "/" ? html : path === "/given.json" ? JSON.stringify(given) : readFileSync(rest ? join(places[first], rest) : join(out, first));
+      const body = path === "/" ? html : path === "/given.json" ? JSON.stringify(search === "?exploring" ? exploring : given) : readFileSync(rest ? join(places[first], rest) : join(out, first));
       response.writeHead(200, { "content-type": path === "/" ? "text/html" : (types[extname(path)] ?? "application/octet-stream") }).end(body);
     } catch {
       response.writeHead(404).end();
@@ -200,6 +208,37 @@ it("saves a patch that gives the draft's very files, and a report of one page th
   const pdf = await sheet.pdf({ preferCSSPageSize: true, printBackground: true });
   writeFileSync(join(REPORT, "lunch-what-changes.pdf"), pdf);
   assert.equal(pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length, 1, "the report has one page");
+});
+
+it("learns from a loaded log, and does not call its clicks simulated", { skip }, async () => {
+  const made = engine(given.areas.map((path) => path.slice(7)), {});
+  for (const name of readdirSync(join(DEMO, "areas")).filter((name) => name.endsWith(".display"))) made.addDisplay(readFileSync(join(DEMO, "areas", name)));
+  made.setCampaign(JSON.stringify(exploring.published));
+  const cards = JSON.parse(made.cards());
+  const [log, list] = [[], ["message_id,user_id"]];
+  exploring.readers.slice(0, 1500).forEach(({ id, request }, i) => {
+    const message = createHash("sha256").update(`2026-10-23/${i}`).digest("hex").slice(0, 32);
+    const { slots, at } = JSON.parse(made.chances(JSON.stringify({ ...request, campaign: "lunch" })));
+    list.push(`2026-10-23/${i},${id}`);
+    const told = slots.map(({ merchant, propensity, score }, slot) => ({ slot: slot + 1, merchant_id: cards[merchant]?.merchant_id, score, propensity }));
+    log.push({ type: "decision", at, message, campaign: "lunch", market: "fi/helsinki", how: "seen", mailbox: "gmail", step: "full", seed: request.context.seed, versions: {}, slots: told });
+    if (i % 7 === 0) log.push({ type: "click", at, message, campaign: "lunch", slot: 1 + (i % 3), mailbox: "gmail", scanner: i % 21 === 0, opened: "merchant" });
+  });
+  await page.goto(`${url}?exploring`);
+  const file = (name, lines) => ({ name, mimeType: "text/plain", buffer: Buffer.from(lines.join("\n")) });
+  const inputs = page.locator('input[type="file"]');
+  await inputs.nth(0).setInputFiles(file("log.ndjson", log.map((record) => JSON.stringify(record))));
+  await inputs.nth(1).setInputFiles(file("messages.csv", list));
+  await page.getByLabel("Sample readers").selectOption("500");
+  await ask();
+  await answered();
+  const text = await page.getByTestId("clicks").textContent();
+  console.log(`  ${await page.getByTestId("clicks-say").textContent()}`);
+  await shots("log");
+  assert.doesNotMatch(text, /simulated/i);
+  assert.match(text, /1,500 of the log's 1,500 messages are used; 100 % of them are to the letter what the engine would send/);
+  assert.match(text, /72 clicks are a scanner's/);
+  assert.match(text, /Today's messages get 95 clicks in 1,000/);
 });
 
 it("fits a phone", { skip }, async () => {
