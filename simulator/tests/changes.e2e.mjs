@@ -98,6 +98,7 @@ before(async () => {
   page = await (await browser.newContext({ viewport: { width: 1120, height: 900 }, acceptDownloads: true })).newPage();
   page.on("pageerror", (error) => assert.fail(`the page threw: ${error.stack}`));
   url = `http://127.0.0.1:${server.address().port}/`;
+  await page.goto(url);
 });
 after(async () => {
   await browser?.close();
@@ -129,8 +130,6 @@ const ask = async () => {
 const answered = () => page.getByRole("button", { name: "See what changes" }).waitFor({ timeout: 120_000 });
 
 it("shows progress, lets go when told to, and says nothing then", { skip }, async () => {
-  await page.goto(url);
-  await page.getByRole("button", { name: "See what changes" }).waitFor();
   await ask();
   await page.waitForFunction(() => /^[1-9][0-9,]* of 2,000/.test(document.querySelector('[role="status"]')?.textContent ?? ""), null, { timeout: 60_000 });
   const text = await page.getByRole("status").textContent();
