@@ -40,7 +40,7 @@ interface Done {
 }
 
 const new_worker = () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-const TRIALS: Record<string, Trial | null> = { "as it is": null, "if 1 card in 5 were a try among 10": { share: 0.2, among: 10 }, "if 1 card in 2 were a try among 3": { share: 0.5, among: 3 } };
+const TRIALS: Record<string, Trial | null> = { "as it is": null, "if 1 card in 5 were a try among 10": { share: 0.2, among: 10 }, "if 1 card in 2 were a try among 3": { share: 0.5, among: 3 }, "if 1 card in 2 were a try among 2": { share: 0.5, among: 2 } };
 
 export function ChangesPanel(props: ChangesPanelProps) {
   const { inputs, published, draft, readers, files, data, onOpenReader, newWorker = new_worker, seed = 1 } = props;
@@ -136,7 +136,7 @@ function Answer({ done, readers, files, data, onOpenReader, campaign }: { done: 
   const diff = useMemo(() => patch(files), [files]);
   const save_report = () => {
     const as_text = pictures.map(({ title, svg }) => ({ title, svg: new XMLSerializer().serializeToString(svg) }));
-    save(`${campaign}-what-changes.html`, "text/html", report({ campaign, made_at: new Date().toISOString(), comparison, clicks, pictures: as_text, data }));
+    save(`${campaign}-what-changes.html`, "text/html", report({ campaign, made_at: `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`, comparison, clicks, pictures: as_text, data }));
   };
   return (
     <Stack gap="md">
@@ -188,7 +188,7 @@ function Answer({ done, readers, files, data, onOpenReader, campaign }: { done: 
               {ESTIMATORS.map((name) => {
                 const { per_thousand, interval } = clicks.estimates[name];
                 return (
-                  <Table.Tr key={name}><Table.Td>{ABOUT[name]}</Table.Td><Table.Td ta="right">{per_thousand === null ? "needs all possible messages" : clicks.declined === null ? number(per_thousand, 0) : "not said"}</Table.Td><Table.Td ta="right">{interval ? `${number(interval.low, 0)} to ${number(interval.high, 0)}` : "none"}</Table.Td></Table.Tr>
+                  <Table.Tr key={name}><Table.Td>{ABOUT[name]}</Table.Td><Table.Td ta="right">{per_thousand === null ? "too many possible messages" : clicks.declined === null ? number(per_thousand, 0) : "not said"}</Table.Td><Table.Td ta="right">{interval ? `${number(interval.low, 0)} to ${number(interval.high, 0)}` : "none"}</Table.Td></Table.Tr>
                 );
               })}
             </Table.Tbody>

@@ -20,10 +20,12 @@ export function merchants({ merchants }: Comparison, width = 420): Svg {
   const moved = merchants.map(({ merchant, name, published, draft }) => ({ merchant, name: short(name), by: draft - published }));
   const shown = [...moved.slice(0, 6), ...moved.slice(6).slice(-6)];
   const names = new Map(shown.map(({ merchant, name }) => [merchant, name]));
-  const reach = Math.max(1, ...shown.map(({ by }) => Math.abs(by)));
+  const [low, high] = [Math.min(0, ...shown.map(({ by }) => by)), Math.max(0, ...shown.map(({ by }) => by))];
+  // Room for the number beside the longest bar of each side.
+  const room = 0.22 * Math.max(1, high - low);
   return picture({
-    width, height: 36 + 24 * shown.length, marginLeft: 178, marginRight: 10,
-    x: { label: "places in messages", domain: [-1.25 * reach, 1.25 * reach], ticks: 4 },
+    width, height: 62 + 24 * shown.length, marginLeft: 178, marginRight: 10, marginTop: 6, marginBottom: 44,
+    x: { label: "places in messages", domain: [low - room, high + room], ticks: 4, labelAnchor: "center", labelArrow: "none" },
     y: { label: null, domain: shown.map(({ merchant }) => merchant), tickFormat: (merchant: string) => names.get(merchant) ?? merchant, tickSize: 0 },
     marks: [
       Plot.barX(shown, { x: "by", y: "merchant", fill: ({ by }) => (by > 0 ? GAIN : LOSS), insetTop: 3, insetBottom: 3 }),
@@ -38,8 +40,8 @@ export function merchants({ merchants }: Comparison, width = 420): Svg {
 export function cuisines({ cuisines }: Comparison, width = 420): Svg {
   const shown = cuisines.slice(0, 12);
   return picture({
-    width, height: 44 + 24 * shown.length, marginLeft: 128, marginRight: 76,
-    x: { label: "share of cards (grey: today)", tickFormat: (share: number) => percent(share), ticks: 4, zero: true, grid: true },
+    width, height: 62 + 24 * shown.length, marginLeft: 128, marginRight: 56, marginTop: 6, marginBottom: 44,
+    x: { label: "share of cards (grey: today)", labelAnchor: "center", labelArrow: "none", tickFormat: (share: number) => percent(share), ticks: 4, zero: true, grid: true },
     y: { label: null, domain: shown.map(({ name }) => name), tickSize: 0 },
     marks: [
       Plot.link(shown, { x1: "published", x2: "draft", y1: "name", y2: "name", stroke: TODAY, strokeWidth: 2 }),

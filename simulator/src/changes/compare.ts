@@ -14,7 +14,7 @@ export interface Affected {
   of: number;
   /** Merchants that were not in the message at all. */
   new_merchants: number;
-  /** Upper slots weigh more: 1, 0.63, 0.5, ... */
+  /** Upper slots weigh more: 1, 0.63, 0.5, ...; a merchant that only moved there counts for a quarter. */
   weight: number;
 }
 export interface Comparison {
@@ -73,7 +73,7 @@ export function compare(pairs: Pair[], cards: Record<string, Card>): Comparison 
     if (different.length === 0) continue;
     const new_merchants = after.filter((merchant) => merchant !== null && !before.includes(merchant)).length;
     if (new_merchants === 0 && before.length === after.length && before.every((merchant) => after.includes(merchant))) reordered++;
-    affected.push({ reader, slots: different.length, of, new_merchants, weight: different.reduce((sum, slot) => sum + 1 / Math.log2(slot + 2), 0) + 1e-3 * new_merchants });
+    affected.push({ reader, slots: different.length, of, new_merchants, weight: different.reduce((sum, slot) => sum + (before.includes(after[slot]) ? 0.25 : 1) / Math.log2(slot + 2), 0) });
   }
   const distances = (side: "published" | "draft") => shown[side].flatMap(({ distance_km }) => (distance_km === null ? [] : [distance_km]));
   return {

@@ -99,7 +99,7 @@ function reason(pairs: Pair[], share: number, differs: boolean, effective: numbe
   if (share > MOST_UNSUPPORTED) {
     const explores = pairs.some(({ logged }) => logged.explores);
     return `${percent(share)} of the draft's cards could never have been shown by the campaign that sent the messages (at most ${percent(MOST_UNSUPPORTED)} may): nobody has seen them, so no click tells how they do. ${
-      explores ? "Let `explore.among` reach further, or change less at once." : "That campaign tries nothing out: set `explore` for a week, then load its log."
+      explores ? "Let the campaign try out more merchants (explore: among), or change less at once." : "That campaign tries nothing out: let it (explore) for a week, then load its log."
     }`;
   }
   if (effective < 30) return `After weighing, the messages are worth ${effective.toFixed(0)}: too few for an interval. Load more of the log, or let the campaign explore more.`;

@@ -212,9 +212,10 @@ export const key = (slot: number, merchant: string | null) => `${slot}:${merchan
 
 /**
  * The weights of all messages by the pseudo-inverse: q' G+ 1(message), with G = E[1 1'] of the campaign that sends and q = E[1] of the one
- * asked about (Swaminathan et al. 2017, eq. 4). `null` where the latter shows cards that the former does not: q lies outside of G's range.
+ * asked about (Swaminathan et al. 2017, eq. 4). `null` where the latter shows cards that the former does not: q lies outside of G's range. With
+ * `project`, what lies outside is left out instead; whoever asks for that counts it (`unsupported`).
  */
-export function pseudoInverse(logging: Possible[], target: Possible[]): ((message: (string | null)[]) => number) | null {
+export function pseudoInverse(logging: Possible[], target: Possible[], project = false): ((message: (string | null)[]) => number) | null {
   const places = new Map<string, number>();
   for (const { merchants } of logging) merchants.forEach((merchant, slot) => places.set(key(slot, merchant), places.get(key(slot, merchant)) ?? places.size));
   const n = places.size;
@@ -227,16 +228,16 @@ export function pseudoInverse(logging: Possible[], target: Possible[]): ((messag
   for (const [card, likely] of marginals(target)) {
     const at = places.get(card);
     if (at === undefined) {
-      if (likely > 0) return null;
+      if (likely > 0 && !project) return null;
     } else q[at] = likely;
   }
-  const solved = least(gram, q);
+  const solved = least(gram, q, project);
   if (solved === null) return null;
   return (message) => message.reduce((sum, merchant, slot) => sum + (solved[places.get(key(slot, merchant)) ?? -1] ?? 0), 0);
 }
 
-/** The shortest x with Ax = b for a symmetric A without negative eigenvalues, by Jacobi's rotations; null where there is none. */
-export function least(matrix: Float64Array, b: Float64Array): Float64Array | null {
+/** The shortest x with Ax = b, or with `project` nearest to it, for a symmetric A without negative eigenvalues, by Jacobi's rotations; null where there is none. */
+export function least(matrix: Float64Array, b: Float64Array, project = false): Float64Array | null {
   const n = b.length;
   const a = matrix.slice();
   const v = new Float64Array(n * n);
@@ -275,7 +276,7 @@ export function least(matrix: Float64Array, b: Float64Array): Float64Array | nul
     let along = 0;
     for (let i = 0; i < n; i++) along += v[i * n + e] * b[i];
     if (eigenvalue > 1e-10) for (let i = 0; i < n; i++) x[i] += (along / eigenvalue) * v[i * n + e];
-    else if (Math.abs(along) > 1e-8) return null;
+    else if (Math.abs(along) > 1e-8 && !project) return null;
   }
   return x;
 }

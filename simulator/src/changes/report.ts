@@ -7,7 +7,7 @@ import { ESTIMATORS } from "./ope.js";
 
 export interface Report {
   campaign: string;
-  /** RFC 3339. */
+  /** In words. */
   made_at: string;
   comparison: Comparison;
   clicks: Clicks;

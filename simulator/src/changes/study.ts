@@ -47,7 +47,7 @@ export function study(engine: Engine, { reader, sent }: Task, trial: Trial | nul
     if (of_sender && of_draft) {
       const [from, to] = [marginals(of_sender), marginals(of_draft)];
       pair.marginals = merchants.map((merchant, slot) => [from.get(key(slot, merchant)) ?? 0, to.get(key(slot, merchant)) ?? 0]);
-      pair.pseudo = pseudoInverse(of_sender, of_draft)?.(merchants);
+      pair.pseudo = pseudoInverse(of_sender, of_draft, true)?.(merchants);
     }
   }
   return pair;

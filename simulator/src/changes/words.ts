@@ -17,7 +17,7 @@ export function headline(of: Comparison): string {
 export function second(of: Comparison): string {
   const [gain, lose] = [of.merchants.filter((m) => m.draft > m.published), of.merchants.filter((m) => m.draft < m.published)];
   if (of.changed === 0) return "The draft shows everybody what they see today.";
-  const reordered = of.reordered > 0 ? ` ${number(of.reordered)} messages only change their order.` : "";
+  const reordered = of.reordered > 0 ? ` ${number(of.reordered)} ${of.reordered === 1 ? "message only changes its" : "messages only change their"} order.` : "";
   return `${gain.length} ${gain.length === 1 ? "merchant gains" : "merchants gain"} places, ${lose.length} ${lose.length === 1 ? "loses" : "lose"} some.${reordered}`;
 }
 

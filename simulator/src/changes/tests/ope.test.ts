@@ -130,6 +130,8 @@ it("the pseudo-inverse of all orders of as many cards as slots has a closed form
 
 it("the pseudo-inverse refuses cards that were never shown, and finds the shortest solution", () => {
   assert.equal(pseudoInverse([{ merchants: ["a"], propensity: 1 }], [{ merchants: ["b"], propensity: 1 }]), null);
+  const half = [{ merchants: ["a"], propensity: 0.5 }, { merchants: ["b"], propensity: 0.5 }];
+  near(pseudoInverse([{ merchants: ["a"], propensity: 1 }], half, true)?.(["a"]) as number, 0.5, "what was shown counts, what was not is left out");
   const x = least(Float64Array.from([1, 1, 1, 1]), Float64Array.from([2, 2]));
   near(x?.[0] as number, 1, "half of it each");
   assert.equal(least(Float64Array.from([1, 1, 1, 1]), Float64Array.from([2, 1])), null);
