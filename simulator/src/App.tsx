@@ -2,8 +2,9 @@
 
 import { Anchor, AppShell, Badge, Container, FileButton, Button, Grid, Group, NativeSelect, Select, Stack, Switch, Tabs, Text, Title, useMantineColorScheme } from "@mantine/core";
 import { useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
+import { ChangesPanel, type Reader } from "./changes/index.js";
 import { Editor } from "./Editor";
-import type { Simulator } from "./engine";
+import { load, type Simulator } from "./engine";
 import { parse } from "./layer";
 import { CopyLink, Message, Summary } from "./Message";
 import { Place } from "./Place";
@@ -60,7 +61,9 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
     return simulator.draft(scene.campaign, path, { ...read.layer, ...covers });
   }, [simulator, scene.campaign, path, yaml, original]);
 
-  const profile = scene.reader === null ? undefined : index.readers[scene.reader];
+  // The first few came with the page, the others once somebody asks what changes.
+  const [readers, setReaders] = useState(index.readers);
+  const profile = scene.reader === null ? undefined : readers[scene.reader];
   const request = useMemo((): Request => {
     const at = new Date(start + scene.step * HALF_HOUR_MS).toISOString().replace(".000", "");
     const position = scene.point && scene.grade !== "none" ? { ...scene.point, grade: scene.grade } : {};
@@ -118,7 +121,7 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
           </Group>
           <Group gap="sm">
             <NativeSelect aria-label="Campaign" size="xs" data={campaigns} value={scene.campaign} onChange={(event) => (setDraft(null), change({ campaign: event.currentTarget.value }))} />
-            <Select aria-label="Reader" size="xs" w={180} allowDeselect={false} data={[{ value: "-1", label: "Nobody known" }, ...index.readers.map((_, i) => ({ value: String(i), label: `Reader ${i + 1}` }))]} value={String(scene.reader ?? -1)} onChange={(value) => change({ reader: value === null || value === "-1" ? null : Number(value) })} />
+            <Select aria-label="Reader" size="xs" w={180} allowDeselect={false} data={[{ value: "-1", label: "Nobody known" }, ...readers.map((_, i) => ({ value: String(i), label: `Reader ${i + 1}` }))]} value={String(scene.reader ?? -1)} onChange={(value) => change({ reader: value === null || value === "-1" ? null : Number(value) })} />
             <Switch size="sm" label="Dark" checked={dark} onChange={(event) => setColorScheme(event.currentTarget.checked ? "dark" : "light")} />
           </Group>
         </Group>
@@ -162,6 +165,7 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
                     <Tabs.Tab value="place">Where and when</Tabs.Tab>
                     <Tabs.Tab value="why">Why</Tabs.Tab>
                     <Tabs.Tab value="campaign">Campaign</Tabs.Tab>
+                    <Tabs.Tab value="changes">What changes</Tabs.Tab>
                     <Tabs.Tab value="tastes">Tastes</Tabs.Tab>
                   </Tabs.List>
                   <Tabs.Panel value="place" pt="md">
@@ -188,6 +192,9 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
                       onReset={() => setDraft({ path, yaml: original })}
                     />
                   </Tabs.Panel>
+                  <Tabs.Panel value="changes" pt="md">
+                    <Changes simulator={simulator} base={base} campaign={scene.campaign} drafted={drafted.campaign} request={request} file={{ path: `campaigns/${scene.campaign}/${path}.yaml`, before: original, after: yaml }} readers={readers} onReaders={setReaders} onOpen={(reader) => change({ reader })} />
+                  </Tabs.Panel>
                   <Tabs.Panel value="tastes" pt="md">
                     <Tastes base={base} reader={facts} smoothing={smoothingOf(behind.value.merged)} onSmoothing={(value) => setDraft({ path, yaml: withSmoothing(yaml, value) })} />
                   </Tabs.Panel>
@@ -204,6 +211,23 @@ export function App({ simulator, base }: { simulator: Simulator; base: string })
         </Container>
       </AppShell.Main>
     </AppShell>
+  );
+}
+
+/** The draft over thousands of sample readers, who are fetched first. */
+function Changes({ simulator, base, campaign, drafted, request, file, readers, onReaders, onOpen }: { simulator: Simulator; base: string; campaign: string; drafted: string; request: Request; file: { path: string; before: string; after: string }; readers: string[]; onReaders: (readers: string[]) => void; onOpen: (reader: number) => void }) {
+  const [problem, setProblem] = useState<string | null>(null);
+  const whole = readers.length > simulator.index.readers.length;
+  useEffect(() => {
+    if (!whole) void load<string[]>(base, "readers.json").then(onReaders, (error: Error) => setProblem(error.message));
+  }, [base, whole, onReaders]);
+  const inputs = useMemo(() => simulator.inputs(), [simulator]);
+  const [published, draft] = useMemo(() => [simulator.document(campaign), simulator.document(drafted)], [simulator, campaign, drafted, file.after]);
+  const sample = useMemo(() => readers.map((profile, i): Reader => ({ id: `Reader ${i + 1}`, request: { profile, context: { ...request.context, seed: i } } })), [readers, request]);
+  if (problem) return <Text role="alert">{problem}</Text>;
+  if (!whole) return <Text size="sm">Fetching the sample readers …</Text>;
+  return (
+    <ChangesPanel inputs={inputs} published={published} draft={draft} readers={sample} files={file.before === file.after ? [] : [file]} data={`Merchants © OpenStreetMap contributors (ODbL). Readers are ${simulator.index.simulated}.`} onOpenReader={(reader) => onOpen(Number(reader.id.slice(7)) - 1)} />
   );
 }
 

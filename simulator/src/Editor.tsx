@@ -38,12 +38,12 @@ export function Editor(props: Props) {
         </Group>
       </Group>
       {errors.length > 0 && (
-        <Alert color="red" title="This edit cannot be published yet" role="alert">
+        <Alert color="red" variant="outline" title="This edit cannot be published yet" role="alert">
           {errors.map((problem) => (
             <Text size="sm" key={`${problem.line}:${problem.key}:${problem.message}`}>
               {problem.line > 0 && `Line ${problem.line}: `}
               {problem.key && <code>{problem.key}</code>} {problem.message}
-              {problem.hint && `. ${problem.hint}.`}
+              {problem.hint && `; ${problem.hint}.`}
             </Text>
           ))}
         </Alert>
@@ -97,7 +97,7 @@ function Form({ simulator, cuisines, onEdit }: Props & { onEdit: (edit: Edit) =>
     [simulator],
   );
   const asks = { boost: "Times as often, 1 to 100", bury: "Times as often, 0.01 to 1", pin: "Slot, from 1", theme: "Times as often, 1 to 100", cap: "At most", exclude: "" }[does] ?? "";
-  const initial = { boost: 2, bury: 0.5, pin: 1, theme: 2, cap: 1, exclude: 0 }[does] ?? 1;
+  const initial = { boost: 1.5, bury: 0.5, pin: 1, theme: 1.3, cap: 1, exclude: 0 }[does] ?? 1;
   const about = does === "theme" ? cuisine : does === "cap" ? cap : merchant;
   const wrongTimes = from !== "" && until !== "" && from >= until;
   const submit = () => {

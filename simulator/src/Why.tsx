@@ -109,7 +109,7 @@ export function Others({ simulator, reply, asked, onAsk }: { simulator: Simulato
     <Stack gap="sm">
       <Select label="What would put a merchant on top?" placeholder="A merchant's name" searchable clearable data={options} value={asked} onChange={onAsk} limit={30} nothingFoundMessage="Nobody of that name in this area" />
       {why && (
-        <Alert color="indigo" variant="light" title={`${simulator.name(why.merchant)}: ${why.shown_in === undefined ? why.verdict : `shown, slot ${why.shown_in + 1}`}`}>
+        <Alert color="indigo" variant="outline" role="alert" title={`${simulator.name(why.merchant)}: ${why.shown_in === undefined ? why.verdict : `shown, slot ${why.shown_in + 1}`}`}>
           {why.changes.length === 0 && why.shown_in === undefined && <Text size="sm">No change of the campaign shows it: {why.verdict}.</Text>}
           <List size="sm" type="ordered">
             {why.changes.map((change) => (
@@ -140,7 +140,7 @@ const fromOne = (words: string): string => words.replace(/\bslot (\d+)/g, (_, sl
 
 export function NoReply({ error, onReset }: { error: string; onReset: () => void }) {
   return (
-    <Alert color="red" title="There is no message to show" role="alert">
+    <Alert color="red" variant="outline" title="There is no message to show" role="alert">
       <Text size="sm">{error}</Text>
       <Button size="xs" mt="xs" onClick={onReset}>
         Start again from the published campaign

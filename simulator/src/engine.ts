@@ -1,6 +1,9 @@
 // The engine that serves readers, with what the page ships. Nothing here ranks: questions go in, answers come out.
 
 import init, { Engine, readProfile } from "freshrank";
+import script from "freshrank-script?url";
+import wasm from "freshrank-wasm?url";
+import type { Campaign, EngineInputs } from "./changes/index.js";
 import type { Leaf, Located, Merchant, Problem, ReaderFacts, Reply, Request } from "./types";
 
 /** What `pack.mjs` wrote first. */
@@ -21,6 +24,8 @@ const DRAFT = "draft";
 export class Simulator {
   private readonly byCell = new Map<string, Merchant[]>();
   private readonly byId = new Map<string, Merchant>();
+  private readonly areas: Uint8Array[] = [];
+  private readonly displays: Uint8Array[] = [];
   readonly cells = new Set<string>();
 
   private constructor(
@@ -46,12 +51,14 @@ export class Simulator {
   addArea(bytes: Uint8Array): string {
     const cell = this.engine.addArea(bytes);
     this.cells.add(cell);
+    this.areas.push(bytes.slice());
     this.byCell.delete(cell);
     return cell;
   }
 
   addDisplay(bytes: Uint8Array): string {
     this.byCell.clear();
+    this.displays.push(bytes.slice());
     return this.engine.addDisplay(bytes);
   }
 
@@ -86,6 +93,16 @@ export class Simulator {
     const problems = JSON.parse(this.engine.draft(campaign, path, JSON.stringify(layer), name)) as Problem[];
     const broken = problems.some((problem) => problem.severity === "error");
     return { problems, campaign: broken ? campaign : name };
+  }
+
+  /** A campaign, or its draft, as it would be published. */
+  document(campaign: string): Campaign {
+    return JSON.parse(this.engine.document(campaign)) as Campaign;
+  }
+
+  /** What another engine needs to answer as this one does. */
+  inputs(): EngineInputs {
+    return { script: new URL(script, location.href).href, wasm: new URL(wasm, location.href).href, areas: this.areas, displays: this.displays };
   }
 
   /** Everybody who is in an area, and whoever else is known already. */

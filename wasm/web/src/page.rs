@@ -2,13 +2,13 @@
 //!
 //! Nothing here decides: it tells what the engine decided from, in JSON.
 
-use crate::{Engine, now_seconds};
+use crate::Engine;
 use freshrank::campaign::author::{self, Node, Problem};
 use freshrank::campaign::history::{leaves, list_of};
 use freshrank::campaign::{Layer, Origin, Severity};
 use freshrank::geo::Cell;
 use freshrank::request::{Question, from_base64url};
-use freshrank::{Areas, Campaign, Profile, rerank};
+use freshrank::{Areas, Campaign, Decision, Profile, rerank};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
@@ -67,10 +67,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::rank`].
     pub fn locate(&self, request: &str) -> Result<String, JsError> {
-        let asked = self.ask(request)?;
-        let question = &asked.question;
-        let areas = Areas::new(question.areas.iter().chain(asked.area), question.overlay.clone());
-        let decision = rerank(&areas, &question.profile, &question.context, &asked.campaign, self.scorer.as_ref());
+        let (decision, question) = self.decided(request)?;
         let place = &decision.place;
         let known = if decision.tailored { &question.profile.places[..] } else { &[] };
         let offset = question.profile.offset_minutes;
@@ -104,11 +101,9 @@ impl Engine {
     /// As [`Engine::rank`].
     pub fn merged(&self, request: &str) -> Result<String, JsError> {
         let asked = self.ask(request)?;
-        let question = &asked.question;
-        let areas = Areas::new(question.areas.iter().chain(asked.area), question.overlay.clone());
-        let decision = rerank(&areas, &question.profile, &question.context, &asked.campaign, self.scorer.as_ref());
+        let (decision, _) = self.decided(request)?;
         let policy = &decision.policy;
-        let all = asked.campaign.defaults().values().chain(asked.campaign.layers().values());
+        let all = asked.policies.campaign.defaults().values().chain(asked.policies.campaign.layers().values());
         let locks: Vec<(&Layer, &str)> =
             all.flat_map(|layer| layer.lock.iter().map(move |(key, _)| (layer, key.as_str()))).collect();
         let within = |key: &str, lock: &str| {
@@ -124,13 +119,12 @@ impl Engine {
     }
 
     /// Adds a campaign that is another one with one layer in place of its own: `layer` as a person writes it, in JSON, `null` to take
-    /// it away; `path` as `fi/helsinki`. Gives the JSON of a `Problem[]`; with an error among them nothing was added.
+    /// it away; `path` as `fi/helsinki`. Gives the JSON of a `DraftProblem[]`; with an error among them nothing was added.
     ///
     /// # Errors
     /// A campaign that was not set, and what is no JSON.
     pub fn draft(&mut self, campaign: &str, path: &str, layer: &str, draft: &str) -> Result<String, JsError> {
-        let base = self.campaigns.get(campaign);
-        let base = base.ok_or_else(|| JsError::new(&format!("no campaign {campaign:?} was set")))?;
+        let base = self.named(campaign)?;
         let written: Value = serde_json::from_slice(layer.as_bytes())?;
         let mut problems = Vec::new();
         let others = base.defaults().values().chain(base.layers().values());
@@ -154,31 +148,30 @@ impl Engine {
     /// # Errors
     /// A campaign that was not set.
     pub fn layer(&self, campaign: &str, path: &str) -> Result<String, JsError> {
-        let set = self.campaigns.get(campaign);
-        let set = set.ok_or_else(|| JsError::new(&format!("no campaign {campaign:?} was set")))?;
-        Ok(serde_json::to_value(set.layer(path))?.to_string())
+        Ok(serde_json::to_value(self.named(campaign)?.layer(path))?.to_string())
     }
 
-    /// The paths of a campaign's layers, the defaults first: the JSON of a `string[]`.
+    /// A campaign as it would be published: the JSON of a `Campaign`.
     ///
     /// # Errors
     /// A campaign that was not set.
-    pub fn layers(&self, campaign: &str) -> Result<String, JsError> {
-        let set = self.campaigns.get(campaign);
-        let set = set.ok_or_else(|| JsError::new(&format!("no campaign {campaign:?} was set")))?;
-        let paths = set.defaults().values().chain(set.layers().values()).map(|layer| layer.path.to_string());
-        Ok(Value::from_iter(paths).to_string())
+    pub fn document(&self, campaign: &str) -> Result<String, JsError> {
+        Ok(self.named(campaign)?.to_json())
+    }
+}
+
+impl Engine {
+    fn named(&self, campaign: &str) -> Result<&Campaign, JsError> {
+        self.campaigns.get(campaign).ok_or_else(|| JsError::new(&format!("no campaign {campaign:?} was set")))
     }
 
-    /// The area that a request is decided in: its cell, or nothing where the place is not known.
-    ///
-    /// # Errors
-    /// As [`Engine::rank`].
-    #[wasm_bindgen(js_name = cellOf)]
-    pub fn cell_of(&self, request: &str) -> Result<Option<String>, JsError> {
-        let question = Question::parse(request.as_bytes(), now_seconds())?;
-        let campaign = self.campaign(question.campaign.as_deref())?;
-        Ok(question.cell(&campaign).map(|cell| cell.to_string()))
+    /// What a request comes to, with its profile.
+    fn decided(&self, request: &str) -> Result<(Decision, Question), JsError> {
+        let asked = self.ask(request)?;
+        let question = &asked.question;
+        let areas = Areas::new(question.areas.iter().chain(asked.area), question.overlay.clone());
+        let decision = rerank(&areas, &question.profile, &question.context, &asked.policies, self.scorer.as_ref());
+        Ok((decision, asked.question))
     }
 }
 
