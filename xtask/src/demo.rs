@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
 use crate::wasm::Weight;
-use crate::{setup, test, wasm};
+use crate::{setup, simulator, wasm};
 
 /// A Friday before lunch, near the end of the simulated window: the demo is the same on every day.
 const AS_OF: &str = "2026-10-23T05:00:00Z";
@@ -33,7 +33,7 @@ pub fn run(arguments: &[String]) -> Outcome {
         return Err(why_not);
     }
     println!("building the command line and the Worker ...");
-    let cli = test::cli()?;
+    let cli = setup::cli()?;
     let worker = wasm::worker(Weight::Full)?;
 
     let demo = target("demo");

@@ -16,6 +16,7 @@ mod cost;
 mod dependencies;
 mod documents;
 mod retrain;
+mod simulator;
 mod test;
 mod train;
 mod golden;
@@ -60,6 +61,12 @@ const TASKS: &[Task] = &[
         arguments: "worker|web|package [--lite]",
         about: "build a wasm module, or the npm package with both, into target/modules (FRESHRANK_WASM_LTO=off for a quick, large one)",
         run: wasm::run,
+    },
+    Task {
+        name: "simulator",
+        arguments: "",
+        about: "build the page with the engine, Helsinki's merchants and simulated readers into target/simulator/page: static files",
+        run: simulator::run,
     },
     Task {
         name: "train",

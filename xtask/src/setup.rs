@@ -283,6 +283,43 @@ pub fn fonts() -> Outcome<Option<String>> {
     Ok(None)
 }
 
+/// The `freshrank` binary, built.
+pub fn cli() -> Outcome<PathBuf> {
+    quietly("cli", program("cargo").args(["build", "--release", "--locked", "--package", "freshrank-cli"]))?;
+    Ok(target("release/freshrank"))
+}
+
+/// What builds the page, and drives it in tests.
+pub fn simulator() -> Outcome {
+    let (lock, folder) = (sh::read(&root().join("simulator/package-lock.json"))?, root().join("simulator"));
+    once("simulator packages", &lock, &folder.join("node_modules/vite"), || {
+        let mut npm = program("npm");
+        npm.args(["ci", "--no-audit", "--no-fund", "--loglevel", "error"]).current_dir(&folder);
+        quietly("npm-simulator", &mut npm)
+    })
+}
+
+/// The browser that the page's tests drive: Debian's, or why there is none.
+pub fn chromium() -> Outcome<Option<String>> {
+    let browser = Path::new("/usr/bin/chromium");
+    if browser.exists() {
+        return Ok(None);
+    }
+    if said(program("apt-get").arg("--version")).is_err() {
+        return Ok(Some("no Chromium and no apt-get here: install Chromium as /usr/bin/chromium".to_owned()));
+    }
+    once("chromium", "chromium", browser, || {
+        let install = |log| {
+            let mut apt = program("apt-get");
+            apt.args(["install", "-y", "--no-install-recommends", "chromium"]);
+            quietly(log, apt.env("DEBIAN_FRONTEND", "noninteractive"))
+        };
+        install("chromium")
+            .or_else(|_| quietly("apt-update", program("apt-get").arg("update")).and_then(|()| install("chromium")))
+    })?;
+    Ok(None)
+}
+
 /// What training and the references of the offline half need.
 const REQUIREMENTS: [&str; 2] = ["training/requirements.txt", "offline/reference/requirements.txt"];
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
 use crate::wasm::Weight;
-use crate::{dependencies, documents, load, retrain, setup, size, wasm};
+use crate::{dependencies, documents, load, retrain, setup, simulator, size, wasm};
 
 /// One check.
 struct Check {
@@ -83,6 +83,7 @@ const CHECKS: &[Check] = &[
     Check { name: "workerd", lane: Lane::Modules, work: Work::Own(workerd) },
     Check { name: "sender", lane: Lane::Modules, work: Work::Own(sender) },
     Check { name: "load", lane: Lane::Modules, work: Work::Own(loaded) },
+    Check { name: "simulator", lane: Lane::Modules, work: Work::Own(page) },
 ];
 
 fn passed((): ()) -> Verdict {
@@ -328,6 +329,27 @@ fn loaded() -> Outcome<Verdict> {
 /// Seconds, on two cores that others use, too.
 const FEW_REQUESTS: &str = "300";
 
+/// The simulator in a browser, and what it computes by itself in Node.
+fn page() -> Outcome<Verdict> {
+    if let Some(why_not) = setup::chromium()? {
+        return Ok(Verdict::Skipped(why_not));
+    }
+    NATIVE.pass();
+    let cli = cli_as_tested()?;
+    let market = simulator::market(&cli)?;
+    let page = simulator::page(&market)?;
+    let web = target("modules").join(format!("web-{}", Weight::LiteWithCel.name()));
+    let files = ["tests/changes.e2e.mjs", "tests/page.e2e.mjs"].map(|file| root().join("simulator").join(file));
+    logged("simulator", program("node").arg(root().join("simulator/tests/changes.mjs")))?;
+    let mut node = program("node");
+    node.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]).args(files);
+    node.env("FRESHRANK_CLI", cli)
+        .env("FRESHRANK_WEB", web)
+        .env("FRESHRANK_MARKET", market)
+        .env("FRESHRANK_PAGE", page);
+    logged("simulator", &mut node).map(passed)
+}
+
 /// Runs a directory's `*.test.mjs`; they find what they test by the variables, and the `freshrank`
 /// binary in `FRESHRANK_CLI`.
 fn node_tests(
@@ -354,12 +376,6 @@ fn files_ending(dir: &Path, end: &str) -> Vec<PathBuf> {
     let mut files: Vec<_> = paths.filter(|path| path.to_string_lossy().ends_with(end)).collect();
     files.sort();
     files
-}
-
-/// The `freshrank` binary, built.
-pub fn cli() -> Outcome<PathBuf> {
-    sh::quietly("cli", program("cargo").args(["build", "--release", "--locked", "--package", "freshrank-cli"]))?;
-    Ok(target("release/freshrank"))
 }
 
 /// The same from the selection of features that the native tests have compiled.

@@ -27,6 +27,35 @@ export type About = { version: string, module: \"full\" | \"lite\", scorer: stri
 
 /** A campaign as it is published: layers by path, `global`, `fi`, `fi/helsinki`. */
 export type Campaign = { id: string, layers: Record<string, Layer> };
+
+/** A message with the chance of every card, given the cards before it. */
+export type Chances = { at: string, cell: string | null, explores: boolean, title: string, slots: Array<ChanceSlot> };
+
+/** One slot: what it shows, and who else might have stood there. `score` is the ranker's alone, x 65536, without the campaign's boosts;
+ * `open` is null where hours are not known. `options` are merchants with probability and `score`, the likeliest first. */
+export type ChanceSlot = { merchant: string | null, propensity: number, score: number | null, sponsored: boolean, open: boolean | null,
+  distance_km: number | null, cluster: number | null, pool: Pool | null, options: Array<[string, number, number]> };
+
+/** A message that there could have been: merchants by slot, and how likely. */
+export type Possible = { merchants: Array<string | null>, propensity: number };
+
+/** A merchant of an area, for a map. */
+export type AreaMerchant = { merchant: string, merchant_id: string | null, name: string | null, cuisines: string | null, latitude: number, longitude: number };
+
+/** What a profile tells of its reader. Tastes are by cluster, ln(share of the reader / share of the market); places have a probability by
+ * daypart: morning, midday, evening, night. */
+export type ReaderFacts = { market: string, consent: boolean, member: boolean, n_orders: number, last_order_days: number, new_place_rate: number,
+  places: Array<{ latitude: number, longitude: number, probability: Array<number> }>, lifelong: Array<number>, recent: Array<number> };
+
+/** Where a reader is thought to be: `usual` is what the profile alone says of this part of the day, `now` what the evidence made of it. */
+export type Located = { point: { latitude: number, longitude: number } | null, cell: string | null, served: boolean, certainty: number, source: Source,
+  travelling: boolean, elsewhere: number, tailored: boolean, places: Array<{ latitude: number, longitude: number, usual: number, now: number }> };
+
+/** One part of a merged configuration: its value in JSON, the layer that said it, and the one that locks it. */
+export type Leaf = { key: string, value: string, layer: string | null, line: number | null, locked_by: string | null };
+
+/** What is wrong with a layer, where (from 1; 0 where there was no file), and what to do. */
+export type DraftProblem = { layer: string, line: number, column: number, key: string, message: string, hint: string | null, severity: \"error\" | \"warning\" };
 ";
 
 /// Declarations by name, of a type and all it stands on.
