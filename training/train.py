@@ -14,7 +14,7 @@ import freshrank_training  # noqa: F401  (before numpy: it sets the number of th
 import numpy as np
 from freshrank_training import card, onnx_file, propensity, relevancy, report, sweep
 from freshrank_training.baselines import baselines
-from freshrank_training.examples import Examples, ExamplesError, Queries, read
+from freshrank_training.examples import Examples, ExamplesError, Queries, read, with_more
 from freshrank_training.fit import Recipe, RecipeError, fit, recipe_of, toml_of
 from freshrank_training.metrics import ndcg_of_gains, overlap_at_10, quality
 from freshrank_training.network import Network
@@ -159,6 +159,14 @@ def arguments() -> argparse.Namespace:
         "--also", choices=["known-place"], help="train on these queries, too; figures stay with --protocol"
     )
     parser.add_argument(
+        "--more",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="train on another market's train queries, too; said again, on more. Valid and test stay those of --examples",
+    )
+    parser.add_argument(
         "--recipe", type=Path, metavar="FILE", help="TOML with fields of Recipe (freshrank_training/fit.py)"
     )
     parser.add_argument(
@@ -192,7 +200,9 @@ def main() -> int:
 
             examples = read_splits(wanted.letor, wanted.letor_valid, wanted.letor_test)
         else:
-            examples = read(wanted.examples, wanted.protocol, wanted.also)
+            examples = with_more(
+                read(wanted.examples, wanted.protocol, wanted.also), wanted.more, wanted.also
+            )
         print(
             f"{wanted.letor or wanted.examples}: {len(examples.features)} features, protocol {examples.protocol}"
         )

@@ -177,6 +177,62 @@ def read(path: Path, protocol: str = "send-time", also: str | None = None) -> Ex
     )
 
 
+def with_more(examples: Examples, paths: list[Path], also: str | None = None) -> Examples:
+    """The examples with the train queries of other markets' files that were asked before valid begins.
+
+    Raises ExamplesError as `read`, and where a file has other columns.
+    """
+    protocol = examples.protocol.partition(",")[0]
+    valid_from = examples.splits["valid"].at.min()
+    parts, hashes, simulated = [examples.splits["train"]], [examples.sha256], [examples.simulated]
+    for path in paths:
+        more = read(path, protocol, also)
+        if (more.features, more.fingerprint) != (examples.features, examples.fingerprint):
+            raise ExamplesError(
+                f"{path}: fingerprint {more.fingerprint}, the first file's is {examples.fingerprint}: make both by one engine"
+            )
+        early = np.flatnonzero(more.splits["train"].at < valid_from)
+        if not len(early):
+            raise ExamplesError(
+                f"{path}: no train query is asked before {valid_from}, when valid begins in the first file"
+            )
+        parts.append(more.splits["train"].take(early))
+        hashes.append(more.sha256)
+        simulated.append(more.simulated)
+    return replace(
+        examples,
+        # A label that any of the files has stays.
+        simulated="; ".join(dict.fromkeys(said for said in simulated if said)) or None,
+        sha256=hashlib.sha256("".join(hashes).encode()).hexdigest() if paths else examples.sha256,
+        splits={**examples.splits, "train": joined(parts)},
+    )
+
+
+def joined(parts: list[Queries]) -> Queries:
+    """All queries of several files; nobody is a reader of two of them. What one file does not tell is told of none."""
+
+    def of(name: str) -> np.ndarray | None:
+        values = [getattr(part, name) for part in parts]
+        return None if any(value is None for value in values) else np.concatenate(values)
+
+    lengths = of("lengths")
+    reader = None
+    if all(part.reader is not None for part in parts):
+        counts = [int(part.reader.max()) + 1 for part in parts]
+        reader = np.concatenate([part.reader + sum(counts[:i]) for i, part in enumerate(parts)])
+    signals = set.intersection(*(set(part.signals) for part in parts))
+    return Queries(
+        **{name: of(name) for name in ("rows", "labels", "prior", "oracle", "mass", "at")},
+        starts=_starts(lengths),
+        lengths=lengths,
+        n_dropped=sum(part.n_dropped for part in parts),
+        reader=reader,
+        signals={
+            name: np.concatenate([part.signals[name] for part in parts]) for name in SIGNALS if name in signals
+        },
+    )
+
+
 def _queries(
     path: Path, split: str, values: dict[str, np.ndarray], rows: np.ndarray, starts: np.ndarray
 ) -> Queries:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import freshrank_training  # noqa: F401
 import numpy as np
-from freshrank_training.examples import ExamplesError, read
+from freshrank_training.examples import ExamplesError, read, with_more
 from tests import synthetic
 
 
@@ -53,6 +53,32 @@ class Reading(unittest.TestCase):
         examples = self.read()
         self.assertFalse({"utility", "prior", "label"} & set(examples.features))
         self.assertEqual(examples.splits["train"].rows.shape[1], 6)
+
+    def test_other_markets_train_and_nothing_else(self):
+        first = self.read()
+        other = self.path.with_name("other.parquet")
+        synthetic.write(other, n_queries=50, n_features=6, seed=2)
+        more = with_more(first, [other])
+        # Of the other's 30 train queries, those before the first file's valid begins.
+        valid_from = first.splits["valid"].at.min()
+        theirs = read(other).splits["train"]
+        early = theirs.at < valid_from
+        self.assertTrue(0 < early.sum() < len(theirs))
+        self.assertEqual(len(more.splits["train"]), 18 + early.sum())
+        self.assertLess(more.splits["train"].at.max(), valid_from)
+        self.assertIs(more.splits["valid"], first.splits["valid"])
+        self.assertIs(more.splits["test"], first.splits["test"])
+        kept = more.splits["train"].take(np.arange(18, 18 + early.sum()))
+        np.testing.assert_array_equal(kept.rows, theirs.take(np.flatnonzero(early)).rows)
+        self.assertFalse(set(more.splits["train"].reader[:18]) & set(kept.reader))
+        self.assertNotEqual(more.sha256, first.sha256)
+
+    def test_another_engines_rows_are_refused(self):
+        other = self.path.with_name("other.parquet")
+        synthetic.write(other, n_queries=30, n_features=7)
+        with self.assertRaises(ExamplesError) as caught:
+            with_more(self.read(), [other])
+        self.assertIn("make both by one engine", str(caught.exception))
 
     def test_a_query_without_an_order_is_dropped_and_counted(self):
         before = self.read().splits["train"]
