@@ -164,7 +164,7 @@ def arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="FILE",
-        help="train on another market's train queries, too; said again, on more. Valid and test stay those of --examples",
+        help="another market's train and valid queries of --protocol, too; said again, more of them. Test stays that of --examples",
     )
     parser.add_argument(
         "--recipe", type=Path, metavar="FILE", help="TOML with fields of Recipe (freshrank_training/fit.py)"
@@ -200,9 +200,7 @@ def main() -> int:
 
             examples = read_splits(wanted.letor, wanted.letor_valid, wanted.letor_test)
         else:
-            examples = with_more(
-                read(wanted.examples, wanted.protocol, wanted.also), wanted.more, wanted.also
-            )
+            examples = with_more(read(wanted.examples, wanted.protocol, wanted.also), wanted.more)
         print(
             f"{wanted.letor or wanted.examples}: {len(examples.features)} features, protocol {examples.protocol}"
         )

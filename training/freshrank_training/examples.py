@@ -177,34 +177,41 @@ def read(path: Path, protocol: str = "send-time", also: str | None = None) -> Ex
     )
 
 
-def with_more(examples: Examples, paths: list[Path], also: str | None = None) -> Examples:
-    """The examples with the train queries of other markets' files that were asked before valid begins.
+def with_more(examples: Examples, paths: list[Path]) -> Examples:
+    """The examples with other markets' queries of their protocol in train and valid; test stays as it is, and so does when each begins.
 
-    Raises ExamplesError as `read`, and where a file has other columns.
+    Raises ExamplesError as `read`, and where a file has other columns or asks at other times.
     """
     protocol = examples.protocol.partition(",")[0]
-    valid_from = examples.splits["valid"].at.min()
-    parts, hashes, simulated = [examples.splits["train"]], [examples.sha256], [examples.simulated]
+    splits = examples.splits
+    begin = {split: splits[split].at.min() for split in ("valid", "test")}
+    ends = {"train": begin["valid"], "valid": begin["test"]}
+    parts = {split: [splits[split]] for split in ends}
+    hashes, simulated = [examples.sha256], [examples.simulated]
     for path in paths:
-        more = read(path, protocol, also)
+        more = read(path, protocol)
         if (more.features, more.fingerprint) != (examples.features, examples.fingerprint):
             raise ExamplesError(
                 f"{path}: fingerprint {more.fingerprint}, the first file's is {examples.fingerprint}: make both by one engine"
             )
-        early = np.flatnonzero(more.splits["train"].at < valid_from)
-        if not len(early):
-            raise ExamplesError(
-                f"{path}: no train query is asked before {valid_from}, when valid begins in the first file"
-            )
-        parts.append(more.splits["train"].take(early))
+        for split, end in ends.items():
+            at = more.splits[split].at
+            within = np.flatnonzero((at >= begin.get(split, at.min())) & (at < end))
+            if not len(within):
+                raise ExamplesError(
+                    f"{path}: no {split} query is asked before {end}, as the first file's {split} queries are"
+                )
+            parts[split].append(more.splits[split].take(within))
         hashes.append(more.sha256)
         simulated.append(more.simulated)
+    if not paths:
+        return examples
     return replace(
         examples,
-        # A label that any of the files has stays.
+        # What any of the files says of itself stays said.
         simulated="; ".join(dict.fromkeys(said for said in simulated if said)) or None,
-        sha256=hashlib.sha256("".join(hashes).encode()).hexdigest() if paths else examples.sha256,
-        splits={**examples.splits, "train": joined(parts)},
+        sha256=hashlib.sha256("".join(hashes).encode()).hexdigest(),
+        splits={**splits, **{split: joined(queries) for split, queries in parts.items()}},
     )
 
 

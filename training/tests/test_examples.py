@@ -54,23 +54,23 @@ class Reading(unittest.TestCase):
         self.assertFalse({"utility", "prior", "label"} & set(examples.features))
         self.assertEqual(examples.splits["train"].rows.shape[1], 6)
 
-    def test_other_markets_train_and_nothing_else(self):
+    def test_other_markets_train_and_choose_and_are_never_tested_on(self):
         first = self.read()
         other = self.path.with_name("other.parquet")
-        synthetic.write(other, n_queries=50, n_features=6, seed=2)
+        theirs = read(synthetic.write(other, n_queries=36, n_features=6, longest=12, seed=2)).splits
         more = with_more(first, [other])
-        # Of the other's 30 train queries, those before the first file's valid begins.
-        valid_from = first.splits["valid"].at.min()
-        theirs = read(other).splits["train"]
-        early = theirs.at < valid_from
-        self.assertTrue(0 < early.sum() < len(theirs))
-        self.assertEqual(len(more.splits["train"]), 18 + early.sum())
-        self.assertLess(more.splits["train"].at.max(), valid_from)
-        self.assertIs(more.splits["valid"], first.splits["valid"])
         self.assertIs(more.splits["test"], first.splits["test"])
-        kept = more.splits["train"].take(np.arange(18, 18 + early.sum()))
-        np.testing.assert_array_equal(kept.rows, theirs.take(np.flatnonzero(early)).rows)
-        self.assertFalse(set(more.splits["train"].reader[:18]) & set(kept.reader))
+        begin = {split: first.splits[split].at.min() for split in ("valid", "test")}
+        for split, end in (("train", begin["valid"]), ("valid", begin["test"])):
+            mine, all_ = first.splits[split], more.splits[split]
+            at = theirs[split].at
+            within = np.flatnonzero((at >= begin.get(split, 0)) & (at < end))
+            self.assertTrue(0 < len(within) < len(theirs[split]), split)
+            self.assertEqual(len(all_), len(mine) + len(within))
+            self.assertLess(all_.at.max(), end)
+            kept = all_.take(np.arange(len(mine), len(all_)))
+            np.testing.assert_array_equal(kept.rows, theirs[split].take(within).rows)
+            self.assertFalse(set(all_.reader[: len(mine)]) & set(kept.reader))
         self.assertNotEqual(more.sha256, first.sha256)
 
     def test_another_engines_rows_are_refused(self):
