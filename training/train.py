@@ -14,7 +14,7 @@ import freshrank_training  # noqa: F401  (before numpy: it sets the number of th
 import numpy as np
 from freshrank_training import card, onnx_file, propensity, relevancy, report, sweep
 from freshrank_training.baselines import baselines
-from freshrank_training.examples import Examples, ExamplesError, Queries, read
+from freshrank_training.examples import Examples, ExamplesError, Queries, read, with_more
 from freshrank_training.fit import Recipe, RecipeError, fit, recipe_of, toml_of
 from freshrank_training.metrics import ndcg_of_gains, overlap_at_10, quality
 from freshrank_training.network import Network
@@ -163,6 +163,14 @@ def arguments() -> argparse.Namespace:
         help="train on these queries, too; figures stay with --protocol",
     )
     parser.add_argument(
+        "--more",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="another market's train and valid queries of --protocol, too; said again, more of them. Test stays that of --examples",
+    )
+    parser.add_argument(
         "--recipe", type=Path, metavar="FILE", help="TOML with fields of Recipe (freshrank_training/fit.py)"
     )
     parser.add_argument(
@@ -196,7 +204,7 @@ def main() -> int:
 
             examples = read_splits(wanted.letor, wanted.letor_valid, wanted.letor_test)
         else:
-            examples = read(wanted.examples, wanted.protocol, *wanted.also)
+            examples = with_more(read(wanted.examples, wanted.protocol, *wanted.also), wanted.more)
         print(
             f"{wanted.letor or wanted.examples}: {len(examples.features)} features, protocol {examples.protocol}"
         )

@@ -177,6 +177,69 @@ def read(path: Path, protocol: str = "send-time", *also: str) -> Examples:
     )
 
 
+def with_more(examples: Examples, paths: list[Path]) -> Examples:
+    """The examples with other markets' queries of their protocol in train and valid; test stays as it is, and so does when each begins.
+
+    Raises ExamplesError as `read`, and where a file has other columns or asks at other times.
+    """
+    protocol = examples.protocol.partition(",")[0]
+    splits = examples.splits
+    begin = {split: splits[split].at.min() for split in ("valid", "test")}
+    ends = {"train": begin["valid"], "valid": begin["test"]}
+    parts = {split: [splits[split]] for split in ends}
+    hashes, simulated = [examples.sha256], [examples.simulated]
+    for path in paths:
+        more = read(path, protocol)
+        if (more.features, more.fingerprint) != (examples.features, examples.fingerprint):
+            raise ExamplesError(
+                f"{path}: fingerprint {more.fingerprint}, the first file's is {examples.fingerprint}: make both by one engine"
+            )
+        for split, end in ends.items():
+            at = more.splits[split].at
+            within = np.flatnonzero((at >= begin.get(split, at.min())) & (at < end))
+            if not len(within):
+                raise ExamplesError(
+                    f"{path}: no {split} query is asked before {end}, as the first file's {split} queries are"
+                )
+            parts[split].append(more.splits[split].take(within))
+        hashes.append(more.sha256)
+        simulated.append(more.simulated)
+    if not paths:
+        return examples
+    return replace(
+        examples,
+        # What any of the files says of itself stays said.
+        simulated="; ".join(dict.fromkeys(said for said in simulated if said)) or None,
+        sha256=hashlib.sha256("".join(hashes).encode()).hexdigest(),
+        splits={**splits, **{split: joined(queries) for split, queries in parts.items()}},
+    )
+
+
+def joined(parts: list[Queries]) -> Queries:
+    """All queries of several files; nobody is a reader of two of them. What one file does not tell is told of none."""
+
+    def of(name: str) -> np.ndarray | None:
+        values = [getattr(part, name) for part in parts]
+        return None if any(value is None for value in values) else np.concatenate(values)
+
+    lengths = of("lengths")
+    reader = None
+    if all(part.reader is not None for part in parts):
+        counts = [int(part.reader.max()) + 1 for part in parts]
+        reader = np.concatenate([part.reader + sum(counts[:i]) for i, part in enumerate(parts)])
+    signals = set.intersection(*(set(part.signals) for part in parts))
+    return Queries(
+        **{name: of(name) for name in ("rows", "labels", "prior", "oracle", "mass", "at")},
+        starts=_starts(lengths),
+        lengths=lengths,
+        n_dropped=sum(part.n_dropped for part in parts),
+        reader=reader,
+        signals={
+            name: np.concatenate([part.signals[name] for part in parts]) for name in SIGNALS if name in signals
+        },
+    )
+
+
 def _queries(
     path: Path, split: str, values: dict[str, np.ndarray], rows: np.ndarray, starts: np.ndarray
 ) -> Queries:

@@ -43,9 +43,9 @@ class Recipe:
     start: str = "prior"
     transform: str = "moments"
     clip: float = CLIP
-    queries_per_step: int = 64
+    queries_per_step: int = 128
     learning_rate: float = 1e-3
-    weight_decay: float = 0.01
+    weight_decay: float = 0.1
     # Share of the average that a step keeps; 0 takes the weights as they are.
     average: float = 0.998
     # What a query weighs: the masses of its rows together, or all the same ("query").
@@ -55,7 +55,7 @@ class Recipe:
     teacher_queries: int = 8000
     max_epochs: int = 60
     # Epochs without a better NDCG@10 on valid before it stops.
-    patience: int = 8
+    patience: int = 4
 
     def __post_init__(self):
         for name, wanted in (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import freshrank_training  # noqa: F401
 import numpy as np
-from freshrank_training.examples import ExamplesError, read
+from freshrank_training.examples import ExamplesError, read, with_more
 from tests import synthetic
 
 
@@ -53,6 +53,32 @@ class Reading(unittest.TestCase):
         examples = self.read()
         self.assertFalse({"utility", "prior", "label"} & set(examples.features))
         self.assertEqual(examples.splits["train"].rows.shape[1], 6)
+
+    def test_other_markets_train_and_choose_and_are_never_tested_on(self):
+        first = self.read()
+        other = self.path.with_name("other.parquet")
+        theirs = read(synthetic.write(other, n_queries=36, n_features=6, longest=12, seed=2)).splits
+        more = with_more(first, [other])
+        self.assertIs(more.splits["test"], first.splits["test"])
+        begin = {split: first.splits[split].at.min() for split in ("valid", "test")}
+        for split, end in (("train", begin["valid"]), ("valid", begin["test"])):
+            mine, all_ = first.splits[split], more.splits[split]
+            at = theirs[split].at
+            within = np.flatnonzero((at >= begin.get(split, 0)) & (at < end))
+            self.assertTrue(0 < len(within) < len(theirs[split]), split)
+            self.assertEqual(len(all_), len(mine) + len(within))
+            self.assertLess(all_.at.max(), end)
+            kept = all_.take(np.arange(len(mine), len(all_)))
+            np.testing.assert_array_equal(kept.rows, theirs[split].take(within).rows)
+            self.assertFalse(set(all_.reader[: len(mine)]) & set(kept.reader))
+        self.assertNotEqual(more.sha256, first.sha256)
+
+    def test_another_engines_rows_are_refused(self):
+        other = self.path.with_name("other.parquet")
+        synthetic.write(other, n_queries=30, n_features=7)
+        with self.assertRaises(ExamplesError) as caught:
+            with_more(self.read(), [other])
+        self.assertIn("make both by one engine", str(caught.exception))
 
     def test_a_query_without_an_order_is_dropped_and_counted(self):
         before = self.read().splits["train"]

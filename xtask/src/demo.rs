@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
 use crate::wasm::Weight;
-use crate::{setup, simulator, wasm};
+use crate::{setup, wasm};
 
 /// A Friday before lunch, near the end of the simulated window: the demo is the same on every day.
 const AS_OF: &str = "2026-10-23T05:00:00Z";
