@@ -41,7 +41,7 @@ interface Done {
 
 const NUMBER = { whiteSpace: "nowrap" } as const;
 const new_worker = () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-const TRIALS: Record<string, Trial | null> = { "as it is": null, "if 1 card in 5 were a try among 10": { share: 0.2, among: 10 }, "if 1 card in 2 were a try among 3": { share: 0.5, among: 3 }, "if 1 card in 2 were a try among 2": { share: 0.5, among: 2 } };
+const TRIALS: Record<string, Trial | null> = { "as it is": null, "if 1 card in 5 were a try among 10": { share: 0.2, among: 10 }, "if 1 card in 2 were a try among 3": { share: 0.5, among: 3 }, "the same among 2, counting every message (slower)": { share: 0.5, among: 2 } };
 
 export function ChangesPanel(props: ChangesPanelProps) {
   const { inputs, published, draft, readers, files, data, onOpenReader, newWorker = new_worker, seed = 1 } = props;
