@@ -26,7 +26,7 @@ pub type Possible = (Vec<Option<MerchantId>>, f64);
 pub fn chances(of: &Ingredients<'_>, shown: &[Option<MerchantId>]) -> Vec<Chance> {
     let mut slate = Slate::new(of);
     let pinned = slate.pin(&mut Vec::new());
-    let index = |id: MerchantId| of.kept.binary_search_by_key(&id, |candidate| candidate.merchant.id).ok();
+    let index = |id: MerchantId| of.kept.iter().position(|candidate| candidate.merchant.id == id);
     let chance = |slot: usize| {
         let options: Vec<(usize, f64)> = match slate.slots[slot] {
             Some(i) if pinned.contains_key(&slot) => vec![(i, 1.0)],

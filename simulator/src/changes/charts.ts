@@ -24,7 +24,7 @@ export function merchants({ merchants }: Comparison, width = 420): Svg {
   const names = new Map(shown.map(({ merchant, name }) => [merchant, name]));
   const [low, high] = [Math.min(0, ...shown.map(({ by }) => by)), Math.max(0, ...shown.map(({ by }) => by))];
   // Room for the number beside the longest bar of each side.
-  const room = 0.22 * Math.max(1, high - low);
+  const room = 0.32 * Math.max(1, high - low);
   return picture({
     width, height: 62 + 24 * shown.length, marginLeft: 178, marginRight: 10, marginTop: 6, marginBottom: 44,
     x: { label: "places in messages", domain: [low - room, high + room], ticks: 4, labelAnchor: "center", labelArrow: "none" },

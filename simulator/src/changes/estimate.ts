@@ -98,7 +98,7 @@ function reason(pairs: Pair[], share: number, differs: boolean, effective: numbe
   if (differs) return "The draft has another number of slots than the messages that were sent: clicks of a message cannot be compared. Estimate with the same `slots`.";
   if (share > MOST_UNSUPPORTED) {
     const explores = pairs.some(({ logged }) => logged.explores);
-    return `${percent(share)} of the draft's cards could never have been shown by the campaign that sent the messages (at most ${percent(MOST_UNSUPPORTED)} may): nobody has seen them, so no click tells how they do. ${
+    return `${percent(share)} of the draft's cards could never have been shown where they stand by the campaign that sent the messages (at most ${percent(MOST_UNSUPPORTED)} may): nobody has seen them there, so no click tells how they do. ${
       explores ? "Let the campaign try out more merchants (explore: among), or change less at once." : "That campaign tries nothing out: let it (explore) for a week, then load its log."
     }`;
   }
