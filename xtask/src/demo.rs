@@ -8,15 +8,15 @@ use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
 use crate::wasm::Weight;
-use crate::{setup, wasm};
+use crate::{setup, simulator, wasm};
 
 /// A Friday before lunch, near the end of the simulated window: the demo is the same on every day.
 const AS_OF: &str = "2026-10-23T05:00:00Z";
 const MARKET: &str = "fi/helsinki";
 /// The worked campaigns.
 const CAMPAIGNS: [&str; 4] = ["lunch", "member-offers", "locals", "arrival"];
-/// Asked for first, so that the line to try next is usually the same.
-const PORT: u16 = 8787;
+/// Asked for first, so that the lines to try next are usually the same: the Worker's and the page's.
+const PORTS: [u16; 2] = [8787, 8788];
 
 /// `cargo xtask demo [--once]`.
 pub fn run(arguments: &[String]) -> Outcome {
@@ -78,7 +78,7 @@ pub fn run(arguments: &[String]) -> Outcome {
     let config = demo.join("wrangler.toml");
     sh::write(&config, lines)?;
 
-    let port = free_port()?;
+    let [port, page_port] = [free_port(PORTS[0])?, free_port(PORTS[1])?];
     let (rank_key, publish_key, helsinki_key) = (new_key()?, new_key()?, new_key()?);
     // Hexadecimal digits are letters of base64url, too; the last of 43 carries four bits, as A does.
     let token_keys = format!("demo {}{}A", new_key()?, &new_key()?[..10]);
@@ -90,25 +90,36 @@ pub fn run(arguments: &[String]) -> Outcome {
     wrangler.args(["--var", &format!("RANK_KEY:{rank_key}"), "--var", &format!("PUBLISH_KEY:{publish_key}")]);
     wrangler.args(["--var", &format!("LAYER_KEYS:lunch/fi/helsinki {helsinki_key}")]);
     wrangler.args(["--var", &format!("TOKEN_KEYS:{token_keys}")]);
+    wrangler.args(["--var", &format!("SIMULATOR_ORIGIN:http://127.0.0.1:{page_port}")]);
     wrangler.env("CLOUDFLARE_CF_FETCH_ENABLED", "false").env("WRANGLER_SEND_METRICS", "false").env("CI", "1");
     println!("\n> wrangler dev --local, port {port}");
-    let mut server = Server::start(wrangler, once)?;
+    let mut server = Server::start("wrangler", wrangler, once)?;
 
     let mut ask = program("node");
     ask.arg("xtask/demo.mjs").arg(format!("http://127.0.0.1:{port}")).args(["target/demo/out", AS_OF]);
     ask.env("FRESHRANK_CLI", &cli).env("FRESHRANK_TOKEN_KEYS", token_keys);
     let asked =
-        ask.env("RANK_KEY", rank_key).env("PUBLISH_KEY", publish_key).env("HELSINKI_KEY", helsinki_key).status();
+        ask.env("RANK_KEY", rank_key).env("PUBLISH_KEY", publish_key).env("HELSINKI_KEY", &helsinki_key).status();
     if !asked.is_ok_and(|status| status.success()) {
         let log = target("logs/wrangler.log");
         return Err(format!("the Worker did not answer as it should; what it said is in {}", log.display()));
     }
+    println!("\nbuilding the simulator ...");
+    let page = simulator::page(&demo.join("out"))?;
+    println!("  {}: static files", page.display());
     println!(
         "\nthe demand is simulated, the merchants are real; all of it took {:.0} s",
         started.elapsed().as_secs_f64()
     );
     if !once {
-        println!("the Worker goes on until ctrl-c");
+        let mut preview = program("npx");
+        preview.args(["vite", "preview", "--host", "127.0.0.1", "--strictPort", "--port", &page_port.to_string()]);
+        preview.current_dir(root().join("simulator"));
+        let _page = Server::start("simulator", preview, once)?;
+        println!(
+            "the simulator: http://127.0.0.1:{page_port}; the key to publish fi/helsinki of lunch from it: {helsinki_key}"
+        );
+        println!("the Worker and the page go on until ctrl-c");
         server.wait();
     }
     Ok(())
@@ -122,13 +133,13 @@ fn new_key() -> Outcome<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn free_port() -> Outcome<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", PORT)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
+fn free_port(first: u16) -> Outcome<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", first)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
     let address = listener.and_then(|listener| listener.local_addr());
     address.map(|address| address.port()).map_err(|err| format!("no port on the loopback: {err}"))
 }
 
-/// wrangler with the workerd it starts; both end with this.
+/// A server with what it starts, as wrangler workerd; all of it ends with this.
 struct Server {
     child: Child,
     /// What ends all of it, for `kill`.
@@ -137,15 +148,15 @@ struct Server {
 
 impl Server {
     /// Apart from the terminal's group none of it can be left behind; within, ctrl-c reaches all of it.
-    fn start(mut wrangler: Command, apart: bool) -> Outcome<Self> {
-        let log = target("logs/wrangler.log");
+    fn start(name: &str, mut server: Command, apart: bool) -> Outcome<Self> {
+        let log = target("logs").join(format!("{name}.log"));
         let file = std::fs::File::create(&log).map_err(|err| format!("cannot write {}: {err}", log.display()))?;
         let both = file.try_clone().map_err(|err| err.to_string())?;
         if apart {
-            wrangler.process_group(0);
+            server.process_group(0);
         }
-        let child = wrangler.stdout(file).stderr(both).spawn();
-        let child = child.map_err(|err| format!("cannot run wrangler: {err}"))?;
+        let child = server.stdout(file).stderr(both).spawn();
+        let child = child.map_err(|err| format!("cannot run {name}: {err}"))?;
         let whom = format!("{}{}", if apart { "-" } else { "" }, child.id());
         Ok(Self { child, whom })
     }

@@ -14,6 +14,7 @@ mod message;
 mod model;
 mod object;
 mod open;
+mod origin;
 mod page;
 mod picture;
 mod problem;
@@ -61,8 +62,16 @@ fn start() {
 #[event(fetch)]
 async fn fetch(mut request: Request, env: Env, later: Context) -> worker::Result<Response> {
     store::set_clock(&env);
+    let page = origin::of(&request, &env);
     // A panic is a bug, and costs every request of this isolate: nothing below may.
-    Ok(route(&mut request, &env, later).await.unwrap_or_else(|problem| problem.response()))
+    let response = match page {
+        Some(_) if origin::is_preflight(&request) => origin::preflight(),
+        _ => route(&mut request, &env, later).await.unwrap_or_else(|problem| problem.response()),
+    };
+    Ok(match page {
+        Some(page) => origin::open_to(&page, &response),
+        None => response,
+    })
 }
 
 async fn route(request: &mut Request, env: &Env, later: Context) -> Result<Response, Problem> {
