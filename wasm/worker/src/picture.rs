@@ -5,7 +5,7 @@ use freshrank::card::{Card, Density, Theme, fallback};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::thread::LocalKey;
-use worker::{Env, Fetcher, console_error};
+use worker::{Env, Fetcher, Request, console_error, web_sys};
 
 /// The binding of the folder of cards in wrangler.toml.
 const CARDS: &str = "CARDS";
@@ -55,8 +55,9 @@ pub async fn of(store: &Store, env: &Env, card: Option<Card>, density: Density, 
 /// The file of this name among the static assets, if there are any and it is one of them.
 async fn asset(env: &Env, path: &str) -> Option<Vec<u8>> {
     let cards = env.get_binding::<Fetcher>(CARDS).ok()?;
-    // `@` may stand in a path as it is.
-    let response = cards.fetch(format!("https://cards/{path}"), None).await;
+    // Not `Fetcher::fetch`, which can also say how to resize a picture. `@` may stand in a path as it is.
+    let request = web_sys::Request::new_with_str(&format!("https://cards/{path}")).ok()?;
+    let response = cards.fetch_request(Request::from(request)).await;
     let mut response = response.map_err(|error| console_error!("card {path}: {error}")).ok()?;
     if response.status_code() != 200 {
         return None;
