@@ -163,16 +163,4 @@ describe("nobody's data", () => {
     assert.ok(holders().every((file) => file.parentPath.includes("Readers")) && holders().length > 0, "SQLite writes degrees so");
     console.log(`# ${asked} requests, ${files.length} files and the log searched for ${PLANTED.length} plants`);
   });
-
-  it("is off the disk once its reader objects", async () => {
-    const files = () => readdirSync(disk, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-    const degrees = Buffer.alloc(8);
-    degrees.writeDoubleBE(PLACE.latitude);
-    const holders = () => files().filter((file) => readFileSync(join(file.parentPath, file.name)).includes(degrees)).map((file) => file.name);
-    assert.equal(await ask("PUT", `/v1/suppressions/${READER}`, bearer(PUBLISH_KEY)), 200);
-    // What was written stands in SQLite's log until that is folded in, which the end of the object does at the latest.
-    await worker.restart();
-    await ask("GET", `/v1/suppressions/${READER}`, bearer(PUBLISH_KEY));
-    assert.deepEqual(holders(), []);
-  });
 });
