@@ -307,7 +307,9 @@ fn workerd() -> Outcome<Verdict> {
         setup::node()?;
         setup::mail()?;
         let (full, lite) = (wasm::worker(Weight::Full)?, wasm::worker(Weight::Lite)?);
-        Ok(vec![("FRESHRANK_WORKER", full), ("FRESHRANK_WORKER_LITE", lite)])
+        // Tokens are minted by the package.
+        let web = wasm::web(Weight::Full)?;
+        Ok(vec![("FRESHRANK_WORKER", full), ("FRESHRANK_WORKER_LITE", lite), ("FRESHRANK_WEB", web)])
     })
 }
 

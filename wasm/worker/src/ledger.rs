@@ -9,7 +9,7 @@ use crate::store::{self, now};
 use freshrank::slate::{self, Ledger as Slates, Seen, Shown, Slate, Viewer};
 use freshrank::token::Token;
 use serde::{Deserialize, Serialize};
-use std::cell::{RefCell, RefMut};
+use std::cell::RefCell;
 use std::time::Duration;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
@@ -91,35 +91,12 @@ impl DurableObject for Ledger {
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let command: Command = serde_json::from_slice(&request.bytes().await?)?;
-        let now = now();
-        // No await from here to the last write.
-        let mut kept = self.kept.borrow_mut();
-        let (slates, until) = match kept.take() {
-            Some(kept) => kept,
-            None => self.read()?,
-        };
-        // An alarm may be late.
-        let over = now >= until && !slates.is_empty();
-        let (mut slates, until) = if over { Default::default() } else { (slates, until) };
-        match command {
-            Command::Shown { slot } => {
-                let shown = slates.shown(slot);
-                *kept = Some((slates, until));
-                answer(&shown)
-            }
-            Command::Look { viewer, offered } => {
-                let is_first = slates.is_empty();
-                let (seen, changed) = slates.look(viewer, now, self.freeze_seconds, offered);
-                self.keep(kept, slates, if is_first { None } else { Some(until) }, changed).await?;
-                answer(&seen)
-            }
-            Command::Add { viewer, slate } => {
-                let is_first = slates.is_empty();
-                let (seen, changed) = slates.add(viewer, now, slate);
-                self.keep(kept, slates, if is_first { None } else { Some(until) }, changed).await?;
-                answer(&Some(seen))
-            }
+        let (answer, begins) = self.answer(command, now())?;
+        if begins {
+            let life = Duration::try_from_secs_f64(self.keep_seconds).unwrap_or(Duration::ZERO);
+            self.state.storage().set_alarm(life).await?;
         }
+        Response::from_bytes(answer)
     }
 
     /// Its life is over.
@@ -130,31 +107,38 @@ impl DurableObject for Ledger {
     }
 }
 
-fn answer(value: &impl Serialize) -> worker::Result<Response> {
-    Response::from_bytes(serde_json::to_vec(value)?)
-}
-
 impl Ledger {
-    /// Writes what has changed, and lets the first slate begin the ledger's life.
-    async fn keep(
-        &self,
-        mut kept: RefMut<'_, Option<(Slates, i64)>>,
-        slates: Slates,
-        until: Option<i64>,
-        changed: bool,
-    ) -> worker::Result<()> {
-        let ends = until.unwrap_or_else(|| now().saturating_add(self.keep_seconds as i64));
+    /// What a command is answered with, and whether a ledger's life begins with it. It waits for nothing: what another command reads
+    /// is before all of this or after it.
+    fn answer(&self, command: Command, now: i64) -> worker::Result<(Vec<u8>, bool)> {
+        let mut kept = self.kept.borrow_mut();
+        let (slates, until) = match kept.take() {
+            Some(kept) => kept,
+            None => self.read()?,
+        };
+        // An alarm may be late.
+        let over = now >= until && !slates.is_empty();
+        let (mut slates, until) = if over { Default::default() } else { (slates, until) };
+        let is_first = slates.is_empty();
+        let (answer, changed) = match command {
+            Command::Shown { slot } => (serde_json::to_vec(&slates.shown(slot))?, false),
+            Command::Look { viewer, offered } => {
+                let (seen, changed) = slates.look(viewer, now, self.freeze_seconds, offered);
+                (serde_json::to_vec(&seen)?, changed)
+            }
+            Command::Add { viewer, slate } => {
+                let (seen, changed) = slates.add(viewer, now, slate);
+                (serde_json::to_vec(&Some(seen))?, changed)
+            }
+        };
+        let begins = changed && is_first;
+        let until = if begins { now.saturating_add(self.keep_seconds as i64) } else { until };
         if changed {
             // What was not written is not kept in memory either: the next one decides anew.
-            self.write(&slates, ends)?;
+            self.write(&slates, until)?;
         }
-        *kept = Some((slates, ends));
-        drop(kept);
-        if changed && until.is_none() {
-            let life = Duration::try_from_secs_f64(self.keep_seconds).unwrap_or(Duration::ZERO);
-            self.state.storage().set_alarm(life).await?;
-        }
-        Ok(())
+        *kept = Some((slates, until));
+        Ok((answer, begins))
     }
 
     fn read(&self) -> worker::Result<(Slates, i64)> {

@@ -115,6 +115,6 @@ mod tests {
         };
         let html = page.html();
         assert!(!html.contains("<script") && !html.contains("' onfocus") && !html.contains("\"x\""), "{html}");
-        assert_eq!(html.matches("&lt;script&gt;").count(), 11);
+        assert_eq!(html.matches("&lt;script&gt;").count(), 10);
     }
 }

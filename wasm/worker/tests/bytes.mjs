@@ -22,8 +22,8 @@ function seal(parts, at = 6) {
   return bytes;
 }
 
-/** The profile of a reader of whom only number and market are known, as a request carries it. */
-export function profile(reader, market = "fi/helsinki", consent = false) {
+/** The profile of a reader of whom only number and market are known, perhaps that they consented, and where they order, as a request carries it. */
+export function profile(reader, market = "fi/helsinki", { consent = false, place, newPlaces = 0 } = {}) {
   const head = Buffer.alloc(22);
   head.write("FRP1");
   head.writeBigUInt64LE(BigInt(reader), 8);
@@ -33,7 +33,14 @@ export function profile(reader, market = "fi/helsinki", consent = false) {
   const counts = Buffer.alloc(12);
   counts.fill(0xff, 5, 7);
   counts.fill(0xff, 11);
-  return seal([head, Buffer.from([market.length]), Buffer.from(market), Buffer.alloc(4 + 1 + 1 + 1 + 1 + 1), counts], 4).toString("base64url");
+  const degrees = (value) => {
+    const steps = Buffer.alloc(4);
+    steps.writeInt32LE(Math.round((value * 8_388_607) / 180));
+    return steps.subarray(0, 3);
+  };
+  const places = place === undefined ? [] : [degrees(place.latitude), degrees(place.longitude), Buffer.alloc(4, 255)];
+  const tail = [Buffer.alloc(4 + 1 + 1), Buffer.from([places.length / 3]), ...places, Buffer.from([Math.round(255 * newPlaces), 0])];
+  return seal([head, Buffer.from([market.length]), Buffer.from(market), ...tail, counts], 4).toString("base64url");
 }
 
 /** A bundle of merchants that are always open, or `closed` for good: `{ id, north_km, popularity }`, north of the middle of

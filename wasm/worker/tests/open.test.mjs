@@ -494,13 +494,15 @@ describe("whatever is broken", () => {
     const mail = mailbox(worker, shows);
     try {
       await publish(worker);
-      const middle = { latitude: 40.7615, longitude: -73.989 };
-      const away = { agent: AGENTS.iphone, cf: { asn: 701, asOrganization: "Verizon Business", country: "US", city: "New York", latitude: String(middle.latitude), longitude: String(middle.longitude) } };
-      const there = () => mint({ profile: profile(7), market: undefined });
+      const middle = { latitude: 52.52, longitude: 13.405 };
+      const away = { agent: AGENTS.iphone, cf: { asn: 3320, asOrganization: "Deutsche Telekom AG", country: "DE", city: "Berlin", latitude: String(middle.latitude), longitude: String(middle.longitude) } };
+      const anna = profile(7, "fi/helsinki", { place: HELSINKI, newPlaces: 0.3 });
+      const there = () => mint({ profile: anna, market: undefined });
+      assert.equal(new Set(await mail.all(there(), PERSON)).size, 6, "at home");
       assert.deepEqual([...new Set(await mail.all(there(), away))], ["-"], "nobody delivers there, and home is far");
       const asked = await worker.rank({ context: { at: rfc3339(0), ...middle, grade: "exact" } });
       const { place } = await asked.json();
-      const bundle = area(MERCHANTS.slice(0, 6), { cell: place.cell, market: "us/ny/nyc", middle });
+      const bundle = area(MERCHANTS.slice(0, 6), { cell: place.cell, market: "de/berlin", middle });
       for (const [path, bytes] of [["", bundle], ["/display", display(bundle, CARDS)]]) {
         const response = await worker.put(`/v1/areas/${place.cell}${path}`, bytes);
         assert.equal(response.status, 200, await response.text());
@@ -510,7 +512,7 @@ describe("whatever is broken", () => {
       const seen = await mail.all(token, away);
       assert.deepEqual(seen.toSorted(), ["m0", "m1", "m2", "m3", "m4", "m5"]);
       assert.deepEqual(await mail.click(token, 1, away), url(seen[0]));
-      await eventually(() => assert.equal(records(worker).find(({ type }) => type === "decision")?.step, "city"));
+      await eventually(() => assert.equal(records(worker).findLast(({ type }) => type === "decision")?.step, "city"));
     } finally {
       await worker.stop();
     }

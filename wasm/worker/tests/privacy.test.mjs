@@ -126,7 +126,7 @@ describe("nobody's data", () => {
 
   for (const [method, path, headers, body] of ROUTES) {
     it(`is in no answer of ${method} ${path}`, async () => {
-      const asked = { campaign: "lunch", slots: 2, message_id: "user-4711 anna", profile: profile(4711, "fi/helsinki", true) };
+      const asked = { campaign: "lunch", slots: 2, message_id: "user-4711 anna", profile: profile(4711, "fi/helsinki", { consent: true }) };
       const route = path.replace("TOKEN", JSON.parse(mintToken(TOKEN_KEYS, JSON.stringify(asked))).token);
       const paths = ["anna.virtanen@example.com", "user-4711", "60.1712345,24.9398765", "203.0.113.77", "%61nna%404711"].map((plant) => route.replaceAll("{}", plant));
       const statuses = new Set();

@@ -35,7 +35,7 @@ const rfc3339 = (seconds) => new Date(Date.now() + 1000 * seconds).toISOString()
 let n = 0;
 const mint = (reader) => {
   n += 1;
-  const request = { campaign: "lunch", slots: 3, message_id: `m-${n}`, minted_at: rfc3339(-3600), profile: profile(reader, "fi/helsinki", true) };
+  const request = { campaign: "lunch", slots: 3, message_id: `m-${n}`, minted_at: rfc3339(-3600), profile: profile(reader, "fi/helsinki", { consent: true }) };
   return JSON.parse(mintToken(TOKEN_KEYS, JSON.stringify(request))).token;
 };
 const PERSON = {
