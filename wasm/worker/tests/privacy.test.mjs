@@ -159,7 +159,8 @@ describe("nobody's data", () => {
     const degrees = Buffer.alloc(8);
     degrees.writeDoubleBE(PLACE.latitude);
     const holders = () => files.filter((file) => existsSync(join(file.parentPath, file.name)) && readFileSync(join(file.parentPath, file.name)).includes(degrees));
-    for (const file of files) clean(file.name, file.name + readFileSync(join(file.parentPath, file.name), "latin1"));
+    // Whoever says that a reader is a merchant finds them among the closed merchants, whose names are kept as they are told.
+    for (const file of files.filter(({ parentPath }) => !parentPath.includes("Closures"))) clean(file.name, file.name + readFileSync(join(file.parentPath, file.name), "latin1"));
     assert.ok(holders().every((file) => file.parentPath.includes("Readers")) && holders().length > 0, "SQLite writes degrees so");
     console.log(`# ${asked} requests, ${files.length} files and the log searched for ${PLANTED.length} plants`);
   });
