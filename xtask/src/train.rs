@@ -49,7 +49,7 @@ pub fn run(_: &[String]) -> Outcome {
     println!("\n> training/train.py");
     let mut train = program(setup::venv().join("bin/python"));
     train.arg("training/train.py").args(["--examples", &examples, "--also", "known-place"]);
-    more.iter().for_each(|examples| drop(train.args(["--more", examples])));
+    train.args(more.iter().flat_map(|examples| ["--more", examples]));
     train.arg("--out").arg(&made).arg("--rows").arg(&folder).arg("--report").arg(page);
     print!("{}", sh::logged("train", &mut train)?);
     step(&cli, "plan", &["model", "compile", &onnx, "--out", &plan])?;
