@@ -49,9 +49,7 @@ pub fn run(_: &[String]) -> Outcome {
     println!("\n> training/train.py");
     let mut train = program(setup::venv().join("bin/python"));
     train.arg("training/train.py").args(["--examples", &examples, "--also", "known-place"]);
-    for examples in &more {
-        train.args(["--more", examples]);
-    }
+    train.args(more.iter().flat_map(|examples| ["--more", examples]));
     train.arg("--out").arg(&made).arg("--rows").arg(&folder).arg("--report").arg(page);
     print!("{}", sh::logged("train", &mut train)?);
     step(&cli, "plan", &["model", "compile", &onnx, "--out", &plan])?;
@@ -78,9 +76,7 @@ pub fn again(arguments: &[String]) -> Outcome {
         return Err(why);
     }
     let cli = test::cli_as_tested()?;
-    println!("{}", retrain::retrain(&cli, readers)?);
-    println!("{}", retrain::learn_from_clicks(&cli)?);
-    Ok(())
+    retrain::retrain(&cli, readers).map(|words| println!("{words}"))
 }
 
 /// A market of that seed, and its rows.
