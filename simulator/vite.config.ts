@@ -1,29 +1,22 @@
-import { resolve } from "node:path";
+// The page is static files: the engine's module and the data lie beside it. Nothing is asked of any other server.
+
+import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
-const engine = resolve(import.meta.dirname, "../target/modules/web-lite-with-cel/web/freshrank");
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-// The engine is the module that `cargo xtask simulator` builds; the data is what it packs beside it.
 export default defineConfig({
   base: "./",
   plugins: [react()],
   resolve: {
     alias: [
-      { find: /^freshrank$/, replacement: `${engine}.js` },
-      // As files of their own, for workers to load.
-      { find: /^freshrank-script/, replacement: `${engine}.js` },
-      { find: /^freshrank-wasm/, replacement: `${engine}_bg.wasm` },
+      { find: /^freshrank-wasm/, replacement: here("../target/modules/web-lite-with-cel/web/freshrank_bg.wasm") },
+      { find: /^freshrank(?=$|\?)/, replacement: here("../target/modules/web-lite-with-cel/web/freshrank.js") },
     ],
   },
-  publicDir: resolve(import.meta.dirname, "../target/simulator/data"),
-  build: {
-    outDir: resolve(import.meta.dirname, "../target/simulator/page"),
-    emptyOutDir: true,
-    target: "es2022",
-    chunkSizeWarningLimit: 1500,
-    rollupOptions: { output: { manualChunks: (id) => (/codemirror|lezer|[\\/]yaml[\\/]/.test(id) ? "editor" : undefined) } },
-  },
-  server: { fs: { allow: [".."] } },
+  publicDir: false,
+  server: { fs: { allow: [here("..")] } },
   worker: { format: "es" },
+  build: { outDir: here("../target/simulator/dist"), emptyOutDir: true, chunkSizeWarningLimit: 1200 },
 });

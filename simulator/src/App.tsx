@@ -1,250 +1,270 @@
-// The page: a message on one side; where, what and why on the other.
+// The page: the message on the left, what decides about it on the right. Every change asks the engine again at once.
 
-import { Anchor, AppShell, Badge, Container, FileButton, Button, Grid, Group, NativeSelect, Select, Stack, Switch, Tabs, Text, Title, useMantineColorScheme } from "@mantine/core";
-import { useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
-import { ChangesPanel, type Reader } from "./changes/index.js";
-import { Editor } from "./Editor";
-import { load, type Simulator } from "./engine";
-import { parse } from "./layer";
-import { CopyLink, Message, Summary } from "./Message";
-import { Place } from "./Place";
-import { link, shared } from "./share";
-import { Tastes } from "./Tastes";
-import type { Draft, Problem, Request, Scene } from "./types";
-import { NoReply, Others, Why } from "./Why";
-import { GRADE_OF } from "./words";
+import { ActionIcon, Alert, Anchor, Button, Group, NativeSelect, Paper, Stack, Tabs, Text, Title, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { Suspense, lazy, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import scriptUrl from "freshrank?url";
+import wasmUrl from "freshrank-wasm?url";
+import { Editor, type Action } from "./Editor.js";
+import { MapView } from "./MapView.js";
+import { Mail, type MomentState, Verdict, WEEK, When, Who } from "./Moment.js";
+import { Phone, Ranks } from "./Phone.js";
+import { type Campaign, type Checked, type Data, Engine, type Merged, type PlaceOf, type Point, type Problem, type ProfileOf, type Reply, type Scene, listed, said } from "./engine.js";
+import { edit, put, read, slug, values, write } from "./layer.js";
+import type { EngineInputs, FileEdit } from "./changes/index.js";
+import { fromHash, toHash } from "./share.js";
+import { GRADES } from "./words.js";
 
-const HALF_HOUR_MS = 1_800_000;
-/** Noon in Helsinki on the first day. */
-const NOON = 18;
+const Why = lazy(() => import("./Why.js").then(({ Why }) => ({ default: Why })));
+const ChangesPanel = lazy(() => import("./changes/index.js").then(({ ChangesPanel }) => ({ default: ChangesPanel })));
+const Tastes = lazy(() => import("./Tastes.js").then(({ Tastes }) => ({ default: Tastes })));
 
-export function App({ simulator, base }: { simulator: Simulator; base: string }) {
-  const { index } = simulator;
-  const start = useMemo(() => Date.parse(`${index.as_of.slice(0, 10)}T00:00:00Z`), [index]);
-  const fromLink = useMemo(() => shared(location.hash), []);
-  const campaigns = Object.keys(index.campaigns);
-  const first = campaigns.includes("lunch") ? "lunch" : (campaigns[0] ?? "default");
-  const [scene, setScene] = useState<Scene>({
-    campaign: fromLink && campaigns.includes(fromLink.campaign) ? fromLink.campaign : first,
-    reader: fromLink ? null : 0,
-    step: fromLink?.step ?? NOON,
-    point: fromLink?.point ?? null,
-    grade: fromLink?.point ? "exact" : "none",
-    mailbox: "direct",
+/** Where the pin stands first: Kamppi. */
+const KAMPPI: Point = { latitude: 60.1685, longitude: 24.9316 };
+/** How long a drag rests before everything is explained anew. */
+const REST_MS = 90;
+
+export function App({ data }: { data: Data }) {
+  const { engine, market } = data;
+  const shared = useMemo(() => fromHash(location.hash), []);
+  const [published, setPublished] = useState<Record<string, Campaign>>(() => Object.fromEntries(market.campaigns.map((campaign) => [campaign.id, campaign])));
+  const [id, setId] = useState(shared?.campaign && published[shared.campaign] ? shared.campaign : market.campaigns[0].id);
+  const campaign = published[id];
+  const [path, setPath] = useState(shared?.layer ?? market.home);
+  const [texts, setTexts] = useState<Record<string, string>>(() => {
+    const saved = JSON.parse(localStorage.getItem("freshrank.drafts") ?? "{}") as Record<string, string>;
+    return shared?.yaml !== undefined ? { ...saved, [`${shared.campaign}/${shared.layer}`]: shared.yaml } : saved;
   });
-  const [draft, setDraft] = useState<Draft | null>(fromLink?.draft ?? null);
-  const [slot, setSlot] = useState<number | null>(0);
-  const [asked, setAsked] = useState<string | null>(null);
-  const [own, setOwn] = useState<{ version: number; words: string | null }>({ version: 0, words: null });
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const dark = colorScheme === "dark";
+  const [savedText, setSavedText] = useState("");
+  const [index, setIndex] = useState<number | null>(() => worthSeeing(data));
+  const [pin, setPin] = useState<Point>(shared?.latitude !== undefined && shared.longitude !== undefined ? { latitude: shared.latitude, longitude: shared.longitude } : KAMPPI);
+  const [moment, setMoment] = useState<MomentState>({ minute: inWeek(shared?.at) ?? 720, grade: shared?.grade ?? "exact", mailbox: shared?.mailbox ?? "direct", trip: false });
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [wish, setWish] = useState<{ action: Action; merchant: string | null }>({ action: "boost", merchant: null });
+  const [tab, setTab] = useState<string | null>("place");
+  const [showing, setShowing] = useState<"draft" | "published">("draft");
+  const [at, setAt] = useState({ areas: data.areas, merchants: data.merchants, version: 0 });
+  const [note, setNote] = useState<{ good: boolean; text: string } | null>(null);
+  const scheme = useComputedColorScheme("light");
+  const { setColorScheme } = useMantineColorScheme();
+  const [phoneDark, setPhoneDark] = useState(false);
 
-  const change = useCallback((to: Partial<Scene>) => {
-    // What a mailbox hides, nobody can tell.
-    const grade = to.mailbox ? GRADE_OF[to.mailbox] : undefined;
-    setScene((scene) => ({ ...scene, ...(grade && { grade }), ...to }));
-  }, []);
+  // The week from the day on that the areas were built.
+  const start = useMemo(() => midnight(market.as_of, market.timezone), [market]);
 
-  const files = index.campaigns[scene.campaign]?.files ?? {};
-  const paths = useMemo(() => [...new Set([...Object.keys(files).filter((path) => !path.startsWith("arms/")), "fi/helsinki"])].sort(), [files]);
-  const path = draft?.path ?? (paths.includes("fi/helsinki") ? "fi/helsinki" : (paths[0] ?? "global"));
-  const original = files[path] ?? "# Helsinki's own layer: it has nothing to say yet.\nlevel: city\ncovers: { places: [fi/helsinki] }\n";
-  const yaml = draft?.yaml ?? original;
+  const paths = useMemo(() => [...new Set([market.home, ...Object.keys(campaign.layers)])].sort((a, b) => a.split("/").length - b.split("/").length || a.localeCompare(b)), [campaign, market]);
+  const original = useMemo(() => write(campaign, path, data.cuisines.labels), [campaign, path, data]);
+  const text = texts[`${id}/${path}`] ?? original;
+  const setText = useCallback((next: string) => { setTexts((all) => ({ ...all, [`${id}/${path}`]: next })); setShowing("draft"); }, [id, path]);
+  const dirty = text !== original;
 
-  const drafted = useMemo((): { campaign: string; problems: Problem[] } => {
-    if (yaml === original) return { campaign: scene.campaign, problems: [] };
-    const read = parse(yaml);
-    if ("problem" in read) return { campaign: scene.campaign, problems: [{ layer: path, key: "", hint: null, severity: "error", ...read.problem }] };
-    // A polygon was made into cells when the campaign was published.
-    const published = simulator.layer(scene.campaign, path);
-    const covers = (read.layer.covers as { polygon?: string } | undefined)?.polygon && published ? { covers: published.covers } : {};
-    return simulator.draft(scene.campaign, path, { ...read.layer, ...covers });
-  }, [simulator, scene.campaign, path, yaml, original]);
-
-  // The first few came with the page, the others once somebody asks what changes.
-  const [readers, setReaders] = useState(index.readers);
-  const profile = scene.reader === null ? undefined : readers[scene.reader];
-  const request = useMemo((): Request => {
-    const at = new Date(start + scene.step * HALF_HOUR_MS).toISOString().replace(".000", "");
-    const position = scene.point && scene.grade !== "none" ? { ...scene.point, grade: scene.grade } : {};
-    return { campaign: drafted.campaign, ...(profile && { profile }), context: { at, mailbox: scene.mailbox, ...position }, display: true };
-  }, [drafted, profile, scene, start]);
-  // A bundle of somebody's own changes what is known.
-  const answer = useMemo(() => answered(() => simulator.rank(request)), [simulator, request, own.version]);
-  // What explains a message may come a moment after it: dragging the pin moves the message at once.
-  const later = useDeferredValue(request);
-  const behind = useMemo(
-    () =>
-      answered(() => {
-        const reply = simulator.rank({ ...later, explain: true, ...(asked && { why: asked }) });
-        simulator.merchants(reply.place.cell);
-        return { reply, located: simulator.locate(later), merged: simulator.merged(later) };
-      }),
-    [simulator, later, asked, own.version],
-  );
-
-  useEffect(() => {
-    document.documentElement.dataset.ready = "true";
-    performance.mark("ranked");
-  }, []);
-
-  const facts = useMemo(() => (profile ? simulator.reader(profile) : null), [simulator, profile]);
-  const cuisines = useMemo(() => [...new Set(simulator.everybody().flatMap(({ cuisines }) => cuisines?.split(";").filter(Boolean) ?? []))].sort(), [simulator, own.version]);
-
-  const bring = async (chosen: File[]) => {
-    let n = 0;
+  const json = useMemo(() => JSON.stringify(campaign), [campaign]);
+  const checked = useMemo((): Checked & { problems: Problem[] } => {
+    if (!dirty) return { problems: [], document: json };
+    const { tree, problems } = read(text, path);
+    if (!tree) return { problems };
     try {
-      // A display block belongs to a bundle, which comes first.
-      for (const file of [...chosen].sort((a, b) => a.name.localeCompare(b.name))) {
-        const bytes = new Uint8Array(await file.arrayBuffer());
-        if (file.name.endsWith(".display")) simulator.addDisplay(bytes);
-        else simulator.addArea(bytes);
+      return JSON.parse(Engine.checkLayer(json, path, JSON.stringify(tree), data.labels));
+    } catch (error) {
+      return { problems: [{ layer: path, line: 1, column: 1, key: "", message: said(error), hint: "Take the last change back", severity: "error" }] };
+    }
+  }, [text, path, json, dirty, data.labels]);
+  // Whatever is being typed, the phone shows the last draft that can be read.
+  const good = useRef<{ key: string; document: string }>({ key: "", document: json });
+  if (checked.document) good.current = { key: `${id}/${path}`, document: checked.document };
+  else if (good.current.key !== `${id}/${path}`) good.current = { key: `${id}/${path}`, document: json };
+  const document_ = showing === "draft" ? good.current.document : json;
+
+  const reader = index === null ? null : data.readers[index];
+  const profile = useMemo((): ProfileOf | null => (reader ? JSON.parse(Engine.profileOf(reader.profile)) : null), [reader]);
+
+  const request = useMemo(() => {
+    const instant = start + moment.minute * 60;
+    const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace(".000", "");
+    const position = moment.grade === "none" ? {} : pin;
+    const trip = moment.trip ? { last_event: { kind: "trip_end", ...pin, at: iso(instant - 900) } } : {};
+    return { campaign: id, ...(reader && { profile: reader.profile }), context: { at: iso(instant), grade: moment.grade, mailbox: moment.mailbox, ...position, ...trip, seed: 1 }, display: true };
+  }, [id, reader, pin, moment, start]);
+
+  const quick = useMemo((): { reply: Reply | null; scene: Scene | null; place: PlaceOf | null; error: string | null; ms: number } => {
+    const began = performance.now();
+    try {
+      engine.setCampaign(document_);
+      const asked = JSON.stringify(request);
+      const reply: Reply = JSON.parse(engine.rank(asked));
+      const scene: Scene = JSON.parse(engine.scene(asked));
+      const place: PlaceOf = JSON.parse(engine.placeOf(asked));
+      const ms = performance.now() - began;
+      performance.measure("freshrank re-rank", { start: began, duration: ms });
+      return { reply, scene, place, error: null, ms };
+    } catch (error) {
+      return { reply: null, scene: null, place: null, error: said(error), ms: 0 };
+    }
+  }, [engine, document_, request, at.version]);
+
+  const [full, setFull] = useState<{ of: unknown; chosen: string | null; reply: Reply } | null>(null);
+  useEffect(() => {
+    const card = chosen ? at.merchants.get(chosen)?.card : undefined;
+    const rest = setTimeout(() => {
+      try {
+        engine.setCampaign(document_);
+        setFull({ of: quick, chosen, reply: JSON.parse(engine.rank(JSON.stringify({ ...request, explain: true, ...(card && { why: card.merchant_id }) }))) });
+      } catch {
+        // What cannot be answered was said already, by the quick answer.
+        setFull(null);
+      }
+    }, chosen ? REST_MS : 4 * REST_MS);
+    return () => clearTimeout(rest);
+  }, [quick, chosen]);
+  const explained = full?.of === quick ? full.reply : null;
+  const reply = explained ?? quick.reply;
+
+  const merged = useMemo((): Merged | null => {
+    try {
+      return JSON.parse(engine.mergedAt(document_, path, undefined));
+    } catch {
+      return null;
+    }
+  }, [engine, document_, path]);
+
+  // The pin follows the pointer once a frame, however often the pointer tells.
+  const frame = useRef(0);
+  const moved = useRef<Point | null>(null);
+  const onMove = useCallback((point: Point, settled: boolean) => {
+    if (settled && moved.current) point = moved.current;
+    moved.current = settled ? null : point;
+    cancelAnimationFrame(frame.current);
+    frame.current = requestAnimationFrame(() => {
+      setPin(point);
+      setMoment((now) => (now.grade === "none" && !now.trip ? { ...now, grade: "exact", mailbox: "direct" } : now));
+    });
+  }, []);
+
+  const explain = useCallback((merchant: string) => { setChosen(merchant); scrollTo({ top: 0, behavior: "smooth" }); }, []);
+  const choose = useCallback((merchant: string) => { setChosen(merchant); setWish((now) => ({ ...now, merchant })); }, []);
+  const names = useCallback((merchant: string) => at.merchants.get(merchant)?.card?.name ?? merchant, [at.merchants]);
+  const inForm = (action: Action) => () => { setWish({ action, merchant: chosen }); setTab("campaign"); };
+  const pinFirst = () => {
+    const card = chosen ? at.merchants.get(chosen)?.card : undefined;
+    if (card) setText(put(text, "pins", slug(card.name), { slot: 0, merchant: card.merchant_id }));
+    setTab("campaign");
+  };
+
+  const drop = async (files: FileList) => {
+    const named = [...files].sort((a, b) => Number(a.name.endsWith(".display")) - Number(b.name.endsWith(".display")));
+    try {
+      let n = 0;
+      for (const file of named) {
+        if (file.name.endsWith(".json")) {
+          const text = await file.text();
+          const id = engine.setCampaign(text);
+          setPublished((all) => ({ ...all, [id]: JSON.parse(text) }));
+          setId(id);
+        } else if (file.name.endsWith(".area")) engine.addArea(new Uint8Array(await file.arrayBuffer()));
+        else if (file.name.endsWith(".display")) engine.addDisplay(new Uint8Array(await file.arrayBuffer()));
+        else throw new Error(`${file.name} is no bundle. Drop the .area and .display files that \`freshrank build\` wrote, or a campaign's published .json`);
         n += 1;
       }
-      setOwn((own) => ({ version: own.version + 1, words: `${n} files of your own are used now. They stay in this browser.` }));
+      const now = listed(engine);
+      setAt(({ version }) => ({ ...now, version: version + 1 }));
+      setNote({ good: true, text: `${n} ${n === 1 ? "file" : "files"} read. They stay in this browser: nothing is sent anywhere.` });
     } catch (error) {
-      setOwn((own) => ({ version: own.version + 1, words: `${chosen[n]?.name ?? "The file"} was not taken: ${String((error as Error).message)}. Bring *.area and *.display files as \`freshrank build\` writes them.` }));
+      setNote({ good: false, text: `${said(error)}.` });
     }
   };
 
+  const share = async () => {
+    const hash = toHash({ campaign: id, layer: path, ...(dirty && { yaml: text }), at: moment.minute, ...(moment.grade !== "none" && pin), grade: moment.grade, mailbox: moment.mailbox });
+    history.replaceState(null, "", hash);
+    await navigator.clipboard?.writeText(location.href).catch(() => undefined);
+    setNote({ good: true, text: "The address of this page now holds the edit, the place and the time, and is on the clipboard. The reader is not in it." });
+  };
+  const save = () => { localStorage.setItem("freshrank.drafts", JSON.stringify(texts)); setSavedText(text); };
+
+  // For the workers of `changes`: the same module, the same bundles, and readers of whom some are asked at a time.
+  const inputs = useMemo((): EngineInputs => {
+    const of = (kind: string) => data.bundles.filter(([name]) => name.endsWith(kind)).map(([, bytes]) => bytes);
+    return { script: new URL(scriptUrl, document.baseURI).href, wasm: new URL(wasmUrl, document.baseURI).href, areas: of(".area"), displays: of(".display") };
+  }, [data]);
+  const { context } = request;
+  const sample = useMemo(() => data.readers.map((one, i) => ({ id: String(i + 1), request: { profile: one.profile, context: { at: context.at, grade: "none", mailbox: "gmail", seed: i + 1 } } })), [data, context.at]);
+  const draft = useMemo(() => JSON.parse(good.current.document) as Campaign, [good.current.document]);
+  const files = useMemo((): FileEdit[] => [{ path: `campaigns/${id}/${path}.yaml`, before: original, after: text }], [id, path, original, text]);
+
+  const smoothing = Number(values(text).smoothing ?? merged?.leaves.find(({ key }) => key === "smoothing")?.value ?? 1);
+  const graded = GRADES.find(({ value }) => value === moment.grade) ?? GRADES[3];
+  const local = reply?.local ?? "";
+
   return (
-    <AppShell header={{ height: { base: 128, sm: 56 } }} padding="md">
-      <AppShell.Header>
-        <Group h="100%" px="md" justify="space-between" gap="xs">
+    <div className="page" onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); void drop(event.dataTransfer.files); }}>
+      <header>
+        <Group gap="sm" wrap="wrap" justify="space-between">
+          <Group gap="sm" align="end"><Title order={1} size="h3">What a reader would see</Title><Text size="sm">{market.name}. Readers are simulated, merchants are real.</Text></Group>
           <Group gap="xs">
-            <Title order={1} size="h4">
-              freshrank simulator
-            </Title>
-            <Badge color="dark" variant="filled" tt="none" title={index.simulated}>
-              synthetic readers
-            </Badge>
-          </Group>
-          <Group gap="sm">
-            <NativeSelect aria-label="Campaign" size="xs" data={campaigns} value={scene.campaign} onChange={(event) => (setDraft(null), change({ campaign: event.currentTarget.value }))} />
-            <Select aria-label="Reader" size="xs" w={180} allowDeselect={false} data={[{ value: "-1", label: "Nobody known" }, ...readers.map((_, i) => ({ value: String(i), label: `Reader ${i + 1}` }))]} value={String(scene.reader ?? -1)} onChange={(value) => change({ reader: value === null || value === "-1" ? null : Number(value) })} />
-            <Switch size="sm" label="Dark" checked={dark} onChange={(event) => setColorScheme(event.currentTarget.checked ? "dark" : "light")} />
+            <NativeSelect aria-label="Campaign" value={id} onChange={(event) => { setId(event.currentTarget.value); setPath(market.home); }} data={Object.values(published).map(({ id }) => id)} data-testid="campaign" />
+            <Button variant="default" onClick={share}>Share</Button>
+            <ActionIcon variant="default" size="lg" aria-label={scheme === "dark" ? "Make the page light" : "Make the page dark"} onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")}>{scheme === "dark" ? "☀" : "☾"}</ActionIcon>
           </Group>
         </Group>
-      </AppShell.Header>
-      <AppShell.Main
-        onDragOver={(event) => event.preventDefault()}
-        onDrop={(event) => {
-          event.preventDefault();
-          void bring([...event.dataTransfer.files]);
-        }}
-      >
-        <Container size="xl" p={0}>
-          {!("value" in answer) || !("value" in behind) ? (
-            <NoReply error={"error" in answer ? answer.error : "error" in behind ? behind.error : ""} onReset={() => setDraft(null)} />
-          ) : (
-            <Grid>
-              <Grid.Col span={{ base: 12, md: 5, lg: 4 }}>
-                <Stack>
-                  <Message reply={answer.value} dark={dark} chosen={slot} onChoose={setSlot} />
-                  <Summary reply={answer.value} />
-                  <Group gap="xs">
-                    <CopyLink href={link(scene, yaml === original ? null : { path, yaml })} />
-                    <FileButton multiple accept=".area,.display" onChange={(chosen) => void bring(chosen)}>
-                      {(props) => (
-                        <Button size="xs" variant="default" {...props}>
-                          Your own bundles …
-                        </Button>
-                      )}
-                    </FileButton>
-                  </Group>
-                  {own.words && (
-                    <Text size="sm" role="status">
-                      {own.words}
-                    </Text>
-                  )}
-                </Stack>
-              </Grid.Col>
-              <Grid.Col span={{ base: 12, md: 7, lg: 8 }}>
-                <Tabs defaultValue="place" keepMounted={false}>
-                  <Tabs.List aria-label="What to look at">
-                    <Tabs.Tab value="place">Where and when</Tabs.Tab>
-                    <Tabs.Tab value="why">Why</Tabs.Tab>
-                    <Tabs.Tab value="campaign">Campaign</Tabs.Tab>
-                    <Tabs.Tab value="changes">What changes</Tabs.Tab>
-                    <Tabs.Tab value="tastes">Tastes</Tabs.Tab>
-                  </Tabs.List>
-                  <Tabs.Panel value="place" pt="md">
-                    <Place simulator={simulator} base={base} scene={scene} reply={behind.value.reply} located={behind.value.located} onChange={change} />
-                  </Tabs.Panel>
-                  <Tabs.Panel value="why" pt="md">
-                    <Stack>
-                      <Why simulator={simulator} reply={behind.value.reply} slot={slot ?? 0} />
-                      <Others simulator={simulator} reply={behind.value.reply} asked={asked} onAsk={setAsked} />
-                    </Stack>
-                  </Tabs.Panel>
-                  <Tabs.Panel value="campaign" pt="md">
-                    <Editor
-                      simulator={simulator}
-                      campaign={scene.campaign}
-                      draft={{ path, yaml }}
-                      problems={drafted.problems}
-                      changed={yaml !== original}
-                      merged={behind.value.merged}
-                      paths={paths}
-                      cuisines={cuisines}
-                      onPath={(to) => setDraft(to === path ? draft : { path: to, yaml: files[to] ?? original })}
-                      onYaml={(yaml) => setDraft({ path, yaml })}
-                      onReset={() => setDraft({ path, yaml: original })}
-                    />
-                  </Tabs.Panel>
-                  <Tabs.Panel value="changes" pt="md">
-                    <Changes simulator={simulator} base={base} campaign={scene.campaign} drafted={drafted.campaign} request={request} file={{ path: `campaigns/${scene.campaign}/${path}.yaml`, before: original, after: yaml }} readers={readers} onReaders={setReaders} onOpen={(reader) => change({ reader })} />
-                  </Tabs.Panel>
-                  <Tabs.Panel value="tastes" pt="md">
-                    <Tastes base={base} reader={facts} smoothing={smoothingOf(behind.value.merged)} onSmoothing={(value) => setDraft({ path, yaml: withSmoothing(yaml, value) })} />
-                  </Tabs.Panel>
-                </Tabs>
-              </Grid.Col>
-            </Grid>
-          )}
-          <Text size="xs" mt="lg" component="footer">
-            The merchants are real, the readers and their demand are {index.simulated}. Ranked in {"value" in answer ? answer.milliseconds.toFixed(1) : "–"} ms by the engine that serves readers; nothing leaves this browser.{" "}
-            <Anchor href="https://www.openstreetmap.org/copyright" size="xs" underline="always">
-              © OpenStreetMap contributors
-            </Anchor>
-          </Text>
-        </Container>
-      </AppShell.Main>
-    </AppShell>
+        {note && <Alert mt="xs" color={note.good ? "green" : "red"} withCloseButton closeButtonLabel="Close" onClose={() => setNote(null)} role="status">{note.text}</Alert>}
+        {quick.error && <Alert mt="xs" color="red" role="alert" title="No message can be shown">{quick.error}. Choose another campaign or take the last change back.</Alert>}
+      </header>
+      <main>
+        <div className="left">
+          <Who readers={data.readers} index={index} profile={profile} onChange={setIndex} />
+          <Group justify="space-between"><Text size="sm" fw={600}>{showing === "draft" && dirty ? "With your draft" : "As published"}</Text><Button size="compact-sm" variant="default" aria-pressed={phoneDark} onClick={() => setPhoneDark(!phoneDark)}>{phoneDark ? "Light phone" : "Dark phone"}</Button></Group>
+          <Phone reply={quick.reply} merchants={at.merchants} dark={phoneDark} chosen={chosen} onChoose={choose} sender={`${market.name} eats`} />
+          <Ranks reply={quick.reply} merchants={at.merchants} chosen={chosen} onChoose={choose} />
+        </div>
+        <div className="right">
+          {chosen && <Suspense fallback={<Paper withBorder p="md"><Text>Explaining …</Text></Paper>}><Why id={chosen} merchant={at.merchants.get(chosen)} reply={reply} names={names} onClose={() => setChosen(null)} onBoost={inForm("boost")} onPin={pinFirst} onExclude={inForm("exclude")} /></Suspense>}
+          <Tabs value={tab} onChange={setTab} keepMounted={false}>
+            <Tabs.List>
+              <Tabs.Tab value="place">Where and when</Tabs.Tab>
+              <Tabs.Tab value="campaign">Campaign</Tabs.Tab>
+              <Tabs.Tab value="changes">What changes</Tabs.Tab>
+              <Tabs.Tab value="tastes">Tastes</Tabs.Tab>
+            </Tabs.List>
+            <Tabs.Panel value="place" pt="md">
+              <Stack gap="md">
+                <When state={moment} start={start} timezone={market.timezone} local={local} onChange={(minute) => setMoment((now) => ({ ...now, minute: Math.max(0, Math.min(WEEK - 15, minute)) }))} />
+                <MapView areas={at.areas} merchants={at.merchants} coast={data.coast} ground={data.ground} scene={quick.scene} place={quick.place} evidence={pin} graded={graded} chosen={chosen} onMove={onMove} onChoose={choose} />
+                <Verdict place={quick.place} />
+                <Mail state={moment} onChange={(next) => setMoment((now) => ({ ...now, ...next }))} />
+              </Stack>
+            </Tabs.Panel>
+            <Tabs.Panel value="campaign" pt="md">
+              <Editor campaign={campaign} path={path} onPath={setPath} paths={paths} text={text} onText={setText} original={original} problems={checked.problems} dirty={dirty} merged={merged} merchants={at.merchants} schema={data.schema} labels={data.cuisines.labels}
+                wish={wish} onWish={setWish} onExplain={explain} showing={showing} onShowing={setShowing} layer={checked.layer ?? null} onSave={save} saved={savedText === text}
+                onPublished={(document) => { setPublished((all) => ({ ...all, [id]: document })); setTexts(({ [`${id}/${path}`]: _, ...rest }) => rest); }} />
+            </Tabs.Panel>
+            <Tabs.Panel value="changes" pt="md"><Suspense fallback={<Text>Loading …</Text>}><ChangesPanel inputs={inputs} published={campaign as never} draft={draft as never} readers={sample} files={files} data={`Merchants © OpenStreetMap contributors (ODbL). ${market.simulated}.`} onOpenReader={({ id }) => { setIndex(Number(id) - 1); setMoment((now) => ({ ...now, grade: "none", mailbox: "gmail", trip: false })); }} /></Suspense></Tabs.Panel>
+            <Tabs.Panel value="tastes" pt="md"><Suspense fallback={<Text>Loading …</Text>}><Tastes cuisines={data.cuisines} profile={profile} merged={merged} smoothing={smoothing} locked={merged?.locks.some(({ key }) => key === "smoothing") ?? false} onSmoothing={(value) => setText(edit(text, ["smoothing"], value))} /></Suspense></Tabs.Panel>
+          </Tabs>
+        </div>
+      </main>
+      <footer>
+        <Text size="xs" data-testid="speed">Ready in {data.seconds.toFixed(2)} s; asked the engine again in {quick.ms.toFixed(1)} ms for {quick.scene ? quick.scene.kept.length + quick.scene.dropped.length : 0} candidates.</Text>
+        <Text size="xs">{market.simulated}. Merchants <Anchor href="https://www.openstreetmap.org/copyright" size="xs" underline="always">© OpenStreetMap contributors</Anchor>; coastline Natural Earth. Drop area bundles or a campaign on this page to try your own: they stay in this browser.</Text>
+      </footer>
+      <div className="visually-hidden" role="status" aria-live="polite">{reply ? `The message shows ${reply.slots.map((slot) => (slot.merchant ? names(slot.merchant) : "the campaign's own card")).join(", ")}` : ""}</div>
+    </div>
   );
 }
 
-/** The draft over thousands of sample readers, who are fetched first. */
-function Changes({ simulator, base, campaign, drafted, request, file, readers, onReaders, onOpen }: { simulator: Simulator; base: string; campaign: string; drafted: string; request: Request; file: { path: string; before: string; after: string }; readers: string[]; onReaders: (readers: string[]) => void; onOpen: (reader: number) => void }) {
-  const [problem, setProblem] = useState<string | null>(null);
-  const whole = readers.length > simulator.index.readers.length;
-  useEffect(() => {
-    if (!whole) void load<string[]>(base, "readers.json").then(onReaders, (error: Error) => setProblem(error.message));
-  }, [base, whole, onReaders]);
-  const inputs = useMemo(() => simulator.inputs(), [simulator]);
-  const [published, draft] = useMemo(() => [simulator.document(campaign), simulator.document(drafted)], [simulator, campaign, drafted, file.after]);
-  const sample = useMemo(() => readers.map((profile, i): Reader => ({ id: `Reader ${i + 1}`, request: { profile, context: { ...request.context, seed: i } } })), [readers, request]);
-  if (problem) return <Text role="alert">{problem}</Text>;
-  if (!whole) return <Text size="sm">Fetching the sample readers …</Text>;
-  return (
-    <ChangesPanel inputs={inputs} published={published} draft={draft} readers={sample} files={file.before === file.after ? [] : [file]} data={`Merchants © OpenStreetMap contributors (ODbL). Readers are ${simulator.index.simulated}.`} onOpenReader={(reader) => onOpen(Number(reader.id.slice(7)) - 1)} />
-  );
+/** A reader of whom something is known, so that there is something to see. */
+function worthSeeing({ readers }: Data): number {
+  const found = readers.slice(0, 300).findIndex(({ profile }) => {
+    const of: ProfileOf = JSON.parse(Engine.profileOf(profile));
+    return of.consent && of.orders >= 6 && of.places.length >= 2;
+  });
+  return Math.max(0, found);
 }
 
-/** What the engine answers, and how long it took; or why it does not, in a sentence with a next step. */
-function answered<T>(ask: () => T): { value: T; milliseconds: number } | { error: string } {
-  try {
-    const began = performance.now();
-    const value = ask();
-    return { value, milliseconds: performance.now() - began };
-  } catch (error) {
-    return { error: `${String((error as Error).message)}. Take the edit back, or choose another reader.` };
-  }
-}
+const inWeek = (minute?: number): number | undefined => (minute !== undefined && minute >= 0 && minute < WEEK ? minute : undefined);
 
-const smoothingOf = (merged: { key: string; value: string }[]): number => Number(merged.find(({ key }) => key === "smoothing")?.value ?? 1);
-
-function withSmoothing(yaml: string, value: number): string {
-  const line = `smoothing: ${value}`;
-  return /^smoothing:.*$/m.test(yaml) ? yaml.replace(/^smoothing:.*$/m, line) : `${yaml.trimEnd()}\n${line}\n`;
+/** The last midnight on the clocks of a time zone, in seconds since 1970. */
+function midnight(iso: string, timeZone: string): number {
+  const at = Date.parse(iso) / 1000;
+  const [hour, minute] = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone }).format(new Date(at * 1000)).split(":").map(Number);
+  return at - hour * 3600 - minute * 60;
 }

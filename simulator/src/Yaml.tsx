@@ -1,75 +1,97 @@
-// The YAML of a layer, with completion from its schema and the engine's own problems beside the lines.
+// The layer as text: completion from the schema that layers are read by, and the engine's own words beside the line they are about.
 
-import { autocompletion, type CompletionContext, type CompletionResult } from "@codemirror/autocomplete";
-import { yaml as language } from "@codemirror/lang-yaml";
+import { autocompletion, type CompletionContext, closeBrackets, completionKeymap } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { yaml } from "@codemirror/lang-yaml";
+import { bracketMatching, defaultHighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
 import { EditorState } from "@codemirror/state";
-import { EditorView } from "@codemirror/view";
-import { basicSetup } from "codemirror";
+import { EditorView, drawSelection, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
 import { useEffect, useRef } from "react";
-import type { JsonSchema } from "./engine";
-import type { Problem } from "./types";
+import type { Problem, Schema } from "./engine.js";
 
-export default function Yaml({ yaml, problems, schema, onChange }: { yaml: string; problems: Problem[]; schema: JsonSchema; onChange: (yaml: string) => void }) {
-  const host = useRef<HTMLDivElement>(null);
-  const view = useRef<EditorView | null>(null);
-  const change = useRef(onChange);
-  change.current = onChange;
-
-  useEffect(() => {
-    if (!host.current) return;
-    const state = EditorState.create({
-      doc: yaml,
-      extensions: [
-        basicSetup,
-        language(),
-        lintGutter(),
-        autocompletion({ override: [(context) => complete(context, schema)] }),
-        EditorView.contentAttributes.of({ "aria-label": "The layer's YAML" }),
-        EditorView.updateListener.of((update) => {
-          if (update.docChanged) change.current(update.state.doc.toString());
-        }),
-      ],
-    });
-    const made = new EditorView({ state, parent: host.current });
-    // Whoever has no mouse scrolls it all the same.
-    made.scrollDOM.tabIndex = 0;
-    view.current = made;
-    return () => made.destroy();
-    // The text is the editor's own once it is there.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [schema]);
-
-  useEffect(() => {
-    const made = view.current;
-    if (made && made.state.doc.toString() !== yaml) made.dispatch({ changes: { from: 0, to: made.state.doc.length, insert: yaml } });
-  }, [yaml]);
-
-  useEffect(() => {
-    const made = view.current;
-    if (!made) return;
-    const diagnostics = problems.map((problem): Diagnostic => {
-      const line = made.state.doc.line(Math.min(Math.max(problem.line, 1), made.state.doc.lines));
-      const from = Math.min(line.from + Math.max(problem.column - 1, 0), line.to);
-      return { from, to: line.to, severity: problem.severity, message: `${problem.key ? `${problem.key}: ` : ""}${problem.message}${problem.hint ? `; ${problem.hint}` : ""}` };
-    });
-    made.dispatch(setDiagnostics(made.state, diagnostics));
-  }, [problems, yaml]);
-
-  return <div ref={host} className="yaml" />;
+/** What may stand at a path of keys; an id of a thing is any word. */
+function within(schema: Schema, path: string[], root: Schema): Schema[] {
+  const here = resolve(schema, root);
+  const [key, ...rest] = path;
+  if (key === undefined) return here;
+  return here.flatMap((one) => {
+    const next = one.properties?.[key] ?? (typeof one.additionalProperties === "object" ? one.additionalProperties : one.items?.properties?.[key]);
+    return next ? within(next, rest, root) : one.items ? within(one.items, path, root) : [];
+  });
 }
 
-/** Keys at the beginning of a line, values after one. */
-function complete(context: CompletionContext, schema: JsonSchema): CompletionResult | null {
-  const line = context.state.doc.lineAt(context.pos);
-  const before = line.text.slice(0, context.pos - line.from);
-  const key = /^(\w*)$/.exec(before);
-  const keys = schema.properties ?? {};
-  if (key) {
-    if (!key[1] && !context.explicit) return null;
-    return { from: line.from, options: Object.entries(keys).map(([label, about]) => ({ label, apply: `${label}: `, type: "property", ...(about.description && { info: about.description }) })) };
-  }
-  const value = /^(\w+):\s*(\w*)$/.exec(before);
-  const words = value?.[1] ? keys[value[1]]?.enum : undefined;
-  return value && words ? { from: context.pos - (value[2]?.length ?? 0), options: words.map((label) => ({ label, type: "enum" })) } : null;
+function resolve(schema: Schema, root: Schema): Schema[] {
+  const target = schema.$ref?.startsWith("#/definitions/") ? root.definitions?.[schema.$ref.slice(14)] : schema;
+  if (!target) return [];
+  return target.anyOf ? [target, ...target.anyOf.flatMap((one) => resolve(one, root))] : [target];
+}
+
+function complete(schema: Schema) {
+  return (context: CompletionContext) => {
+    const line = context.state.doc.lineAt(context.pos);
+    const before = line.text.slice(0, context.pos - line.from);
+    // Keys above with less indentation are what this line stands in.
+    const path: string[] = [];
+    let indent = before.search(/[^\s-]|$/);
+    for (let n = line.number - 1; n > 0 && indent > 0; n -= 1) {
+      const [, space, key] = /^([\s-]*)([\w.*-]+):\s*(#.*)?$/.exec(context.state.doc.line(n).text) ?? [];
+      if (key !== undefined && space.length < indent && !/-\s*$/.test(space)) {
+        path.unshift(key);
+        indent = space.length;
+      }
+    }
+    const [, key, typed] = /^[\s-]*([\w.*-]+):\s+(\w*)$/.exec(before) ?? [];
+    if (key !== undefined) {
+      const words = within(schema, [...path, key], schema).flatMap((one) => one.enum ?? one.items?.enum ?? []);
+      const options = words.filter((word) => word !== null).map((word) => ({ label: String(word), type: "constant" }));
+      return options.length > 0 ? { from: context.pos - typed.length, options } : null;
+    }
+    const word = context.matchBefore(/[\w]*/);
+    if (!word || (word.from === word.to && !context.explicit) || !/^[\s-]*\w*$/.test(before)) return null;
+    const keys = within(schema, path, schema).flatMap((one) => [...Object.entries(one.properties ?? {}), ...Object.entries(one.items?.properties ?? {})]);
+    const seen = new Set<string>();
+    const options = keys.filter(([label]) => !seen.has(label) && seen.add(label)).map(([label, of]) => ({ label, type: "property", info: of.description?.trim(), apply: `${label}: ` }));
+    return { from: word.from, options };
+  };
+}
+
+export default function Yaml({ text, onText, problems, schema, label }: { text: string; onText: (text: string) => void; problems: Problem[]; schema: Schema; label: string }) {
+  const box = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView | null>(null);
+  const say = useRef(onText);
+  say.current = onText;
+  useEffect(() => {
+    if (!box.current) return;
+    const editor = new EditorView({
+      parent: box.current,
+      state: EditorState.create({
+        doc: text,
+        extensions: [
+          lineNumbers(), history(), drawSelection(), indentOnInput(), bracketMatching(), closeBrackets(), highlightActiveLine(), lintGutter(), yaml(), syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
+          autocompletion({ override: [complete(schema)] }), keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap]), EditorView.lineWrapping,
+          EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true", tabindex: "0" }),
+          EditorView.updateListener.of((update) => { if (update.docChanged) say.current(update.state.doc.toString()); }),
+        ],
+      }),
+    });
+    view.current = editor;
+    return () => editor.destroy();
+  }, [schema, label]);
+  useEffect(() => {
+    const editor = view.current;
+    if (editor && editor.state.doc.toString() !== text) editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text } });
+  }, [text]);
+  useEffect(() => {
+    const editor = view.current;
+    if (!editor) return;
+    const { doc } = editor.state;
+    const diagnostics = problems.map((problem): Diagnostic => {
+      const line = doc.line(Math.max(1, Math.min(doc.lines, problem.line || 1)));
+      const from = Math.min(line.to, line.from + Math.max(0, problem.column - 1));
+      return { from, to: line.to, severity: problem.severity, message: [problem.key && `${problem.key}: `, problem.message, problem.hint && `; ${problem.hint}`].filter(Boolean).join("") };
+    });
+    editor.dispatch(setDiagnostics(editor.state, diagnostics));
+  }, [problems, text]);
+  return <div ref={box} className="yaml" data-testid="yaml" />;
 }

@@ -1,35 +1,13 @@
-import { Alert, Container, MantineProvider, Text, createTheme } from "@mantine/core";
 import "@mantine/core/styles.css";
+import "./page.css";
+import { Alert, Container, MantineProvider, createTheme } from "@mantine/core";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { App } from "./App";
-import { Simulator } from "./engine";
-import "./page.css";
+import { App } from "./App.js";
+import { load, said } from "./engine.js";
 
-const base = import.meta.env.BASE_URL;
-const host = document.getElementById("root");
-const theme = createTheme({ primaryColor: "indigo", primaryShade: { light: 8, dark: 8 }, defaultRadius: "md", autoContrast: true });
+const theme = createTheme({ primaryColor: "indigo", primaryShade: { light: 8, dark: 8 }, defaultRadius: "md", fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif" });
+const root = createRoot(document.getElementById("root") as HTMLElement);
+const show = (what: React.ReactNode) => root.render(<StrictMode><MantineProvider theme={theme} defaultColorScheme="auto">{what}</MantineProvider></StrictMode>);
 
-if (host) {
-  const root = createRoot(host);
-  Simulator.open(base).then(
-    (simulator) =>
-      root.render(
-        <StrictMode>
-          <MantineProvider theme={theme}>
-            <App simulator={simulator} base={base} />
-          </MantineProvider>
-        </StrictMode>,
-      ),
-    (error: Error) =>
-      root.render(
-        <MantineProvider theme={theme}>
-          <Container p="md">
-            <Alert color="red" title="The simulator could not start" role="alert">
-              <Text size="sm">{error.message}</Text>
-            </Alert>
-          </Container>
-        </MantineProvider>,
-      ),
-  );
-}
+load().then((data) => show(<App data={data} />), (error) => show(<Container p="xl"><Alert color="red" title="The page could not start" role="alert">{said(error)}</Alert></Container>));

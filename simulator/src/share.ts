@@ -1,23 +1,27 @@
-// A link holds the edit of a campaign and a place, never a reader.
+// A link for a colleague: the campaign, the edit of a layer, the place and the time. A reader is never in it: no profile, no id.
 
-import type { Draft, Point, Scene } from "./types";
+export interface Shared { campaign: string; layer: string; yaml?: string; at: number; latitude?: number; longitude?: number; grade: string; mailbox: string }
 
-export type Shared = { campaign: string; step: number; point: Point | null; draft: Draft | null };
+const KEYS = ["campaign", "layer", "yaml", "at", "latitude", "longitude", "grade", "mailbox"] as const;
 
-export function link(scene: Scene, draft: Draft | null): string {
-  const shared: Shared = { campaign: scene.campaign, step: scene.step, point: scene.point, draft };
-  const bytes = new TextEncoder().encode(JSON.stringify(shared));
-  const text = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-  return `${location.href.split("#")[0]}#${text.replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "")}`;
+export function toHash(shared: Shared): string {
+  // Position to some 100 m: enough for a street corner, and nobody's door.
+  const round = (degrees?: number) => degrees === undefined ? undefined : Math.round(degrees * 1000) / 1000;
+  const kept = { ...shared, latitude: round(shared.latitude), longitude: round(shared.longitude) };
+  const plain = new TextEncoder().encode(JSON.stringify(Object.fromEntries(KEYS.map((key) => [key, kept[key]]))));
+  return `#s=${btoa(String.fromCharCode(...plain)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "")}`;
 }
 
-/** What a link holds; null where there is none, or nobody can read it. */
-export function shared(hash: string): Shared | null {
+/** What a link says; whatever else somebody put into it is not looked at. */
+export function fromHash(hash: string): Partial<Shared> | null {
+  const text = /^#s=([\w-]+)$/.exec(hash)?.[1];
+  if (!text) return null;
   try {
-    const text = atob(hash.slice(1).replace(/-/g, "+").replace(/_/g, "/"));
-    const read = JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (c) => c.charCodeAt(0)))) as Shared;
-    const whole = typeof read.campaign === "string" && Number.isInteger(read.step) && (read.draft === null || typeof read.draft?.yaml === "string");
-    return whole ? read : null;
+    const bytes = Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
+    const found = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+    const is = (key: string, type: string) => typeof found[key] === type && (type !== "number" || Number.isFinite(found[key]));
+    const types = { campaign: "string", layer: "string", yaml: "string", at: "number", latitude: "number", longitude: "number", grade: "string", mailbox: "string" };
+    return Object.fromEntries(KEYS.filter((key) => is(key, types[key])).map((key) => [key, found[key]]));
   } catch {
     return null;
   }

@@ -7,14 +7,12 @@ use std::process::{Child, Command};
 use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
+use crate::simulator::{self, AS_OF, MARKET};
 use crate::wasm::Weight;
-use crate::{setup, simulator, wasm};
+use crate::{setup, test, wasm};
 
-/// A Friday before lunch, near the end of the simulated window: the demo is the same on every day.
-const AS_OF: &str = "2026-10-23T05:00:00Z";
-const MARKET: &str = "fi/helsinki";
-/// The worked campaigns.
-const CAMPAIGNS: [&str; 4] = ["lunch", "member-offers", "locals", "arrival"];
+/// Readers of the simulated market.
+const USERS: u32 = 20_000;
 /// Asked for first, so that the lines to try next are usually the same: the Worker's and the page's.
 const PORTS: [u16; 2] = [8787, 8788];
 
@@ -26,35 +24,23 @@ pub fn run(arguments: &[String]) -> Outcome {
         _ => return Err("`cargo xtask demo` takes `--once` or nothing".to_owned()),
     };
     let started = Instant::now();
-    let extract = setup::helsinki()?;
     setup::node()?;
     setup::mail()?;
     if let Some(why_not) = setup::fonts()? {
         return Err(why_not);
     }
     println!("building the command line and the Worker ...");
-    let cli = setup::cli()?;
+    let cli = test::cli()?;
     let worker = wasm::worker(Weight::Full)?;
 
     let demo = target("demo");
-    sh::fresh_dir(&demo)?;
     let freshrank = |step: &str, arguments: &[&str]| -> Outcome {
         println!("\n> freshrank {}", arguments.join(" "));
         let words = sh::logged(&format!("demo-{step}"), program(&cli).args(arguments))?;
         print!("{words}");
         Ok(())
     };
-    let extract = extract.strip_prefix(root()).unwrap_or(&extract).to_string_lossy().into_owned();
-    let merchants = ["import", "osm", &extract, "--country", "FI", "--as-of", &AS_OF[..10]];
-    freshrank("import", &[&merchants[..], &["--out", "target/demo/merchants"]].concat())?;
-    let market = ["market", "--merchants", "target/demo/merchants", "--market", MARKET, "--seed", "7"];
-    freshrank("market", &[&market[..], &["--out", "target/demo/tables"]].concat())?;
-    let build = ["build", "--tables", "target/demo/tables", "--as-of", AS_OF, "--market", MARKET];
-    freshrank("build", &[&build[..], &["--out", "target/demo/out"]].concat())?;
-    for id in CAMPAIGNS {
-        let (folder, document) = (format!("campaigns/{id}"), format!("target/demo/out/{id}.json"));
-        freshrank("campaign", &["campaign", "publish", &folder, "--out", &document])?;
-    }
+    simulator::market(&cli, "target/demo", USERS, true)?;
     let cards = ["cards", "--bundles", "target/demo/out", "--out", "target/demo/cards", "--words", "en"];
     freshrank("cards", &[&cards[..], &["--no-sponsored"]].concat())?;
     freshrank("campaign", &["campaign", "explain", "title", "campaigns/lunch", "--at", MARKET])?;
@@ -90,7 +76,6 @@ pub fn run(arguments: &[String]) -> Outcome {
     wrangler.args(["--var", &format!("RANK_KEY:{rank_key}"), "--var", &format!("PUBLISH_KEY:{publish_key}")]);
     wrangler.args(["--var", &format!("LAYER_KEYS:lunch/fi/helsinki {helsinki_key}")]);
     wrangler.args(["--var", &format!("TOKEN_KEYS:{token_keys}")]);
-    wrangler.args(["--var", &format!("SIMULATOR_ORIGIN:http://127.0.0.1:{page_port}")]);
     wrangler.env("CLOUDFLARE_CF_FETCH_ENABLED", "false").env("WRANGLER_SEND_METRICS", "false").env("CI", "1");
     println!("\n> wrangler dev --local, port {port}");
     let mut server = Server::start("wrangler", wrangler, once)?;
@@ -112,12 +97,10 @@ pub fn run(arguments: &[String]) -> Outcome {
         started.elapsed().as_secs_f64()
     );
     if !once {
-        let mut preview = program("npx");
-        preview.args(["vite", "preview", "--host", "127.0.0.1", "--strictPort", "--port", &page_port.to_string()]);
-        preview.current_dir(root().join("simulator"));
-        let _page = Server::start("simulator", preview, once)?;
+        let serve = simulator::serve(&page, page_port, Some(&format!("http://127.0.0.1:{port}")));
+        let _page = Server::start("simulator", serve, once)?;
         println!(
-            "the simulator: http://127.0.0.1:{page_port}; the key to publish fi/helsinki of lunch from it: {helsinki_key}"
+            "the simulator: http://127.0.0.1:{page_port}; in it, Helsinki's team publishes with the key {helsinki_key}"
         );
         println!("the Worker and the page go on until ctrl-c");
         server.wait();

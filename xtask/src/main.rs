@@ -16,11 +16,11 @@ mod cost;
 mod dependencies;
 mod documents;
 mod retrain;
+mod load;
 mod simulator;
 mod test;
 mod train;
 mod golden;
-mod load;
 mod soak;
 mod quality;
 mod demo;
@@ -57,16 +57,16 @@ const TASKS: &[Task] = &[
         run: test::run,
     },
     Task {
-        name: "build",
-        arguments: "worker|web|package [--lite]",
-        about: "build a wasm module, or the npm package with both, into target/modules (FRESHRANK_WASM_LTO=off for a quick, large one)",
-        run: wasm::run,
+        name: "simulator",
+        arguments: "build|serve|test",
+        about: "the browser page for marketing teams: static files in target/simulator/dist, the same served, or its stories in a Chromium",
+        run: |arguments| simulator::run(arguments, test::cli),
     },
     Task {
-        name: "simulator",
-        arguments: "",
-        about: "build the page with the engine, Helsinki's merchants and simulated readers into target/simulator/page: static files",
-        run: simulator::run,
+        name: "build",
+        arguments: "worker|web|package [--lite [--cel]]",
+        about: "build a wasm module, or the npm package with both, into target/modules (FRESHRANK_WASM_LTO=off for a quick, large one)",
+        run: wasm::run,
     },
     Task {
         name: "train",

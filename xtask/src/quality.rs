@@ -1,7 +1,7 @@
 //! `cargo xtask quality`: how well the ranker ranks beside LightGBM's LambdaMART, on real choices and on simulated markets.
 
-use crate::setup;
 use crate::sh::{self, Outcome, program, root, target};
+use crate::{setup, test};
 use std::path::Path;
 use std::process::Command;
 
@@ -26,7 +26,7 @@ pub fn run(arguments: &[String]) -> Outcome {
     if let Some(why) = setup::python()? {
         return Err(why);
     }
-    let cli = setup::cli()?;
+    let cli = test::cli()?;
     let folder = target("quality");
     sh::fresh_dir(&folder)?;
     let at = |name: &str| folder.join(name).to_string_lossy().into_owned();

@@ -283,30 +283,24 @@ pub fn fonts() -> Outcome<Option<String>> {
     Ok(None)
 }
 
-/// The `freshrank` binary, built.
-pub fn cli() -> Outcome<PathBuf> {
-    quietly("cli", program("cargo").args(["build", "--release", "--locked", "--package", "freshrank-cli"]))?;
-    Ok(target("release/freshrank"))
-}
-
-/// What builds the page, and drives it in tests.
+/// The simulator's packages.
 pub fn simulator() -> Outcome {
-    let (lock, folder) = (sh::read(&root().join("simulator/package-lock.json"))?, root().join("simulator"));
-    once("simulator packages", &lock, &folder.join("node_modules/vite"), || {
+    let room = root().join("simulator");
+    let lock = sh::read(&room.join("package-lock.json"))?;
+    once("packages of the simulator", &lock, &room.join("node_modules/vite"), || {
         let mut npm = program("npm");
-        npm.args(["ci", "--no-audit", "--no-fund", "--loglevel", "error"]).current_dir(&folder);
-        quietly("npm-simulator", &mut npm)
+        quietly("npm-simulator", npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&room))
     })
 }
 
-/// The browser that the page's tests drive: Debian's, or why there is none.
+/// The browser that tests drive: Debian's, or why there is none.
 pub fn chromium() -> Outcome<Option<String>> {
     let browser = Path::new("/usr/bin/chromium");
-    if browser.exists() {
+    if browser.exists() || std::env::var_os("FRESHRANK_CHROMIUM").is_some() {
         return Ok(None);
     }
     if said(program("apt-get").arg("--version")).is_err() {
-        return Ok(Some("no Chromium and no apt-get here: install Chromium as /usr/bin/chromium".to_owned()));
+        return Ok(Some("no Chromium and no apt-get here: install it, or set FRESHRANK_CHROMIUM".to_owned()));
     }
     once("chromium", "chromium", browser, || {
         let install = |log| {

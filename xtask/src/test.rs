@@ -84,7 +84,7 @@ const CHECKS: &[Check] = &[
     Check { name: "sender", lane: Lane::Modules, work: Work::Own(sender) },
     Check { name: "load", lane: Lane::Modules, work: Work::Own(loaded) },
     Check { name: "changes", lane: Lane::Modules, work: Work::Own(changes) },
-    Check { name: "simulator", lane: Lane::Modules, work: Work::Own(page) },
+    Check { name: "simulator", lane: Lane::Modules, work: Work::Own(simulator) },
 ];
 
 fn passed((): ()) -> Verdict {
@@ -306,6 +306,7 @@ fn workerd() -> Outcome<Verdict> {
     node_tests("workerd", "wasm/worker/tests", || {
         setup::node()?;
         setup::mail()?;
+        setup::chromium()?;
         let (full, lite) = (wasm::worker(Weight::Full)?, wasm::worker(Weight::Lite)?);
         // Tokens are minted by the package.
         let web = wasm::web(Weight::Full)?;
@@ -332,24 +333,15 @@ fn loaded() -> Outcome<Verdict> {
 /// Seconds, on two cores that others use, too.
 const FEW_REQUESTS: &str = "300";
 
-/// The simulator in a browser.
-fn page() -> Outcome<Verdict> {
+/// The page's stories in a Chromium, beside the Worker, and its comparison of two campaigns by itself.
+fn simulator() -> Outcome<Verdict> {
     if let Some(why_not) = setup::chromium()? {
         return Ok(Verdict::Skipped(why_not));
     }
+    let worker = wasm::worker(Weight::Full)?;
     NATIVE.pass();
-    let cli = cli_as_tested()?;
-    let market = simulator::market(&cli)?;
-    let page = simulator::page(&market)?;
-    let web = target("modules").join(format!("web-{}", Weight::LiteWithCel.name()));
-    let files = ["tests/changes.e2e.mjs", "tests/page.e2e.mjs"].map(|file| root().join("simulator").join(file));
-    let mut node = program("node");
-    node.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]).args(files);
-    node.env("FRESHRANK_CLI", cli)
-        .env("FRESHRANK_WEB", web)
-        .env("FRESHRANK_MARKET", market)
-        .env("FRESHRANK_PAGE", page);
-    logged("simulator", &mut node).map(passed)
+    let mut stories = simulator::tests(&cli_as_tested()?, &worker)?;
+    logged("simulator", &mut stories).map(passed)
 }
 
 /// What the simulator says of a draft, as far as it needs no browser.
@@ -384,6 +376,12 @@ fn files_ending(dir: &Path, end: &str) -> Vec<PathBuf> {
     let mut files: Vec<_> = paths.filter(|path| path.to_string_lossy().ends_with(end)).collect();
     files.sort();
     files
+}
+
+/// The `freshrank` binary, built.
+pub fn cli() -> Outcome<PathBuf> {
+    sh::quietly("cli", program("cargo").args(["build", "--release", "--locked", "--package", "freshrank-cli"]))?;
+    Ok(target("release/freshrank"))
 }
 
 /// The same from the selection of features that the native tests have compiled.

@@ -39,23 +39,41 @@ export type ChanceSlot = { merchant: string | null, propensity: number, score: n
 /** A message that there could have been: merchants by slot, and how likely. */
 export type Possible = { merchants: Array<string | null>, propensity: number };
 
-/** A merchant of an area, for a map. */
-export type AreaMerchant = { merchant: string, merchant_id: string | null, name: string | null, cuisines: string | null, latitude: number, longitude: number };
+/** What `Engine.areas` tells of each area at hand. */
+export type AreaOf = { cell: string, layer: string, merchants: number, as_of: string, hash: string, offset_minutes: number };
 
-/** What a profile tells of its reader. Tastes are by cluster, ln(share of the reader / share of the market); places have a probability by
- * daypart: morning, midday, evening, night. */
-export type ReaderFacts = { market: string, consent: boolean, member: boolean, n_orders: number, last_order_days: number, new_place_rate: number,
-  places: Array<{ latitude: number, longitude: number, probability: Array<number> }>, lifelong: Array<number>, recent: Array<number> };
+/** Degrees. */
+export type Position = { latitude: number, longitude: number };
 
-/** Where a reader is thought to be: `usual` is what the profile alone says of this part of the day, `now` what the evidence made of it. */
-export type Located = { point: { latitude: number, longitude: number } | null, cell: string | null, served: boolean, certainty: number, source: Source,
-  travelling: boolean, elsewhere: number, tailored: boolean, places: Array<{ latitude: number, longitude: number, usual: number, now: number }> };
+/** What `Engine.merchants` tells of everyone listed; clusters of the cuisine map with weights, and the cells delivered to. */
+export type Listed = Position & { id: string, kind: Kind, price_band: number | null, rating: number | null, independent: boolean,
+  clusters: Array<[number, number]>, card: Card | null, cells: Array<string> };
 
-/** One part of a merged configuration: its value in JSON, the layer that said it, and the one that locks it. */
-export type Leaf = { key: string, value: string, layer: string | null, line: number | null, locked_by: string | null };
+/** What `Engine.placeOf` tells: likely places and elsewhere, before and after the evidence, and what was decided. */
+export type PlaceOf = { places: Array<Position & { before: number, after: number, usual: number }>, elsewhere: { before: number, after: number },
+  point: Position | null, cell: string | null, certainty: number, source: Source, travelling: boolean, policy: PlacePolicy, tailored: boolean };
 
-/** What is wrong with a layer, where (from 1; 0 where there was no file), and what to do. */
-export type DraftProblem = { layer: string, line: number, column: number, key: string, message: string, hint: string | null, severity: \"error\" | \"warning\" };
+/** What is wrong with a layer, where, and what to do. */
+export type Problem = { layer: string, line: number, column: number, key: string, message: string, hint: string | null, severity: \"error\" | \"warning\" };
+
+/** What `Engine.checkLayer` tells; `document` is absent where something stops the layer. */
+export type Checked = { problems: Array<Problem>, document?: string | null, layer?: Record<string, unknown> };
+
+/** What `Engine.mergedAt` tells: the layers that hold, what they lock and bound, and every leaf with who said it. */
+export type MergedAt = { layers: Array<string>, locks: Array<{ key: string, layer: string, line: number }>,
+  bounds: Array<{ key: string, min: number | null, max: number | null, layer: string, line: number }>,
+  leaves: Array<{ key: string, value: string, layer: string | null, line: number | null }> };
+
+/** What is liked: by cluster ln(share of the reader / share of the market), and the largest shares by label of the cuisine map. */
+export type TasteOf = { clusters: Array<number>, raw: Array<[number, number]> };
+
+/** What `Engine.profileOf` tells of a reader. */
+export type ProfileOf = { market: string, consent: boolean, member: boolean, orders: number, tenure_days: number, last_order_days: number | null,
+  new_place_rate: number, cuisine_map: string, lifelong: TasteOf, recent: TasteOf, places: Array<Position>,
+  merchants: Array<{ short: string, count: number, days: number }> };
+
+/** What `Engine.scene` tells: who is kept, with score x 65536 and kilometres; who is dropped, with the reason's code; who is shown, by slot. */
+export type Scene = { kept: Array<[string, number, number]>, dropped: Array<[string, string]>, shown: Array<string | null>, cell: string | null, point: Position | null };
 ";
 
 /// Declarations by name, of a type and all it stands on.
