@@ -29,7 +29,7 @@ pub enum Weight {
     Full,
     /// dense alone.
     Lite,
-    /// dense, and the compiler of rules; of the Worker only, to be weighed.
+    /// dense, and the compiler of rules: the simulator's, and the Worker's to be weighed.
     LiteWithCel,
 }
 
@@ -52,15 +52,23 @@ impl Weight {
     }
 }
 
-/// `cargo xtask build worker|web [--lite]`.
+/// `cargo xtask build worker|web [--lite [--cel]]`.
 pub fn run(arguments: &[String]) -> Outcome {
-    let lite = arguments.iter().any(|argument| argument == "--lite");
-    let weight = if lite { Weight::Lite } else { Weight::Full };
-    let rest: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--lite").collect();
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let weight = match (has("--lite"), has("--cel")) {
+        (true, true) => Weight::LiteWithCel,
+        (true, false) => Weight::Lite,
+        (false, _) => Weight::Full,
+    };
+    let rest: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
     let module = match rest[..] {
         ["worker"] => worker(weight)?,
         ["web"] => web(weight)?,
-        _ => return Err("`cargo xtask build` takes `worker` or `web`, then `--lite` or nothing".to_owned()),
+        _ => {
+            return Err(
+                "`cargo xtask build` takes `worker` or `web`, then `--lite`, `--lite --cel` or nothing".to_owned()
+            );
+        }
     };
     println!("{}", module.display());
     Ok(())

@@ -5,6 +5,7 @@
 
 #[path = "../../model.rs"]
 mod model;
+mod page;
 
 use freshrank::bundle::{Bundle, Display};
 use freshrank::feature::FEATURES;

@@ -1,0 +1,244 @@
+// The page: the message on the left, what decides about it on the right. Every change asks the engine again at once.
+
+import { ActionIcon, Alert, Anchor, Button, Group, NativeSelect, Paper, Stack, Tabs, Text, Title, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { Suspense, lazy, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { Editor, type Action } from "./Editor.js";
+import { MapView } from "./MapView.js";
+import { Mail, type MomentState, Verdict, WEEK, When, Who } from "./Moment.js";
+import { Phone, Ranks } from "./Phone.js";
+import { type Campaign, type Checked, type Data, Engine, type Merged, type PlaceOf, type Point, type Problem, type ProfileOf, type Reply, type Scene, listed, said } from "./engine.js";
+import { edit, put, read, slug, values, write } from "./layer.js";
+import { fromHash, toHash } from "./share.js";
+import { GRADES } from "./words.js";
+
+const Why = lazy(() => import("./Why.js").then(({ Why }) => ({ default: Why })));
+const Tastes = lazy(() => import("./Tastes.js").then(({ Tastes }) => ({ default: Tastes })));
+
+/** Where the pin stands first: Kamppi. */
+const KAMPPI: Point = { latitude: 60.1685, longitude: 24.9316 };
+/** How long a drag rests before everything is explained anew. */
+const REST_MS = 90;
+
+export function App({ data }: { data: Data }) {
+  const { engine, market } = data;
+  const shared = useMemo(() => fromHash(location.hash), []);
+  const [published, setPublished] = useState<Record<string, Campaign>>(() => Object.fromEntries(market.campaigns.map((campaign) => [campaign.id, campaign])));
+  const [id, setId] = useState(shared?.campaign && published[shared.campaign] ? shared.campaign : market.campaigns[0].id);
+  const campaign = published[id];
+  const [path, setPath] = useState(shared?.layer ?? market.home);
+  const [texts, setTexts] = useState<Record<string, string>>(() => {
+    const saved = JSON.parse(localStorage.getItem("freshrank.drafts") ?? "{}") as Record<string, string>;
+    return shared?.yaml !== undefined ? { ...saved, [`${shared.campaign}/${shared.layer}`]: shared.yaml } : saved;
+  });
+  const [savedText, setSavedText] = useState("");
+  const [index, setIndex] = useState<number | null>(0);
+  const [pin, setPin] = useState<Point>(shared?.latitude !== undefined && shared.longitude !== undefined ? { latitude: shared.latitude, longitude: shared.longitude } : KAMPPI);
+  const [moment, setMoment] = useState<MomentState>({ minute: inWeek(shared?.at) ?? 720, grade: shared?.grade ?? "exact", mailbox: shared?.mailbox ?? "direct", trip: false });
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [wish, setWish] = useState<{ action: Action; merchant: string | null }>({ action: "boost", merchant: null });
+  const [tab, setTab] = useState<string | null>("place");
+  const [showing, setShowing] = useState<"draft" | "published">("draft");
+  const [at, setAt] = useState({ areas: data.areas, merchants: data.merchants, version: 0 });
+  const [note, setNote] = useState<{ good: boolean; text: string } | null>(null);
+  const scheme = useComputedColorScheme("light");
+  const { setColorScheme } = useMantineColorScheme();
+  const [phoneDark, setPhoneDark] = useState(false);
+
+  // The week from the day on that the areas were built.
+  const start = useMemo(() => midnight(market.as_of, market.timezone), [market]);
+
+  const paths = useMemo(() => [...new Set([market.home, ...Object.keys(campaign.layers)])].sort((a, b) => a.split("/").length - b.split("/").length || a.localeCompare(b)), [campaign, market]);
+  const original = useMemo(() => write(campaign, path, data.cuisines.labels), [campaign, path, data]);
+  const text = texts[`${id}/${path}`] ?? original;
+  const setText = useCallback((next: string) => { setTexts((all) => ({ ...all, [`${id}/${path}`]: next })); setShowing("draft"); }, [id, path]);
+  const dirty = text !== original;
+
+  const json = useMemo(() => JSON.stringify(campaign), [campaign]);
+  const checked = useMemo((): Checked & { problems: Problem[] } => {
+    if (!dirty) return { problems: [], document: json };
+    const { tree, problems } = read(text, path);
+    if (!tree) return { problems };
+    try {
+      return JSON.parse(Engine.checkLayer(json, path, JSON.stringify(tree), data.labels));
+    } catch (error) {
+      return { problems: [{ layer: path, line: 1, column: 1, key: "", message: said(error), hint: "Take the last change back", severity: "error" }] };
+    }
+  }, [text, path, json, dirty, data.labels]);
+  // Whatever is being typed, the phone shows the last draft that can be read.
+  const good = useRef<{ key: string; document: string }>({ key: "", document: json });
+  if (checked.document) good.current = { key: `${id}/${path}`, document: checked.document };
+  else if (good.current.key !== `${id}/${path}`) good.current = { key: `${id}/${path}`, document: json };
+  const document_ = showing === "draft" ? good.current.document : json;
+
+  const reader = index === null ? null : data.readers[index];
+  const profile = useMemo((): ProfileOf | null => (reader ? JSON.parse(Engine.profileOf(reader.profile)) : null), [reader]);
+
+  const request = useMemo(() => {
+    const instant = start + moment.minute * 60;
+    const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace(".000", "");
+    const position = moment.grade === "none" ? {} : pin;
+    const trip = moment.trip ? { last_event: { kind: "trip_end", ...pin, at: iso(instant - 900) } } : {};
+    return { campaign: id, ...(reader && { profile: reader.profile }), context: { at: iso(instant), grade: moment.grade, mailbox: moment.mailbox, ...position, ...trip, seed: 1 }, display: true };
+  }, [id, reader, pin, moment, start]);
+
+  const quick = useMemo((): { reply: Reply | null; scene: Scene | null; place: PlaceOf | null; error: string | null; ms: number } => {
+    const began = performance.now();
+    try {
+      engine.setCampaign(document_);
+      const asked = JSON.stringify(request);
+      const reply: Reply = JSON.parse(engine.rank(asked));
+      const scene: Scene = JSON.parse(engine.scene(asked));
+      const place: PlaceOf = JSON.parse(engine.placeOf(asked));
+      const ms = performance.now() - began;
+      performance.measure("freshrank re-rank", { start: began, duration: ms });
+      return { reply, scene, place, error: null, ms };
+    } catch (error) {
+      return { reply: null, scene: null, place: null, error: said(error), ms: 0 };
+    }
+  }, [engine, document_, request, at.version]);
+
+  const [full, setFull] = useState<{ of: unknown; chosen: string | null; reply: Reply } | null>(null);
+  useEffect(() => {
+    const card = chosen ? at.merchants.get(chosen)?.card : undefined;
+    const rest = setTimeout(() => {
+      try {
+        engine.setCampaign(document_);
+        setFull({ of: quick, chosen, reply: JSON.parse(engine.rank(JSON.stringify({ ...request, explain: true, ...(card && { why: card.merchant_id }) }))) });
+      } catch {
+        // What cannot be answered was said already, by the quick answer.
+        setFull(null);
+      }
+    }, chosen ? REST_MS : 4 * REST_MS);
+    return () => clearTimeout(rest);
+  }, [quick, chosen]);
+  const explained = full?.of === quick ? full.reply : null;
+  const reply = explained ?? quick.reply;
+
+  const merged = useMemo((): Merged | null => {
+    try {
+      return JSON.parse(engine.mergedAt(document_, path, undefined));
+    } catch {
+      return null;
+    }
+  }, [engine, document_, path]);
+
+  // The pin follows the pointer once a frame, however often the pointer tells.
+  const frame = useRef(0);
+  const moved = useRef<Point | null>(null);
+  const onMove = useCallback((point: Point, settled: boolean) => {
+    if (settled && moved.current) point = moved.current;
+    moved.current = settled ? null : point;
+    cancelAnimationFrame(frame.current);
+    frame.current = requestAnimationFrame(() => {
+      setPin(point);
+      setMoment((now) => (now.grade === "none" && !now.trip ? { ...now, grade: "exact", mailbox: "direct" } : now));
+    });
+  }, []);
+
+  const choose = useCallback((merchant: string) => { setChosen(merchant); setWish((now) => ({ ...now, merchant })); }, []);
+  const names = useCallback((merchant: string) => at.merchants.get(merchant)?.card?.name ?? merchant, [at.merchants]);
+  const inForm = (action: Action) => () => { setWish({ action, merchant: chosen }); setTab("campaign"); };
+  const pinFirst = () => {
+    const card = chosen ? at.merchants.get(chosen)?.card : undefined;
+    if (card) setText(put(text, "pins", slug(card.name), { slot: 0, merchant: card.merchant_id }));
+    setTab("campaign");
+  };
+
+  const drop = async (files: FileList) => {
+    const named = [...files].sort((a, b) => Number(a.name.endsWith(".display")) - Number(b.name.endsWith(".display")));
+    try {
+      let n = 0;
+      for (const file of named) {
+        if (file.name.endsWith(".json")) {
+          const text = await file.text();
+          const id = engine.setCampaign(text);
+          setPublished((all) => ({ ...all, [id]: JSON.parse(text) }));
+          setId(id);
+        } else if (file.name.endsWith(".area")) engine.addArea(new Uint8Array(await file.arrayBuffer()));
+        else if (file.name.endsWith(".display")) engine.addDisplay(new Uint8Array(await file.arrayBuffer()));
+        else throw new Error(`${file.name} is no bundle. Drop the .area and .display files that \`freshrank build\` wrote, or a campaign's published .json`);
+        n += 1;
+      }
+      const now = listed(engine);
+      setAt(({ version }) => ({ ...now, version: version + 1 }));
+      setNote({ good: true, text: `${n} ${n === 1 ? "file" : "files"} read. They stay in this browser: nothing is sent anywhere.` });
+    } catch (error) {
+      setNote({ good: false, text: `${said(error)}.` });
+    }
+  };
+
+  const share = async () => {
+    const hash = toHash({ campaign: id, layer: path, ...(dirty && { yaml: text }), at: moment.minute, ...(moment.grade !== "none" && pin), grade: moment.grade, mailbox: moment.mailbox });
+    history.replaceState(null, "", hash);
+    await navigator.clipboard?.writeText(location.href).catch(() => undefined);
+    setNote({ good: true, text: "The address of this page now holds the edit, the place and the time, and is on the clipboard. The reader is not in it." });
+  };
+  const save = () => { localStorage.setItem("freshrank.drafts", JSON.stringify(texts)); setSavedText(text); };
+
+  const smoothing = Number(values(text).smoothing ?? merged?.leaves.find(({ key }) => key === "smoothing")?.value ?? 1);
+  const graded = GRADES.find(({ value }) => value === moment.grade) ?? GRADES[3];
+  const local = reply?.local ?? "";
+
+  return (
+    <div className="page" onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); void drop(event.dataTransfer.files); }}>
+      <header>
+        <Group gap="sm" wrap="wrap" justify="space-between">
+          <Group gap="sm" align="end"><Title order={1} size="h3">What a reader would see</Title><Text size="sm">{market.name}. Readers are simulated, merchants are real.</Text></Group>
+          <Group gap="xs">
+            <NativeSelect aria-label="Campaign" value={id} onChange={(event) => { setId(event.currentTarget.value); setPath(market.home); }} data={Object.values(published).map(({ id }) => id)} data-testid="campaign" />
+            <Button variant="default" onClick={share}>Share</Button>
+            <ActionIcon variant="default" size="lg" aria-label={scheme === "dark" ? "Make the page light" : "Make the page dark"} onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")}>{scheme === "dark" ? "☀" : "☾"}</ActionIcon>
+          </Group>
+        </Group>
+        {note && <Alert mt="xs" color={note.good ? "green" : "red"} withCloseButton closeButtonLabel="Close" onClose={() => setNote(null)} role="status">{note.text}</Alert>}
+        {quick.error && <Alert mt="xs" color="red" role="alert" title="No message can be shown">{quick.error}. Choose another campaign or take the last change back.</Alert>}
+      </header>
+      <main>
+        <div className="left">
+          <Who readers={data.readers} index={index} profile={profile} onChange={setIndex} />
+          <Group justify="space-between"><Text size="sm" fw={600}>{showing === "draft" && dirty ? "With your draft" : "As published"}</Text><Button size="compact-sm" variant="default" aria-pressed={phoneDark} onClick={() => setPhoneDark(!phoneDark)}>{phoneDark ? "Light phone" : "Dark phone"}</Button></Group>
+          <Phone reply={quick.reply} merchants={at.merchants} dark={phoneDark} chosen={chosen} onChoose={choose} sender={`${market.name} eats`} />
+          <Ranks reply={quick.reply} merchants={at.merchants} chosen={chosen} onChoose={choose} />
+        </div>
+        <div className="right">
+          {chosen && <Suspense fallback={<Paper withBorder p="md"><Text>Explaining …</Text></Paper>}><Why id={chosen} merchant={at.merchants.get(chosen)} reply={reply} names={names} onClose={() => setChosen(null)} onBoost={inForm("boost")} onPin={pinFirst} onExclude={inForm("exclude")} /></Suspense>}
+          <Tabs value={tab} onChange={setTab} keepMounted={false}>
+            <Tabs.List>
+              <Tabs.Tab value="place">Where and when</Tabs.Tab>
+              <Tabs.Tab value="campaign">Campaign</Tabs.Tab>
+              <Tabs.Tab value="tastes">Tastes</Tabs.Tab>
+            </Tabs.List>
+            <Tabs.Panel value="place" pt="md">
+              <Stack gap="md">
+                <When state={moment} start={start} timezone={market.timezone} local={local} onChange={(minute) => setMoment((now) => ({ ...now, minute: Math.max(0, Math.min(WEEK - 15, minute)) }))} />
+                <MapView areas={at.areas} merchants={at.merchants} coast={data.coast} scene={quick.scene} place={quick.place} evidence={pin} graded={graded} chosen={chosen} onMove={onMove} onChoose={choose} />
+                <Verdict place={quick.place} />
+                <Mail state={moment} onChange={(next) => setMoment((now) => ({ ...now, ...next }))} />
+              </Stack>
+            </Tabs.Panel>
+            <Tabs.Panel value="campaign" pt="md">
+              <Editor campaign={campaign} path={path} onPath={setPath} paths={paths} text={text} onText={setText} original={original} problems={checked.problems} dirty={dirty} merged={merged} merchants={at.merchants} schema={data.schema} labels={data.cuisines.labels}
+                wish={wish} onWish={setWish} showing={showing} onShowing={setShowing} layer={checked.layer ?? null} onSave={save} saved={savedText === text}
+                onPublished={(document) => { setPublished((all) => ({ ...all, [id]: document })); setTexts(({ [`${id}/${path}`]: _, ...rest }) => rest); }} />
+            </Tabs.Panel>
+            <Tabs.Panel value="tastes" pt="md"><Suspense fallback={<Text>Loading …</Text>}><Tastes cuisines={data.cuisines} profile={profile} merged={merged} smoothing={smoothing} locked={merged?.locks.some(({ key }) => key === "smoothing") ?? false} onSmoothing={(value) => setText(edit(text, ["smoothing"], value))} /></Suspense></Tabs.Panel>
+          </Tabs>
+        </div>
+      </main>
+      <footer>
+        <Text size="xs" data-testid="speed">Ready in {data.seconds.toFixed(2)} s; asked the engine again in {quick.ms.toFixed(1)} ms for {quick.scene ? quick.scene.kept.length + quick.scene.dropped.length : 0} candidates.</Text>
+        <Text size="xs">{market.simulated}. Merchants <Anchor href="https://www.openstreetmap.org/copyright" size="xs" underline="always">© OpenStreetMap contributors</Anchor>; coastline Natural Earth. Drop area bundles or a campaign on this page to try your own: they stay in this browser.</Text>
+      </footer>
+      <div className="visually-hidden" role="status" aria-live="polite">{reply ? `The message shows ${reply.slots.map((slot) => (slot.merchant ? names(slot.merchant) : "the campaign's own card")).join(", ")}` : ""}</div>
+    </div>
+  );
+}
+
+const inWeek = (minute?: number): number | undefined => (minute !== undefined && minute >= 0 && minute < WEEK ? minute : undefined);
+
+/** The last midnight on the clocks of a time zone, in seconds since 1970. */
+function midnight(iso: string, timeZone: string): number {
+  const at = Date.parse(iso) / 1000;
+  const [hour, minute] = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone }).format(new Date(at * 1000)).split(":").map(Number);
+  return at - hour * 3600 - minute * 60;
+}

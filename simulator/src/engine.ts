@@ -1,0 +1,74 @@
+// The engine that serves readers, and what it is given here. Nothing in this folder ranks, places or merges anything itself.
+
+import init, { Engine } from "freshrank";
+import type { Campaign, Card, Reply, Request } from "freshrank";
+
+export { Engine };
+export type { Campaign, Card, Reply, Request };
+
+export interface Reader { id: string; profile: string }
+export interface Area { cell: string; layer: string; merchants: number; as_of: string; hash: string; offset_minutes: number }
+export interface Merchant { id: string; latitude: number; longitude: number; kind: string; price_band: number | null; rating: number | null; independent: boolean; clusters: [number, number][]; card: Card | null; cells: string[] }
+export interface Point { latitude: number; longitude: number }
+export interface PlaceOf {
+  places: (Point & { before: number; after: number; usual: number })[];
+  elsewhere: { before: number; after: number };
+  point: Point | null; cell: string | null; certainty: number; source: string; travelling: boolean; policy: string; tailored: boolean;
+}
+export interface Problem { layer: string; line: number; column: number; key: string; message: string; hint: string | null; severity: "error" | "warning" }
+export interface Checked { problems: Problem[]; document?: string; layer?: Record<string, unknown> }
+export interface Merged { layers: string[]; locks: { key: string; layer: string; line: number }[]; bounds: { key: string; min: number | null; max: number | null; layer: string; line: number }[]; leaves: { key: string; value: string; layer: string | null; line: number | null }[] }
+export interface Taste { clusters: number[]; raw: [number, number][] }
+export interface ProfileOf { market: string; consent: boolean; member: boolean; orders: number; tenure_days: number; last_order_days: number | null; new_place_rate: number; lifelong: Taste; recent: Taste; places: Point[]; merchants: { short: string; count: number; days: number }[] }
+export interface Scene { kept: [string, number, number][]; dropped: [string, string][]; shown: (string | null)[]; cell: string | null; point: Point | null }
+export interface Market { as_of: string; timezone: string; name: string; home: string; simulated: string; campaigns: Campaign[] }
+export interface Cuisines { labels: string[]; weights: [number, number][][]; merchants: number[]; n_clusters: number; credits: string[] }
+export interface Data { engine: Engine; market: Market; readers: Reader[]; cuisines: Cuisines; labels: string; coast: GeoJSON.MultiPolygon; schema: Schema; areas: Area[]; merchants: Map<string, Merchant>; bundles: Uint8Array[]; seconds: number }
+export interface Schema { description?: string; properties?: Record<string, Schema>; additionalProperties?: Schema | boolean; anyOf?: Schema[]; items?: Schema; enum?: unknown[]; definitions?: Record<string, Schema>; $ref?: string; minimum?: number; maximum?: number }
+
+async function get(path: string): Promise<Response> {
+  const answer = await fetch(new URL(path, document.baseURI));
+  if (!answer.ok) throw new Error(`${path} is not beside the page (${answer.status}): run \`cargo xtask simulator build\` and serve its folder.`);
+  return answer;
+}
+
+const json = async <T>(path: string): Promise<T> => (await get(path)).json() as Promise<T>;
+
+/** Everything a first ranking needs, at once. */
+export async function load(): Promise<Data> {
+  const started = performance.now();
+  const [, pack, market, readers, cuisines, labels, coast, schema] = await Promise.all([
+    init(), get("data/areas.pack").then((answer) => answer.arrayBuffer()), json<Market>("data/market.json"),
+    json<[string, string][]>("data/readers.json"), json<Cuisines>("data/cuisines.json"), get("data/cuisine-labels.json").then((answer) => answer.text()),
+    json<GeoJSON.MultiPolygon>("data/coast.json"), json<Schema>("data/layer.schema.json"),
+  ]);
+  const engine = new Engine();
+  const bundles = unpack(pack);
+  for (const [name, bytes] of bundles) if (name.endsWith(".area")) engine.addArea(bytes);
+  for (const [name, bytes] of bundles) if (name.endsWith(".display")) engine.addDisplay(bytes);
+  return {
+    engine, market, cuisines, labels, coast, schema,
+    readers: readers.map(([id, profile]) => ({ id, profile })),
+    bundles: bundles.map(([, bytes]) => bytes), ...listed(engine), seconds: (performance.now() - started) / 1000,
+  };
+}
+
+/** What the areas at hand list, anew after somebody dropped files on the page. */
+export function listed(engine: Engine): { areas: Area[]; merchants: Map<string, Merchant> } {
+  const merchants: Merchant[] = JSON.parse(engine.merchants());
+  return { areas: JSON.parse(engine.areas()), merchants: new Map(merchants.map((merchant) => [merchant.id, merchant])) };
+}
+
+function unpack(pack: ArrayBuffer): [string, Uint8Array][] {
+  const length = new DataView(pack).getUint32(0, true);
+  const index: [string, number][] = JSON.parse(new TextDecoder().decode(new Uint8Array(pack, 4, length)));
+  let at = 4 + length;
+  return index.map(([name, size]) => {
+    const bytes = new Uint8Array(pack.slice(at, at + size));
+    at += size;
+    return [name, bytes];
+  });
+}
+
+/** An error as a sentence. */
+export const said = (error: unknown): string => (error instanceof Error ? error.message : String(error));
