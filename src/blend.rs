@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use serde::Serialize;
 
+mod chances;
 mod diversity;
 mod explore;
 mod moves;
@@ -27,6 +28,7 @@ mod organic;
 mod pins;
 mod pools;
 
+pub use chances::{Chance, Possible, chances, every_message};
 pub use explore::{Draw, feasible_hash};
 pub use moves::{Cause, Move, Passed, moves};
 pub use notice::Notice;

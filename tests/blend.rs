@@ -1,8 +1,8 @@
 //! What holds of every blend, whatever a campaign asks: tried on drafted candidates, the same ones in every run.
 
 use freshrank::blend::{
-    Blend, Demand, Ingredients, Marks, Notice, Placement, Pool, Score, blend, blend_by, boost, feasible_hash, moves,
-    weave,
+    Blend, Demand, Ingredients, Marks, Notice, Placement, Pool, Score, blend, blend_by, boost, chances, feasible_hash,
+    moves, weave,
 };
 use freshrank::bundle::{Audience, Kind, Merchant, Offer, OfferKind, Schedule};
 use freshrank::campaign::{Boost, Explore, Pin, Policy, Range};
@@ -489,6 +489,32 @@ fn the_probabilities_of_all_messages_add_up_to_one() {
         prop_assert!((whole - 1.0).abs() < 1e-12, "{whole}");
         let different: BTreeSet<_> = messages.iter().map(|(slots, _)| slots).collect();
         prop_assert_eq!(different.len(), messages.len(), "each message comes about in one way");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_message_has_the_chance_that_its_own_draw_says_and_another_campaigns_has_none_where_it_cannot_be() {
+    holds(64, table(), |mut table| {
+        (table.policy.slots, table.policy.explore) = (table.policy.slots.min(3), Explore { share: 0.4, among: 3 });
+        for (slots, probability) in every_message(&table) {
+            let chances = chances(&table.ingredients(), &slots);
+            let product: f64 = chances.iter().map(|chance| chance.propensity).product();
+            prop_assert!((product - probability).abs() < 1e-15, "{product} where its draws say {probability}");
+            for (chance, slot) in chances.iter().zip(&slots) {
+                let whole: f64 = chance.options.iter().map(|(_, likely)| likely).sum();
+                prop_assert!(
+                    chance.options.is_empty() == slot.is_none() && (whole - 1.0).abs() < 1e-12 || slot.is_none()
+                );
+            }
+        }
+        let stranger = vec![Some(MerchantId::of("nobody")); usize::from(table.policy.slots)];
+        prop_assert!(chances(&table.ingredients(), &stranger).iter().all(|chance| chance.propensity == 0.0));
+        let everybody = freshrank::blend::every_message(&table.ingredients(), 27);
+        prop_assert_eq!(everybody, Some(every_message(&table)));
+        table.policy.explore.share = 0.0;
+        let sure = chances(&table.ingredients(), &table.slots());
+        prop_assert!(sure.iter().all(|chance| chance.propensity == 1.0 && chance.options.len() < 2));
         Ok(())
     });
 }

@@ -28,12 +28,17 @@ impl Draw {
         Self { propensity: 1.0, deterministic: true, feasible: feasible_hash(kept, &[i]), n: 1 }
     }
 
-    /// Of the best `among` of `standing`, the one `at`.
-    pub(super) fn among(of: &Ingredients<'_>, standing: &[usize], at: usize, among: usize) -> Self {
+    /// How likely the one `at` of the best `among` is.
+    pub(super) fn chance(of: &Ingredients<'_>, at: usize, among: usize) -> f64 {
         let share = within_one(of.policy.explore.share);
         let drawn = share / among as f64;
+        if at == 0 { (1.0 - share) + drawn } else { drawn }
+    }
+
+    /// Of the best `among` of `standing`, the one `at`.
+    pub(super) fn among(of: &Ingredients<'_>, standing: &[usize], at: usize, among: usize) -> Self {
         Self {
-            propensity: if at == 0 { (1.0 - share) + drawn } else { drawn },
+            propensity: Self::chance(of, at, among),
             deterministic: false,
             feasible: feasible_hash(of.kept, standing),
             n: standing.len(),

@@ -81,6 +81,7 @@ const CHECKS: &[Check] = &[
     Check { name: "wasm", lane: Lane::Modules, work: Work::Own(wasm_tests) },
     Check { name: "node", lane: Lane::Modules, work: Work::Own(node) },
     Check { name: "workerd", lane: Lane::Modules, work: Work::Own(workerd) },
+    Check { name: "changes", lane: Lane::Modules, work: Work::Own(changes) },
 ];
 
 fn passed((): ()) -> Verdict {
@@ -300,6 +301,12 @@ fn workerd() -> Outcome<Verdict> {
         let (full, lite) = (wasm::worker(Weight::Full)?, wasm::worker(Weight::Lite)?);
         Ok(vec![("FRESHRANK_WORKER", full), ("FRESHRANK_WORKER_LITE", lite)])
     })
+}
+
+/// What the simulator says of a draft, as far as it needs no browser.
+fn changes() -> Outcome<Verdict> {
+    setup::node()?;
+    logged("changes", program("node").arg(root().join("simulator/tests/changes.mjs"))).map(passed)
 }
 
 /// Runs a directory's `*.test.mjs`; they find what they test by the variables, and the `freshrank`

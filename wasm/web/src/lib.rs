@@ -3,14 +3,18 @@
 //! What is wrong with bytes or JSON is thrown as an `Error` with the engine's own words; what is right is answered with
 //! the same bytes as in every other shell.
 
+mod chances;
 #[path = "../../model.rs"]
 mod model;
 mod page;
 
+use freshrank::blend::Ingredients;
 use freshrank::bundle::{Bundle, Display};
+use freshrank::campaign::Chain;
 use freshrank::feature::FEATURES;
 use freshrank::geo::Cell;
 use freshrank::mailbox::form::JudgeRequest;
+use freshrank::policies::{Kept, Merged, Policies};
 use freshrank::request::Question;
 use freshrank::score::NoModel;
 use freshrank::score::dense::Dense;
@@ -18,8 +22,10 @@ use freshrank::sorted::Map;
 use freshrank::time;
 use freshrank::token::form::{MintRequest, OpenReply};
 use freshrank::token::{Keys, Token};
-use freshrank::{Areas, Campaign, Hash, Scorer, rerank};
+use freshrank::{Areas, Campaign, Decision, Hash, MerchantId, Scorer, rerank};
 use serde_json::json;
+use std::cell::RefCell;
+use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -78,7 +84,13 @@ pub struct Engine {
     areas: Map<Cell, Bundle>,
     displays: Map<Hash, Display>,
     campaigns: Map<String, Campaign>,
+    /// Who is asked where a request names no campaign.
+    plain: Campaign,
+    kept: RefCell<Kept>,
 }
+
+/// A page asks about many readers of few areas: policies merged so far, of a draft and of what is published.
+const KEPT_POLICIES: usize = 256;
 
 #[wasm_bindgen]
 impl Engine {
@@ -126,7 +138,15 @@ impl Engine {
     }
 
     fn with(scorer: Box<dyn Scorer>) -> Self {
-        Self { scorer, areas: Map::new(), displays: Map::new(), campaigns: Map::new() }
+        let kept = RefCell::new(Kept::new(KEPT_POLICIES));
+        Self {
+            scorer,
+            areas: Map::new(),
+            displays: Map::new(),
+            campaigns: Map::new(),
+            plain: Campaign::default(),
+            kept,
+        }
     }
 
     /// Adds an area bundle, in place of the last one of its cell; returns the cell.
@@ -174,7 +194,7 @@ impl Engine {
     pub fn rank(&self, request: &str) -> Result<String, JsError> {
         let asked = self.ask(request)?;
         let display = asked.area.and_then(|area| self.displays.get(&area.hash));
-        Ok(asked.question.answer(asked.area, display, &asked.campaign, self.scorer.as_ref()).to_json())
+        Ok(asked.question.answer(asked.area, display, &asked.policies, self.scorer.as_ref()).to_json())
     }
 
     /// What the model saw of every candidate that could be placed, and how it judged.
@@ -185,12 +205,47 @@ impl Engine {
         let asked = self.ask(request)?;
         let question = &asked.question;
         let areas = Areas::new(question.areas.iter().chain(asked.area), question.overlay.clone());
-        let decision = rerank(&areas, &question.profile, &question.context, &asked.campaign, self.scorer.as_ref());
+        let decision = rerank(&areas, &question.profile, &question.context, &asked.policies, self.scorer.as_ref());
         Ok(Rows {
             ids: decision.kept.iter().map(|candidate| candidate.merchant.id.to_string()).collect(),
             scores: decision.scores.iter().map(|score| score.total()).collect(),
             values: decision.rows.values,
         })
+    }
+
+    /// What a message shows and how likely that is, slot by slot: the JSON of a `Chances`. `shown`, the JSON of a list of fingerprints with
+    /// null for the campaign's own card, asks about that message instead, whoever made it.
+    ///
+    /// # Errors
+    /// As [`Engine::rank`]; and a list that is none.
+    pub fn chances(&self, request: &str, shown: Option<String>) -> Result<String, JsError> {
+        let asked = self.ask(request)?;
+        let told = shown.as_deref().map(fingerprints).transpose()?;
+        Ok(asked.decide(self.scorer.as_ref(), |decision, of| chances::words(decision, of, told.as_deref())))
+    }
+
+    /// Every message that a campaign could show: the JSON of a list of `Possible`, or null where there are more than `limit`.
+    ///
+    /// # Errors
+    /// As [`Engine::rank`].
+    #[wasm_bindgen(js_name = everyMessage)]
+    pub fn every_message(&self, request: &str, limit: usize) -> Result<String, JsError> {
+        let asked = self.ask(request)?;
+        Ok(asked.decide(self.scorer.as_ref(), |_, of| chances::everything(of, limit)))
+    }
+
+    /// Whoever may be shown, by fingerprint, with what their cards say: the JSON of a `Record<string, Card>`.
+    #[must_use]
+    pub fn cards(&self) -> String {
+        let mut cards = serde_json::Map::new();
+        for area in self.areas.values() {
+            let Some(display) = self.displays.get(&area.hash) else { continue };
+            for id in (0..area.len()).map(|i| area.merchant(i).id) {
+                let Some(card) = display.card(id) else { continue };
+                cards.entry(id.to_string()).or_insert_with(|| json!(card));
+            }
+        }
+        serde_json::Value::Object(cards).to_string()
     }
 
     /// The model's columns in their order: the JSON of a `Feature[]`.
@@ -218,21 +273,64 @@ impl Engine {
         let question = Question::parse(request.as_bytes(), now_seconds())?;
         let id = question.campaign.as_deref().unwrap_or("default");
         let campaign = match self.campaigns.get(id) {
-            Some(campaign) => campaign.clone(),
-            None if id == "default" => Campaign::default(),
+            Some(campaign) => campaign,
+            None if id == "default" => &self.plain,
             None => return Err(JsError::new(&format!("no campaign {id:?} was set"))),
         };
-        let cell = question.cell(&campaign).filter(|_| question.areas.is_empty());
+        let policies = Keeping { campaign, kept: &self.kept };
+        let cell = question.cell(&policies).filter(|_| question.areas.is_empty());
         let area = cell.and_then(|cell| self.areas.get(&cell));
-        Ok(Asked { question, campaign, area })
+        Ok(Asked { question, policies, area })
     }
 }
 
 /// A question with what answers it.
 struct Asked<'a> {
     question: Question,
-    campaign: Campaign,
+    policies: Keeping<'a>,
     area: Option<&'a Bundle>,
+}
+
+/// A campaign whose policies are merged once.
+struct Keeping<'a> {
+    campaign: &'a Campaign,
+    kept: &'a RefCell<Kept>,
+}
+
+impl Policies for Keeping<'_> {
+    fn campaign(&self) -> &Campaign {
+        self.campaign
+    }
+
+    fn merged(&self, chain: &Chain) -> Arc<Merged> {
+        match self.kept.try_borrow_mut() {
+            Ok(mut kept) => kept.merged(self.campaign, chain),
+            Err(_) => self.campaign.merged(chain).into(),
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// Decides, and gives the decision with what it was blended from.
+    fn decide<T>(&self, scorer: &dyn Scorer, then: impl FnOnce(&Decision, &Ingredients<'_>) -> T) -> T {
+        let question = &self.question;
+        let areas = Areas::new(question.areas.iter().chain(self.area), question.overlay.clone());
+        let decision = rerank(&areas, &question.profile, &question.context, &self.policies, scorer);
+        then(&decision, &decision.ingredients(&question.profile, &question.context))
+    }
+}
+
+/// Merchants by fingerprint, as replies name them; null for the campaign's own card.
+fn fingerprints(json: &str) -> Result<Vec<Option<MerchantId>>, JsError> {
+    let told: Vec<Option<String>> =
+        serde_json::from_str(json).map_err(|error| JsError::new(&format!("shown: {error}")))?;
+    let read = |text: String| {
+        let number = u64::from_str_radix(&text, 16).ok().filter(|_| text.len() == 16);
+        number
+            .map(MerchantId)
+            .ok_or_else(|| JsError::new(&format!("shown: found {text:?}, expected 16 hexadecimal digits")))
+    };
+    told.into_iter().map(|text| text.map(read).transpose()).collect()
 }
 
 /// Candidates as the model saw them, ascending by id.

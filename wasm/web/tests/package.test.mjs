@@ -152,3 +152,28 @@ it("has types that a program can be checked against", () => {
     assert.fail(error.stdout);
   }
 });
+
+it("says how likely any message is, to the bit what its own draws say", () => {
+  const engine = new Engine();
+  engine.addArea(AREA);
+  engine.addDisplay(display(AREA, [{ id: "near", name: "Near" }]));
+  assert.deepEqual(Object.values(JSON.parse(engine.cards())).map(({ name }) => name), ["Near"]);
+  engine.setCampaign(JSON.stringify({ id: "curious", layers: { global: { slots: 2, explore: { share: 0.4, among: 2 } } } }));
+  engine.setCampaign(JSON.stringify({ id: "sure", layers: { global: { slots: 2, exclude: ["far"] } } }));
+  const ask = (campaign, shown) => JSON.parse(engine.chances(JSON.stringify({ ...ASKED, campaign }), shown && JSON.stringify(shown)));
+  const every = JSON.parse(engine.everyMessage(JSON.stringify({ ...ASKED, campaign: "curious" }), 10));
+  assert.equal(every.length, 2, "two merchants have two orders");
+  assert.ok(Math.abs(every.reduce((sum, { propensity }) => sum + propensity, 0) - 1) < 1e-15);
+  for (const { merchants, propensity } of every) {
+    const { slots } = ask("curious", merchants);
+    assert.equal(slots.reduce((product, slot) => product * slot.propensity, 1), propensity);
+    for (const slot of slots) assert.ok(Math.abs(slot.options.reduce((sum, [, likely]) => sum + likely, 0) - 1) < 1e-15);
+  }
+  const reply = rank(engine, { ...ASKED, campaign: "curious" });
+  assert.deepEqual(ask("curious").slots.map((slot) => [slot.merchant, slot.propensity]), reply.slots.map((slot) => [slot.merchant, slot.draw.propensity]));
+  const [near, far] = ["near", "far"].map(fingerprintHex);
+  assert.deepEqual(ask("sure", [far, near]).slots.map((slot) => slot.propensity), [0, 1], "who is excluded could not have been shown; after it, near is sure");
+  assert.deepEqual(ask("sure", [near, null]).slots.map((slot) => slot.propensity), [1, 1], "nobody is left: the campaign's own card is sure");
+  assert.equal(JSON.parse(engine.everyMessage(JSON.stringify({ ...ASKED, campaign: "curious" }), 1)), null, "more than asked for");
+  assert.throws(() => ask("sure", ["near"]), /expected 16 hexadecimal digits/);
+});

@@ -26,6 +26,17 @@ export type About = { version: string, module: \"full\" | \"lite\", scorer: stri
 
 /** A campaign as it is published: layers by path, `global`, `fi`, `fi/helsinki`. */
 export type Campaign = { id: string, layers: Record<string, Layer> };
+
+/** A message with the chance of every card, given the cards before it. */
+export type Chances = { at: string, cell: string | null, explores: boolean, title: string, slots: Array<ChanceSlot> };
+
+/** One slot: what it shows, and who else might have stood there. `score` is the ranker's alone, x 65536, without the campaign's boosts;
+ * `open` is null where hours are not known. `options` are merchants with probability and `score`, the likeliest first. */
+export type ChanceSlot = { merchant: string | null, propensity: number, score: number | null, sponsored: boolean, open: boolean | null,
+  distance_km: number | null, cluster: number | null, pool: Pool | null, options: Array<[string, number, number]> };
+
+/** A message that there could have been: merchants by slot, and how likely. */
+export type Possible = { merchants: Array<string | null>, propensity: number };
 ";
 
 /// Declarations by name, of a type and all it stands on.
