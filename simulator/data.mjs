@@ -1,4 +1,4 @@
-// Packs what the page ships: `node simulator/data.mjs OUT TO`, by `cargo xtask simulator data`.
+// Packs what the page ships: `node simulator/data.mjs OUT TO EXTRACT`, by `cargo xtask simulator build`.
 //
 // Areas and display blocks become one file, since a cold load pays for every request; readers are the simulated market's, and
 // only what a profile has of them; the coast is Natural Earth's, cut to where the areas are.
@@ -8,8 +8,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cellToLatLng } from "h3-js";
 import { feature } from "topojson-client";
+import { ground } from "./osm.mjs";
 
-const [out, to] = process.argv.slice(2);
+const [out, to, extract] = process.argv.slice(2);
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const N_READERS = 3000;
 /** Degrees of land around the areas. */
@@ -44,6 +45,7 @@ const box = [Math.min(...lons) - 2 * MARGIN, Math.min(...lats) - MARGIN, Math.ma
 const atlas = (name) => JSON.parse(readFileSync(join(root, "simulator/node_modules/world-atlas", name), "utf8"));
 const land = feature(atlas("land-10m.json"), "land");
 write("coast.json", { type: "MultiPolygon", coordinates: polygons(land).map((rings) => rings.map((ring) => clip(ring, box)).filter((ring) => ring.length > 3)).filter((rings) => rings.length > 0) });
+write("ground.json", ground(readFileSync(extract)));
 console.log(`${files.length} area files in ${kb(pack.length)}, ${lines.length} simulated readers, ${published.length} campaigns`);
 
 function write(name, value) {

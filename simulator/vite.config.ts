@@ -9,7 +9,12 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   base: "./",
   plugins: [react()],
-  resolve: { alias: { freshrank: here("../target/modules/web-lite-with-cel/web/freshrank.js") } },
+  resolve: {
+    alias: [
+      { find: /^freshrank-wasm/, replacement: here("../target/modules/web-lite-with-cel/web/freshrank_bg.wasm") },
+      { find: /^freshrank(?=$|\?)/, replacement: here("../target/modules/web-lite-with-cel/web/freshrank.js") },
+    ],
+  },
   publicDir: false,
   server: { fs: { allow: [here("..")] } },
   worker: { format: "es" },

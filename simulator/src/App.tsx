@@ -2,16 +2,20 @@
 
 import { ActionIcon, Alert, Anchor, Button, Group, NativeSelect, Paper, Stack, Tabs, Text, Title, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { Suspense, lazy, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import scriptUrl from "freshrank?url";
+import wasmUrl from "freshrank-wasm?url";
 import { Editor, type Action } from "./Editor.js";
 import { MapView } from "./MapView.js";
 import { Mail, type MomentState, Verdict, WEEK, When, Who } from "./Moment.js";
 import { Phone, Ranks } from "./Phone.js";
 import { type Campaign, type Checked, type Data, Engine, type Merged, type PlaceOf, type Point, type Problem, type ProfileOf, type Reply, type Scene, listed, said } from "./engine.js";
 import { edit, put, read, slug, values, write } from "./layer.js";
+import type { EngineInputs, FileEdit } from "./changes/index.js";
 import { fromHash, toHash } from "./share.js";
 import { GRADES } from "./words.js";
 
 const Why = lazy(() => import("./Why.js").then(({ Why }) => ({ default: Why })));
+const ChangesPanel = lazy(() => import("./changes/index.js").then(({ ChangesPanel }) => ({ default: ChangesPanel })));
 const Tastes = lazy(() => import("./Tastes.js").then(({ Tastes }) => ({ default: Tastes })));
 
 /** Where the pin stands first: Kamppi. */
@@ -31,7 +35,7 @@ export function App({ data }: { data: Data }) {
     return shared?.yaml !== undefined ? { ...saved, [`${shared.campaign}/${shared.layer}`]: shared.yaml } : saved;
   });
   const [savedText, setSavedText] = useState("");
-  const [index, setIndex] = useState<number | null>(0);
+  const [index, setIndex] = useState<number | null>(() => worthSeeing(data));
   const [pin, setPin] = useState<Point>(shared?.latitude !== undefined && shared.longitude !== undefined ? { latitude: shared.latitude, longitude: shared.longitude } : KAMPPI);
   const [moment, setMoment] = useState<MomentState>({ minute: inWeek(shared?.at) ?? 720, grade: shared?.grade ?? "exact", mailbox: shared?.mailbox ?? "direct", trip: false });
   const [chosen, setChosen] = useState<string | null>(null);
@@ -135,6 +139,7 @@ export function App({ data }: { data: Data }) {
     });
   }, []);
 
+  const explain = useCallback((merchant: string) => { setChosen(merchant); scrollTo({ top: 0, behavior: "smooth" }); }, []);
   const choose = useCallback((merchant: string) => { setChosen(merchant); setWish((now) => ({ ...now, merchant })); }, []);
   const names = useCallback((merchant: string) => at.merchants.get(merchant)?.card?.name ?? merchant, [at.merchants]);
   const inForm = (action: Action) => () => { setWish({ action, merchant: chosen }); setTab("campaign"); };
@@ -175,6 +180,16 @@ export function App({ data }: { data: Data }) {
   };
   const save = () => { localStorage.setItem("freshrank.drafts", JSON.stringify(texts)); setSavedText(text); };
 
+  // For the workers of `changes`: the same module, the same bundles, and readers of whom some are asked at a time.
+  const inputs = useMemo((): EngineInputs => {
+    const of = (kind: string) => data.bundles.filter(([name]) => name.endsWith(kind)).map(([, bytes]) => bytes);
+    return { script: new URL(scriptUrl, document.baseURI).href, wasm: new URL(wasmUrl, document.baseURI).href, areas: of(".area"), displays: of(".display") };
+  }, [data]);
+  const { context } = request;
+  const sample = useMemo(() => data.readers.map((one, i) => ({ id: String(i + 1), request: { profile: one.profile, context: { at: context.at, grade: "none", mailbox: "gmail", seed: i + 1 } } })), [data, context.at]);
+  const draft = useMemo(() => JSON.parse(good.current.document) as Campaign, [good.current.document]);
+  const files = useMemo((): FileEdit[] => [{ path: `campaigns/${id}/${path}.yaml`, before: original, after: text }], [id, path, original, text]);
+
   const smoothing = Number(values(text).smoothing ?? merged?.leaves.find(({ key }) => key === "smoothing")?.value ?? 1);
   const graded = GRADES.find(({ value }) => value === moment.grade) ?? GRADES[3];
   const local = reply?.local ?? "";
@@ -206,21 +221,23 @@ export function App({ data }: { data: Data }) {
             <Tabs.List>
               <Tabs.Tab value="place">Where and when</Tabs.Tab>
               <Tabs.Tab value="campaign">Campaign</Tabs.Tab>
+              <Tabs.Tab value="changes">What changes</Tabs.Tab>
               <Tabs.Tab value="tastes">Tastes</Tabs.Tab>
             </Tabs.List>
             <Tabs.Panel value="place" pt="md">
               <Stack gap="md">
                 <When state={moment} start={start} timezone={market.timezone} local={local} onChange={(minute) => setMoment((now) => ({ ...now, minute: Math.max(0, Math.min(WEEK - 15, minute)) }))} />
-                <MapView areas={at.areas} merchants={at.merchants} coast={data.coast} scene={quick.scene} place={quick.place} evidence={pin} graded={graded} chosen={chosen} onMove={onMove} onChoose={choose} />
+                <MapView areas={at.areas} merchants={at.merchants} coast={data.coast} ground={data.ground} scene={quick.scene} place={quick.place} evidence={pin} graded={graded} chosen={chosen} onMove={onMove} onChoose={choose} />
                 <Verdict place={quick.place} />
                 <Mail state={moment} onChange={(next) => setMoment((now) => ({ ...now, ...next }))} />
               </Stack>
             </Tabs.Panel>
             <Tabs.Panel value="campaign" pt="md">
               <Editor campaign={campaign} path={path} onPath={setPath} paths={paths} text={text} onText={setText} original={original} problems={checked.problems} dirty={dirty} merged={merged} merchants={at.merchants} schema={data.schema} labels={data.cuisines.labels}
-                wish={wish} onWish={setWish} showing={showing} onShowing={setShowing} layer={checked.layer ?? null} onSave={save} saved={savedText === text}
+                wish={wish} onWish={setWish} onExplain={explain} showing={showing} onShowing={setShowing} layer={checked.layer ?? null} onSave={save} saved={savedText === text}
                 onPublished={(document) => { setPublished((all) => ({ ...all, [id]: document })); setTexts(({ [`${id}/${path}`]: _, ...rest }) => rest); }} />
             </Tabs.Panel>
+            <Tabs.Panel value="changes" pt="md"><Suspense fallback={<Text>Loading …</Text>}><ChangesPanel inputs={inputs} published={campaign as never} draft={draft as never} readers={sample} files={files} data={`Merchants © OpenStreetMap contributors (ODbL). ${market.simulated}.`} onOpenReader={({ id }) => { setIndex(Number(id) - 1); setMoment((now) => ({ ...now, grade: "none", mailbox: "gmail", trip: false })); }} /></Suspense></Tabs.Panel>
             <Tabs.Panel value="tastes" pt="md"><Suspense fallback={<Text>Loading …</Text>}><Tastes cuisines={data.cuisines} profile={profile} merged={merged} smoothing={smoothing} locked={merged?.locks.some(({ key }) => key === "smoothing") ?? false} onSmoothing={(value) => setText(edit(text, ["smoothing"], value))} /></Suspense></Tabs.Panel>
           </Tabs>
         </div>
@@ -232,6 +249,15 @@ export function App({ data }: { data: Data }) {
       <div className="visually-hidden" role="status" aria-live="polite">{reply ? `The message shows ${reply.slots.map((slot) => (slot.merchant ? names(slot.merchant) : "the campaign's own card")).join(", ")}` : ""}</div>
     </div>
   );
+}
+
+/** A reader of whom something is known, so that there is something to see. */
+function worthSeeing({ readers }: Data): number {
+  const found = readers.slice(0, 300).findIndex(({ profile }) => {
+    const of: ProfileOf = JSON.parse(Engine.profileOf(profile));
+    return of.consent && of.orders >= 6 && of.places.length >= 2;
+  });
+  return Math.max(0, found);
 }
 
 const inWeek = (minute?: number): number | undefined => (minute !== undefined && minute >= 0 && minute < WEEK ? minute : undefined);

@@ -16,7 +16,7 @@ export interface EditorProps {
   text: string; onText: (text: string) => void; original: string; problems: Problem[]; dirty: boolean;
   merged: Merged | null; merchants: Map<string, Merchant>; schema: Schema; labels: string[];
   wish: { action: Action; merchant: string | null }; onWish: (wish: { action: Action; merchant: string | null }) => void;
-  showing: "draft" | "published"; onShowing: (which: "draft" | "published") => void;
+  onExplain: (merchant: string) => void; showing: "draft" | "published"; onShowing: (which: "draft" | "published") => void;
   onPublished: (document: Campaign) => void; layer: Record<string, unknown> | null; onSave: () => void; saved: boolean;
 }
 
@@ -69,7 +69,7 @@ export function Lock({ by }: { by: { layer: string; line: number } }) {
   return <Tooltip label={`Held by ${lineOf(by.layer, by.line)}`}><span className="lock" role="img" aria-label={`Locked by ${lineOf(by.layer, by.line)}`}>🔒</span></Tooltip>;
 }
 
-function Form({ text, onText, merged, merchants, labels, path, wish, onWish }: EditorProps) {
+function Form({ text, onText, merged, merchants, labels, path, wish, onWish, onExplain }: EditorProps) {
   const [factor, setFactor] = useState(1.3);
   const [slot, setSlot] = useState<number>(1);
   const [from, setFrom] = useState("");
@@ -125,7 +125,7 @@ function Form({ text, onText, merged, merchants, labels, path, wish, onWish }: E
             <TextInput type="datetime-local" label="From (optional, UTC)" value={from} onChange={(event) => setFrom(event.currentTarget.value)} />
             <TextInput type="datetime-local" label="Until (optional, UTC)" value={until} onChange={(event) => setUntil(event.currentTarget.value)} error={from && until && until <= from ? "Choose a time after the first" : undefined} />
           </Group>
-          <Group><Button onClick={apply} disabled={!merchant || lock !== undefined || (from !== "" && until !== "" && until <= from)} data-testid="apply">{merchant ? `${verb} in ${place(path).split(" › ").pop()}` : "Choose a merchant first"}</Button></Group>
+          <Group><Button onClick={apply} disabled={!merchant || lock !== undefined || (from !== "" && until !== "" && until <= from)} data-testid="apply">{merchant ? `${verb} in ${place(path).split(" › ").pop()}` : "Choose a merchant first"}</Button>{merchant && <Button variant="default" onClick={() => onExplain(merchant.id)}>Why is it in the message, or not?</Button>}</Group>
         </Stack>
       </Paper>
       <div>
@@ -255,7 +255,7 @@ function Publish({ campaign, path, layer, dirty, problems, onPublished }: Editor
   const signed = author.trim() !== "" && reason.trim() !== "" && key !== "";
   const missing = [key === "" && "the key", author.trim() === "" && "your name", reason.trim() === "" && "a reason"].filter(Boolean).join(", ");
   return (
-    <Stack gap="sm">
+    <Stack gap="sm" component="form" onSubmit={(event: { preventDefault(): void }) => event.preventDefault()}>
       <Group grow align="start">
         <TextInput label="Worker" placeholder="this page's own address" value={server} onChange={(event) => setServer(event.currentTarget.value)} />
         <PasswordInput label={`Key of ${place(path)}`} value={key} onChange={(event) => setKey(event.currentTarget.value)} description="Kept on this page only, until it is closed" visibilityToggleButtonProps={{ "aria-label": "Show the key" }} autoComplete="off" />

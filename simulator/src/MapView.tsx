@@ -1,10 +1,10 @@
 // Where the reader may be, and who could be shown there. Drawn here from what the page ships: no tiles are asked of anybody.
 
 import { ActionIcon, Group, Text } from "@mantine/core";
-import { geoMercator, geoPath } from "d3-geo";
+import { geoMercator } from "d3-geo";
 import { cellToBoundary } from "h3-js";
 import { type KeyboardEvent, type PointerEvent, memo, useEffect, useMemo, useRef, useState } from "react";
-import type { Area, Merchant, PlaceOf, Point, Scene } from "./engine.js";
+import type { Area, Ground as Lines, Merchant, PlaceOf, Point, Scene } from "./engine.js";
 import { REASONS, percent } from "./words.js";
 
 const [WIDTH, HEIGHT] = [720, 520];
@@ -14,19 +14,21 @@ const SHOWN = "#3b5bdb";
 const STEP = 4;
 
 export interface MapProps {
-  areas: Area[]; merchants: Map<string, Merchant>; coast: GeoJSON.MultiPolygon; scene: Scene | null; place: PlaceOf | null; evidence: Point; graded: { label: string; km: number };
+  areas: Area[]; merchants: Map<string, Merchant>; coast: GeoJSON.MultiPolygon; ground: Lines; scene: Scene | null; place: PlaceOf | null; evidence: Point; graded: { label: string; km: number };
   chosen: string | null; onMove: (point: Point, settled: boolean) => void; onChoose: (merchant: string) => void;
 }
 
-export function MapView({ areas, merchants, coast, scene, place, evidence, graded, chosen, onMove, onChoose }: MapProps) {
+export function MapView({ areas, merchants, coast, ground, scene, place, evidence, graded, chosen, onMove, onChoose }: MapProps) {
+  // A reader's likely places are seen with the merchants, whoever reads.
+  const homes = JSON.stringify(place?.places.map(({ longitude, latitude }) => [longitude, latitude]) ?? []);
   const projection = useMemo(() => {
     // The merchants' middle half: a far-off cell or two would make the city small.
     const sorted = (of: number[]) => of.sort((a, b) => a - b);
     const [lons, lats] = [sorted([...merchants.values()].map(({ longitude }) => longitude)), sorted([...merchants.values()].map(({ latitude }) => latitude))];
     const at = (of: number[], share: number) => of[Math.floor(share * (of.length - 1))] ?? 0;
-    const corners: GeoJSON.MultiPoint = { type: "MultiPoint", coordinates: [[at(lons, 0.02), at(lats, 0.02)], [at(lons, 0.98), at(lats, 0.98)]] };
+    const corners: GeoJSON.MultiPoint = { type: "MultiPoint", coordinates: [[at(lons, 0.02), at(lats, 0.02)], [at(lons, 0.98), at(lats, 0.98)], ...(JSON.parse(homes) as [number, number][]).filter(([lon, lat]) => Math.abs(lon - at(lons, 0.5)) < 0.2 && Math.abs(lat - at(lats, 0.5)) < 0.1)] };
     return geoMercator().fitExtent([[60, 50], [WIDTH - 60, HEIGHT - 50]], merchants.size > 1 ? corners : { type: "Point", coordinates: [24.94, 60.17] });
-  }, [merchants]);
+  }, [merchants, homes]);
   const [view, setView] = useState({ x: 0, y: 0, k: 1 });
   const svg = useRef<SVGSVGElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -159,7 +161,7 @@ export function MapView({ areas, merchants, coast, scene, place, evidence, grade
     <figure className="map" aria-label="Map of the reader and the merchants">
       <div className="canvas">
         <svg ref={svg} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} className="under" aria-hidden onPointerDown={(event) => { const [x, y] = inView(event); drag.current = { x, y, from: view }; event.currentTarget.setPointerCapture(event.pointerId); }} onPointerMove={move} onPointerUp={up}>
-          <g transform={`translate(${view.x} ${view.y}) scale(${view.k})`}><Ground areas={areas} coast={coast} projection={projection} served={scene?.cell ?? null} /></g>
+          <g transform={`translate(${view.x} ${view.y}) scale(${view.k})`}><Ground areas={areas} coast={coast} ground={ground} projection={projection} served={scene?.cell ?? null} /></g>
         </svg>
         <canvas ref={canvas} aria-hidden />
         <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} className="over">
@@ -184,28 +186,43 @@ export function MapView({ areas, merchants, coast, scene, place, evidence, grade
       </div>
       <figcaption>
         <ul className="legend">
+          <li><i style={{ background: "#e8590c" }} />Where the position says</li>
+          {homes !== "[]" && <li><i style={{ background: "#6741d9" }} />Likely places</li>}
+          <li><i style={{ background: "none", boxShadow: "inset 0 0 0 3px #3b5bdb" }} />Decided, wider where less sure</li>
           <li><i style={{ background: SHOWN }} />In the message ({scene?.shown.filter(Boolean).length ?? 0})</li>
           <li><i style={{ background: KEPT }} />Could be ({scene?.kept.length ?? 0})</li>
           {reasons.map(([code, n]) => <li key={code}><i style={{ background: REASONS[code]?.color ?? "#a1a1aa" }} />{REASONS[code]?.label ?? code} ({n})</li>)}
         </ul>
-        <Text size="xs">Drag the pin, or focus it and use the arrow keys. Ctrl and the wheel zoom. Coastline: Natural Earth. Merchants © OpenStreetMap contributors (ODbL). Readers are simulated.</Text>
+        <Text size="xs">Drag the pin, or focus it and use the arrow keys. Ctrl and the wheel zoom. Coastline: Natural Earth. Streets and merchants © OpenStreetMap contributors (ODbL). Readers are simulated.</Text>
       </figcaption>
     </figure>
   );
 }
 
-const Ground = memo(function Ground({ areas, coast, projection, served }: { areas: Area[]; coast: GeoJSON.MultiPolygon; projection: ReturnType<typeof geoMercator>; served: string | null }) {
-  const land = useMemo(() => {
-    const draw = geoPath(projection);
-    // Planar rings, wound for a sphere: whatever covers more than half of it is the other way round.
-    return coast.coordinates.map((rings) => rings.map((ring) => `M${ring.map((point) => projection(point as [number, number])?.map((x) => x.toFixed(1)).join(" ")).join("L")}Z`).join("")).join("") || draw(coast) || "";
-  }, [coast, projection]);
-  const hexes = useMemo(() => areas.map(({ cell, merchants }) => ({ cell, merchants, d: `M${cellToBoundary(cell).map(([lat, lon]) => projection([lon, lat])?.join(" ")).join("L")}Z` })), [areas, projection]);
+type Projection = ReturnType<typeof geoMercator>;
+
+const Ground = memo(function Ground({ areas, coast, ground, projection, served }: { areas: Area[]; coast: GeoJSON.MultiPolygon; ground: Lines; projection: Projection; served: string | null }) {
+  // Drawn point by point: d3's own path reads rings on a sphere, and these are wound for a plane.
+  const land = useMemo(() => coast.coordinates.map((rings) => rings.map((ring) => `M${ring.map((point) => projection(point as [number, number])?.map((x) => x.toFixed(1)).join(" ")).join("L")}Z`).join("")).join(""), [coast, projection]);
+  const lines = useMemo(() => Object.fromEntries(Object.entries(ground).map(([kind, all]) => [kind, all.map((line) => path(line, projection)).join("")])), [ground, projection]);
+  const hexes = useMemo(() => areas.map(({ cell }) => ({ cell, d: `M${cellToBoundary(cell).map(([lat, lon]) => projection([lon, lat])?.join(" ")).join("L")}Z` })), [areas, projection]);
   return (
     <>
       <rect x={-20000} y={-20000} width={40000} height={40000} className="sea" />
-      <path d={land} className="land" vectorEffect="non-scaling-stroke" />
-      {hexes.map(({ cell, d }) => <path key={cell} d={d} className={cell === served ? "hex served" : "hex"} vectorEffect="non-scaling-stroke" />)}
+      <path d={land} className="land" />
+      {["green", "water", "minor", "major", "rail", "coast"].map((kind) => <path key={kind} d={lines[kind]} className={kind} />)}
+      {hexes.map(({ cell, d }) => <path key={cell} d={d} className={cell === served ? "hex served" : "hex"} />)}
     </>
   );
 });
+
+function path(line: number[], projection: Projection): string {
+  let [lon, lat] = [0, 0];
+  const points: string[] = [];
+  for (let i = 0; i < line.length; i += 2) {
+    lon += line[i];
+    lat += line[i + 1];
+    points.push(projection([lon / 1e5, lat / 1e5])?.map((x) => x.toFixed(1)).join(" ") ?? "");
+  }
+  return `M${points.join("L")}`;
+}

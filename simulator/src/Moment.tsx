@@ -47,6 +47,8 @@ export function Who({ readers, index, profile, onChange }: { readers: Reader[]; 
     <Stack gap={4}>
       <Group gap="xs" align="end">
         <SegmentedControl size="xs" aria-label="Who reads" value={index === null ? "nobody" : "reader"} onChange={(value) => onChange(value === "nobody" ? null : 0)} data={[{ value: "reader", label: "A sample reader" }, { value: "nobody", label: "Nobody known" }]} />
+      </Group>
+      <Group gap="xs">
         {index !== null && <>
           <Button size="compact-sm" variant="default" aria-label="The reader before" onClick={() => next(-1)}>‹</Button>
           <Text size="sm" data-testid="who">Reader {index + 1} of {readers.length}</Text>

@@ -23,7 +23,8 @@ export function Phone({ reply, merchants, dark, chosen, onChoose, sender }: Phon
             const badges = [...(slot.badges ?? [])];
             return (
               <li key={slot.merchant} data-testid="card" className={chosen === slot.merchant ? "chosen" : ""}>
-                <UnstyledButton onClick={() => onChoose(slot.merchant as string, i)} aria-label={`Slot ${i + 1}: ${name}. Why is it here?`} aria-pressed={chosen === slot.merchant}>
+                <UnstyledButton onClick={() => onChoose(slot.merchant as string, i)} aria-pressed={chosen === slot.merchant}>
+                  <span className="visually-hidden">Slot {i + 1}, why is it here:</span>
                   <div className="picture" style={{ background: `linear-gradient(135deg, ${color}, color-mix(in srgb, ${color} 55%, #1b1b1f))` }} aria-hidden>
                     <span className="initial">{name.slice(0, 1)}</span>
                     {slot.offer && <em className="offer">{offer(slot.offer)}</em>}

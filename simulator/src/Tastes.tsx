@@ -42,7 +42,7 @@ export const Tastes = memo(function Tastes({ cuisines, profile, merged, smoothin
         </Group>
         <Text size="sm">Smoothing lets a taste for one cuisine count for those like it. At 0 only what was ordered itself counts.</Text>
         <Group align="center" wrap="nowrap" mt="xs">
-          <Slider style={{ flex: 1 }} thumbLabel="Smoothing" min={0} max={1} step={0.05} value={smoothing} onChange={onSmoothing} disabled={locked} label={(value) => value.toFixed(2)} marks={[{ value: 0, label: "as ordered" }, { value: 1, label: "smoothed" }]} mb={22} />
+          <Slider style={{ flex: 1 }} mx={36} thumbLabel="Smoothing" min={0} max={1} step={0.05} value={smoothing} onChange={onSmoothing} disabled={locked} label={(value) => value.toFixed(2)} marks={[{ value: 0, label: "as ordered" }, { value: 1, label: "smoothed" }]} mb={22} />
           <Text data-testid="smoothing">{smoothing.toFixed(2)}</Text>
           <Button size="compact-sm" variant="default" onClick={() => onSmoothing(undefined)}>As it was</Button>
         </Group>

@@ -70,7 +70,7 @@ export default function Yaml({ text, onText, problems, schema, label }: { text: 
         extensions: [
           lineNumbers(), history(), drawSelection(), indentOnInput(), bracketMatching(), closeBrackets(), highlightActiveLine(), lintGutter(), yaml(), syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
           autocompletion({ override: [complete(schema)] }), keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap]), EditorView.lineWrapping,
-          EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true" }),
+          EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true", tabindex: "0" }),
           EditorView.updateListener.of((update) => { if (update.docChanged) say.current(update.state.doc.toString()); }),
         ],
       }),

@@ -23,7 +23,9 @@ export interface ProfileOf { market: string; consent: boolean; member: boolean; 
 export interface Scene { kept: [string, number, number][]; dropped: [string, string][]; shown: (string | null)[]; cell: string | null; point: Point | null }
 export interface Market { as_of: string; timezone: string; name: string; home: string; simulated: string; campaigns: Campaign[] }
 export interface Cuisines { labels: string[]; weights: [number, number][][]; merchants: number[]; n_clusters: number; credits: string[] }
-export interface Data { engine: Engine; market: Market; readers: Reader[]; cuisines: Cuisines; labels: string; coast: GeoJSON.MultiPolygon; schema: Schema; areas: Area[]; merchants: Map<string, Merchant>; bundles: Uint8Array[]; seconds: number }
+/** Lines of OpenStreetMap, packed by osm.mjs. */
+export type Ground = Record<"major" | "minor" | "green" | "water" | "coast" | "rail", number[][]>;
+export interface Data { engine: Engine; market: Market; readers: Reader[]; cuisines: Cuisines; labels: string; coast: GeoJSON.MultiPolygon; ground: Ground; schema: Schema; areas: Area[]; merchants: Map<string, Merchant>; bundles: [string, Uint8Array][]; seconds: number }
 export interface Schema { description?: string; properties?: Record<string, Schema>; additionalProperties?: Schema | boolean; anyOf?: Schema[]; items?: Schema; enum?: unknown[]; definitions?: Record<string, Schema>; $ref?: string; minimum?: number; maximum?: number }
 
 async function get(path: string): Promise<Response> {
@@ -37,19 +39,19 @@ const json = async <T>(path: string): Promise<T> => (await get(path)).json() as 
 /** Everything a first ranking needs, at once. */
 export async function load(): Promise<Data> {
   const started = performance.now();
-  const [, pack, market, readers, cuisines, labels, coast, schema] = await Promise.all([
+  const [, pack, market, readers, cuisines, labels, coast, ground, schema] = await Promise.all([
     init(), get("data/areas.pack").then((answer) => answer.arrayBuffer()), json<Market>("data/market.json"),
     json<[string, string][]>("data/readers.json"), json<Cuisines>("data/cuisines.json"), get("data/cuisine-labels.json").then((answer) => answer.text()),
-    json<GeoJSON.MultiPolygon>("data/coast.json"), json<Schema>("data/layer.schema.json"),
+    json<GeoJSON.MultiPolygon>("data/coast.json"), json<Ground>("data/ground.json"), json<Schema>("data/layer.schema.json"),
   ]);
   const engine = new Engine();
   const bundles = unpack(pack);
   for (const [name, bytes] of bundles) if (name.endsWith(".area")) engine.addArea(bytes);
   for (const [name, bytes] of bundles) if (name.endsWith(".display")) engine.addDisplay(bytes);
   return {
-    engine, market, cuisines, labels, coast, schema,
+    engine, market, cuisines, labels, coast, ground, schema,
     readers: readers.map(([id, profile]) => ({ id, profile })),
-    bundles: bundles.map(([, bytes]) => bytes), ...listed(engine), seconds: (performance.now() - started) / 1000,
+    bundles, ...listed(engine), seconds: (performance.now() - started) / 1000,
   };
 }
 

@@ -7,14 +7,12 @@ use std::process::{Child, Command};
 use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
+use crate::simulator::{self, AS_OF, MARKET};
 use crate::wasm::Weight;
 use crate::{setup, test, wasm};
 
-/// A Friday before lunch, near the end of the simulated window: the demo is the same on every day.
-const AS_OF: &str = "2026-10-23T05:00:00Z";
-const MARKET: &str = "fi/helsinki";
-/// The worked campaigns.
-const CAMPAIGNS: [&str; 4] = ["lunch", "member-offers", "locals", "arrival"];
+/// Readers of the simulated market.
+const USERS: u32 = 20_000;
 /// Asked for first, so that the line to try next is usually the same.
 const PORT: u16 = 8787;
 
@@ -26,32 +24,16 @@ pub fn run(arguments: &[String]) -> Outcome {
         _ => return Err("`cargo xtask demo` takes `--once` or nothing".to_owned()),
     };
     let started = Instant::now();
-    let extract = setup::helsinki()?;
     setup::node()?;
     println!("building the command line and the Worker ...");
     let cli = test::cli()?;
     let worker = wasm::worker(Weight::Full)?;
 
     let demo = target("demo");
-    sh::fresh_dir(&demo)?;
-    let freshrank = |step: &str, arguments: &[&str]| -> Outcome {
-        println!("\n> freshrank {}", arguments.join(" "));
-        let words = sh::logged(&format!("demo-{step}"), program(&cli).args(arguments))?;
-        print!("{words}");
-        Ok(())
-    };
-    let extract = extract.strip_prefix(root()).unwrap_or(&extract).to_string_lossy().into_owned();
-    let merchants = ["import", "osm", &extract, "--country", "FI", "--as-of", &AS_OF[..10]];
-    freshrank("import", &[&merchants[..], &["--out", "target/demo/merchants"]].concat())?;
-    let market = ["market", "--merchants", "target/demo/merchants", "--market", MARKET, "--seed", "7"];
-    freshrank("market", &[&market[..], &["--out", "target/demo/tables"]].concat())?;
-    let build = ["build", "--tables", "target/demo/tables", "--as-of", AS_OF, "--market", MARKET];
-    freshrank("build", &[&build[..], &["--out", "target/demo/out"]].concat())?;
-    for id in CAMPAIGNS {
-        let (folder, document) = (format!("campaigns/{id}"), format!("target/demo/out/{id}.json"));
-        freshrank("campaign", &["campaign", "publish", &folder, "--out", &document])?;
-    }
-    freshrank("campaign", &["campaign", "explain", "title", "campaigns/lunch", "--at", MARKET])?;
+    simulator::market(&cli, "target/demo", USERS, true)?;
+    let words = ["campaign", "explain", "title", "campaigns/lunch", "--at", MARKET];
+    println!("\n> freshrank {}", words.join(" "));
+    print!("{}", sh::logged("demo-explain", program(&cli).args(words))?);
 
     // The configuration that ships, but for its build, which has just run.
     let config = sh::read(&root().join("wrangler.toml"))?;
@@ -84,7 +66,7 @@ pub fn run(arguments: &[String]) -> Outcome {
     let mut ask = program("node");
     ask.arg("xtask/demo.mjs").arg(format!("http://127.0.0.1:{port}")).args(["target/demo/out", AS_OF]);
     let asked =
-        ask.env("RANK_KEY", rank_key).env("PUBLISH_KEY", publish_key).env("HELSINKI_KEY", helsinki_key).status();
+        ask.env("RANK_KEY", rank_key).env("PUBLISH_KEY", publish_key).env("HELSINKI_KEY", &helsinki_key).status();
     if !asked.is_ok_and(|status| status.success()) {
         let log = target("logs/wrangler.log");
         return Err(format!("the Worker did not answer as it should; what it said is in {}", log.display()));
@@ -94,8 +76,14 @@ pub fn run(arguments: &[String]) -> Outcome {
         started.elapsed().as_secs_f64()
     );
     if !once {
-        println!("the Worker goes on until ctrl-c");
+        println!("\nbuilding the simulator ...");
+        let page = simulator::page(&demo.join("out"))?;
+        let mut beside = simulator::serve(&page, Some(&format!("http://127.0.0.1:{port}")));
+        let mut beside = beside.spawn().map_err(|err| format!("cannot serve the simulator: {err}"))?;
+        println!("in it, Helsinki's team publishes with the key {helsinki_key}; all of it goes on until ctrl-c");
         server.wait();
+        let _ = beside.kill();
+        let _ = beside.wait();
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod cost;
 mod dependencies;
 mod documents;
 mod retrain;
+mod simulator;
 mod test;
 mod train;
 mod golden;
@@ -55,8 +56,14 @@ const TASKS: &[Task] = &[
         run: test::run,
     },
     Task {
+        name: "simulator",
+        arguments: "build|serve|test",
+        about: "the browser page for marketing teams: static files in target/simulator/dist, the same served, or its stories in a Chromium",
+        run: |arguments| simulator::run(arguments, test::cli),
+    },
+    Task {
         name: "build",
-        arguments: "worker|web [--lite]",
+        arguments: "worker|web [--lite [--cel]]",
         about: "build a wasm module into target/modules (FRESHRANK_WASM_LTO=off for a quick, large one)",
         run: wasm::run,
     },

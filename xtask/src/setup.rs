@@ -237,6 +237,16 @@ pub fn node() -> Outcome<PathBuf> {
     Ok(bin)
 }
 
+/// The simulator's packages.
+pub fn simulator() -> Outcome {
+    let room = root().join("simulator");
+    let lock = sh::read(&room.join("package-lock.json"))?;
+    once("packages of the simulator", &lock, &room.join("node_modules/vite"), || {
+        let mut npm = program("npm");
+        quietly("npm-simulator", npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&room))
+    })
+}
+
 /// What training and the references of the offline half need.
 const REQUIREMENTS: [&str; 2] = ["training/requirements.txt", "offline/reference/requirements.txt"];
 

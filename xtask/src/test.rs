@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::sh::{self, Outcome, program, root, target};
 use crate::wasm::Weight;
-use crate::{dependencies, documents, retrain, setup, size, wasm};
+use crate::{dependencies, documents, retrain, setup, simulator, size, wasm};
 
 /// One check.
 struct Check {
@@ -82,6 +82,7 @@ const CHECKS: &[Check] = &[
     Check { name: "node", lane: Lane::Modules, work: Work::Own(node) },
     Check { name: "workerd", lane: Lane::Modules, work: Work::Own(workerd) },
     Check { name: "changes", lane: Lane::Modules, work: Work::Own(changes) },
+    Check { name: "simulator", lane: Lane::Modules, work: Work::Own(simulator) },
 ];
 
 fn passed((): ()) -> Verdict {
@@ -307,6 +308,18 @@ fn workerd() -> Outcome<Verdict> {
 fn changes() -> Outcome<Verdict> {
     setup::node()?;
     logged("changes", program("node").arg(root().join("simulator/tests/changes.mjs"))).map(passed)
+}
+
+/// The page's stories in a Chromium, beside the Worker.
+fn simulator() -> Outcome<Verdict> {
+    let browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    if std::env::var_os("FRESHRANK_CHROMIUM").is_none() && !browsers.iter().any(|path| Path::new(path).exists()) {
+        return Ok(Verdict::Skipped("no Chromium: apt-get install chromium, or set FRESHRANK_CHROMIUM".to_owned()));
+    }
+    let worker = wasm::worker(Weight::Full)?;
+    NATIVE.pass();
+    let mut stories = simulator::tests(&cli_as_tested()?, &worker)?;
+    logged("simulator", &mut stories).map(passed)
 }
 
 /// Runs a directory's `*.test.mjs`; they find what they test by the variables, and the `freshrank`

@@ -1,14 +1,16 @@
 //! What a page shows around a decision: who could be placed and where, what is known of a reader, what a draft of a layer
 //! comes to. Each is the engine's own answer in JSON; a page that has these needs no code of its own for any of it.
 
-use crate::{Engine, now_seconds};
+use crate::Engine;
+use freshrank::Decision;
 use freshrank::campaign::author::{self, Key, Node, Value};
 use freshrank::campaign::history::{leaves, list_of};
 use freshrank::campaign::{Campaign, Chain, Layer, Policy, Problem, Severity, Whereabouts};
 use freshrank::geo::{Cell, Point};
 use freshrank::locate::{Place, locate};
+use freshrank::policies::Policies;
 use freshrank::profile::{Profile, Taste};
-use freshrank::request::{Question, from_base64url};
+use freshrank::request::from_base64url;
 use freshrank::sorted::Map;
 use freshrank::time;
 use serde::Deserialize;
@@ -65,8 +67,8 @@ impl Engine {
     #[wasm_bindgen(js_name = placeOf)]
     pub fn place_of(&self, request: &str) -> Result<String, JsError> {
         let asked = self.ask(request)?;
-        let (question, campaign) = (&asked.question, &asked.campaign);
-        let market = campaign.merged(&campaign.market_chain(&question.profile.market));
+        let question = &asked.question;
+        let market = asked.policies.of_market(&question.profile.market);
         let profile = freshrank::decision::reader(&question.profile, &market);
         let place = locate(&profile, &question.context, market.place);
         let mut alone = question.context.clone();
@@ -185,23 +187,24 @@ impl Engine {
     /// # Errors
     /// As [`Engine::rank`].
     pub fn scene(&self, request: &str) -> Result<String, JsError> {
-        let question = Question::parse(request.as_bytes(), now_seconds())?;
         let asked = self.ask(request)?;
-        let areas = freshrank::Areas::new(question.areas.iter().chain(asked.area), question.overlay.clone());
-        let decision =
-            freshrank::rerank(&areas, &question.profile, &question.context, &asked.campaign, self.scorer.as_ref());
-        let scored = decision.kept.iter().zip(&decision.scores);
-        let kept = scored.map(|(kept, score)| json!([kept.merchant.id, score.total(), kept.distance_km]));
-        let dropped = decision.dropped.iter().map(|drop| json!([drop.id, drop.reason.code()]));
-        let shown = decision.placements.iter().map(|placement| {
-            json!(placement.candidate.and_then(|i| decision.kept.get(i)).map(|kept| kept.merchant.id))
-        });
-        let told = json!({
-            "kept": kept.collect::<Json>(), "dropped": dropped.collect::<Json>(), "shown": shown.collect::<Json>(),
-            "cell": decision.cell, "point": decision.place.point.map(told_point),
-        });
-        Ok(told.to_string())
+        Ok(asked.decide(self.scorer.as_ref(), |decision, _| told_scene(decision)))
     }
+}
+
+fn told_scene(decision: &Decision) -> String {
+    let scored = decision.kept.iter().zip(&decision.scores);
+    let kept = scored.map(|(kept, score)| json!([kept.merchant.id, score.total(), kept.distance_km]));
+    let dropped = decision.dropped.iter().map(|drop| json!([drop.id, drop.reason.code()]));
+    let shown = decision
+        .placements
+        .iter()
+        .map(|placement| json!(placement.candidate.and_then(|i| decision.kept.get(i)).map(|kept| kept.merchant.id)));
+    let told = json!({
+        "kept": kept.collect::<Json>(), "dropped": dropped.collect::<Json>(), "shown": shown.collect::<Json>(),
+        "cell": decision.cell, "point": decision.place.point.map(told_point),
+    });
+    told.to_string()
 }
 
 fn told_point(point: Point) -> Json {

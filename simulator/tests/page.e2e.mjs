@@ -1,0 +1,347 @@
+// Each story of the page in a real Chromium, beside a real Worker under workerd: `cargo xtask simulator test`, or
+// node --test simulator/tests/page.e2e.mjs once `cargo xtask simulator build` has made target/simulator.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { after, before, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { chromium } from "playwright-core";
+import { HELSINKI_KEY, PUBLISH_KEY, startWorker } from "../../wasm/worker/tests/workerd.mjs";
+import { serve } from "../serve.mjs";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const [PAGE, REPORT, THOUSAND] = ["target/simulator/dist", "target/report", "target/simulator/thousand/out/areas"].map((path) => join(ROOT, path));
+const AXE = readFileSync(join(ROOT, "simulator/node_modules/axe-core/axe.min.js"), "utf8");
+const CHROMIUM = process.env.FRESHRANK_CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+const skip = CHROMIUM ? false : "no Chromium: apt-get install chromium, or set FRESHRANK_CHROMIUM";
+/** What issue and report promise, in milliseconds. */
+const [COLD_MS, FRAME_MS] = [2000, 16];
+
+let browser, worker, server, url, page;
+const faults = [];
+const figures = [];
+
+before(async () => {
+  if (skip) return;
+  assert.ok(existsSync(join(PAGE, "index.html")), "no page in target/simulator/dist: run `cargo xtask simulator build`");
+  mkdirSync(REPORT, { recursive: true });
+  worker = await startWorker({ module: process.env.FRESHRANK_SIMULATOR_WORKER ?? "full" });
+  const { campaigns } = JSON.parse(readFileSync(join(PAGE, "data/market.json"), "utf8"));
+  for (const campaign of campaigns) {
+    const put = await worker.fetch(`/v1/campaigns/${campaign.id}`, { method: "PUT", headers: { Authorization: `Bearer ${PUBLISH_KEY}` }, body: JSON.stringify(campaign) });
+    assert.equal(put.status, 200, "the Worker takes the campaigns of the page");
+  }
+  server = await serve(PAGE, 0, String(worker.url));
+  url = `http://127.0.0.1:${server.address().port}/`;
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+  page = await open();
+});
+
+after(async () => {
+  await browser?.close();
+  server?.close();
+  server?.closeAllConnections();
+  await worker?.stop();
+  if (figures.length > 0) writeFileSync(join(REPORT, "simulator.json"), JSON.stringify(figures, null, 2));
+});
+
+async function open(to = url, size = { width: 1280, height: 1000 }) {
+  const context = await browser.newContext({ viewport: size, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("console", (said) => said.type() === "error" && !/status of (401|403|404|409|422)/.test(said.text()) && faults.push(said.text()));
+  page.on("request", (request) => !request.url().startsWith(url) && !/^(data|blob):/.test(request.url()) && faults.push(`asked ${request.url()}`));
+  await page.goto(to);
+  await page.getByTestId("card").first().waitFor();
+  return page;
+}
+
+const shown = (at = page) => at.locator('[data-testid="card"] .facts b, [data-testid="card"].own b').allTextContents();
+const tab = (name) => page.getByRole("tab", { name, exact: true }).click();
+const shot = (name, at = page) => at.screenshot({ path: join(REPORT, `simulator-${name}.png`), fullPage: true });
+
+async function axe(name, at = page) {
+  await at.evaluate(AXE);
+  const { violations } = await at.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  const told = violations.map(({ id, help, nodes }) => `${id}: ${help}\n    ${nodes.slice(0, 3).map(({ target, failureSummary }) => `${target}: ${failureSummary.split("\n")[1] ?? ""}`).join("\n    ")}`);
+  assert.deepEqual(told, [], `${name}: a screen reader or a weak eye is left out`);
+}
+
+async function choose(name) {
+  await tab("Campaign");
+  await tab("Form");
+  await page.getByPlaceholder("Type the beginning of its name").fill(name);
+  await page.locator('[role="option"]').first().click();
+}
+
+it("shows a message, and why each card is there in parts that add up", { skip }, async () => {
+  assert.equal((await shown()).length, 5, "Helsinki's own layer has five slots");
+  await page.getByTestId("card").first().getByRole("button").click();
+  await page.getByTestId("adds-up").waitFor();
+  const parts = await page.locator(".waterfall table td").allTextContents();
+  const [score, ...rest] = parts.map(Number).reverse();
+  assert.ok(Math.abs(rest.reduce((sum, part) => sum + part, 0) - score) < 0.001, `${rest} add up to ${score}`);
+  assert.match(await page.getByTestId("why").textContent(), /Rules that hold for it/);
+  await shot("message");
+  await page.getByRole("button", { name: "Dark phone" }).click();
+  assert.equal(await page.locator(".phone.dark").count(), 1);
+  await axe("message");
+  await page.getByRole("button", { name: "Light phone" }).click();
+});
+
+it("says of a merchant that is not shown why, and what would show it", { skip }, async () => {
+  const reasons = new Set();
+  for (const name of ["Chaplin", "Kitch", "Pizzeria Pompei", "Ravintola"]) {
+    await choose(name);
+    await page.getByRole("button", { name: "Why is it in the message" }).click();
+    await page.waitForTimeout(250);
+    reasons.add(await page.getByTestId("why").textContent());
+  }
+  const told = [...reasons].join("\n");
+  assert.match(told, /What would bring it into the message|It is not shown: /);
+  assert.match(told, /boost it by|pin|opens at|not in a campaign's hands/);
+  assert.doesNotMatch(told, /\b[0-9a-f]{16}\b/, "merchants have names here");
+  await shot("why-not");
+  await page.getByRole("button", { name: "Close the explanation" }).click();
+});
+
+it("follows the pin by mouse and by keys, the clock, and what the mailbox tells", { skip }, async () => {
+  await tab("Where and when");
+  const first = await shown();
+  const pin = page.getByTestId("reader");
+  await pin.focus();
+  const at = async () => /([\d.]+) north, ([\d.]+) east/.exec(await pin.getAttribute("aria-label")).slice(1).map(Number);
+  const [north] = await at();
+  for (let i = 0; i < 3; i += 1) await page.keyboard.press("Shift+ArrowUp");
+  await page.waitForTimeout(100);
+  assert.ok((await at())[0] > north, "an arrow key moves the pin north");
+  await drag(page, 260, 90);
+  assert.notDeepEqual(await shown(), first, "another place has another message");
+  assert.match(await page.getByTestId("verdict").textContent(), /Decided by .*, \d+ % sure/);
+  await shot("place");
+  await axe("place");
+  await page.getByLabel("Opened with").selectOption("gmail");
+  assert.match(await page.getByTestId("verdict").textContent(), /likely place|unknown/, "a proxy tells nothing");
+  await page.getByRole("button", { name: "Night" }).click();
+  await page.waitForTimeout(100);
+  assert.match(await page.getByTestId("local").textContent(), /04:00/);
+  assert.match(await page.locator(".legend").textContent(), /Closed \(\d{2,}\)/, "at four in the night shops are closed");
+  await page.getByRole("button", { name: "Lunch" }).click();
+  await page.getByLabel("Opened with").selectOption("sender");
+});
+
+it("lets a local team edit its city by form, and re-ranks at once", { skip }, async () => {
+  await choose("Chaplin");
+  await page.locator("label").filter({ hasText: /^Pin$/ }).click();
+  await page.getByTestId("apply").click();
+  await page.waitForTimeout(100);
+  assert.equal((await shown())[0], "Chaplin", "the pin holds");
+  assert.equal(await page.getByTestId("state").textContent(), "Draft");
+  await page.getByText("As published", { exact: true }).last().click();
+  assert.notEqual((await shown())[0], "Chaplin", "readers see nothing of a draft");
+  await page.getByText("With my draft").click();
+  await page.locator("label").filter({ hasText: /^Theme$/ }).click();
+  await page.getByLabel("Words on its card").fill("Terrace open");
+  await page.getByTestId("apply").click();
+  await page.waitForTimeout(100);
+  assert.match(await page.getByTestId("card").first().textContent(), /Terrace open/);
+  await page.locator("label").filter({ hasText: /^Exclude$/ }).click();
+  await page.getByTestId("apply").click();
+  await page.waitForTimeout(100);
+  assert.ok(!(await shown()).includes("Chaplin"), "excluded beats pinned");
+  await page.getByRole("button", { name: "Take out: Exclude Chaplin" }).click();
+  await page.locator("label").filter({ hasText: /^Boost$/ }).click();
+  assert.match(await page.getByTestId("editor").textContent(), /at most 1.5, as defaults\/global.yaml, line 9 says/);
+  await shot("form");
+  await axe("form");
+});
+
+it("has the YAML behind the form, with completion and the engine's own words at the line", { skip }, async () => {
+  await tab("YAML");
+  const editor = page.locator(".cm-content");
+  await editor.waitFor();
+  assert.match(await editor.textContent(), /merchant: n\d+/);
+  await editor.click();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type("\nradius_k");
+  await page.locator(".cm-tooltip-autocomplete").waitFor();
+  assert.match(await page.locator(".cm-tooltip-autocomplete").textContent(), /radius_km/);
+  await page.waitForTimeout(120);
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("400\n");
+  await page.getByTestId("problems").waitFor();
+  assert.match(await page.getByTestId("problems").textContent(), /Line \d+: ?radius_km found 400, expected above 0 and at most 100/);
+  assert.equal((await shown())[0], "Chaplin", "the phone shows the last draft that could be read");
+  assert.equal(await page.locator(".cm-lint-marker-error").count(), 1);
+  await shot("yaml");
+  await axe("yaml");
+  for (let i = 0; i < 4; i += 1) await page.keyboard.press("Backspace");
+  await page.keyboard.type("2.5\nage_restricted: []\n");
+  await page.waitForTimeout(150);
+  assert.match(await page.getByTestId("problems").textContent(), /age_restricted .*locks/, "a lock holds");
+  for (let i = 0; i < "age_restricted: []\n".length; i += 1) await page.keyboard.press("Backspace");
+  await tab("All layers together");
+  const merged = await page.getByTestId("merged").textContent();
+  assert.match(merged, /radius_km2.5fi\/helsinki.yaml, line \d+ \(mine\)/);
+  assert.match(merged, /locked by defaults\/global.yaml, line 6/);
+  assert.ok((await page.getByRole("img", { name: "Locked by defaults/global.yaml, line 6" }).count()) > 0, "a lock looks like one and says who holds it");
+  await shot("merged");
+  await axe("merged");
+});
+
+it("publishes with the layer's key, author and reason, and rolls back", { skip }, async () => {
+  await tab("Publish");
+  assert.ok(await page.getByTestId("publish").isDisabled(), "nobody publishes unsigned");
+  await page.getByLabel("Key of").fill("nobody's");
+  await page.getByLabel("Your name").fill("Aino");
+  await page.getByLabel("Why", { exact: true }).fill("terraces are open");
+  await page.getByTestId("publish").click();
+  await page.getByTestId("told").waitFor();
+  assert.match(await page.getByTestId("told").textContent(), /Check the key of your layer/);
+  await page.getByLabel("Key of").fill(HELSINKI_KEY);
+  await page.getByTestId("publish").click();
+  await page.getByText(/Published: version/).waitFor();
+  const layers = async () => {
+    const told = await worker.fetch("/v1/campaigns/lunch/layers/fi/helsinki", { headers: { Authorization: `Bearer ${HELSINKI_KEY}` } });
+    return (await told.json()).versions;
+  };
+  const [now] = await layers();
+  assert.deepEqual([now.author, now.reason, Object.keys(now.layer.pins)], ["Aino", "terraces are open", ["chaplin"]]);
+  assert.equal(await page.getByTestId("state").textContent(), "As published");
+  assert.equal((await shown())[0], "Chaplin", "what was published is what the page goes on from");
+  await shot("published");
+  await axe("publish");
+  await page.getByTestId("rollback").click();
+  await page.getByText(/Rolled back/).waitFor();
+  assert.notEqual((await shown())[0], "Chaplin");
+  assert.equal((await layers())[0].layer.pins, undefined);
+  assert.ok(!page.url().includes(HELSINKI_KEY) && !(await page.evaluate(() => JSON.stringify(localStorage))).includes(HELSINKI_KEY), "the key is kept nowhere");
+});
+
+it("lets tastes be smoothed less, and the message follows", { skip }, async () => {
+  await tab("Tastes");
+  await page.getByTestId("tastes").waitFor();
+  const score = () => page.locator(".ranks .number").allTextContents();
+  const before = await score();
+  await page.getByRole("slider", { name: "Smoothing" }).focus();
+  await page.keyboard.press("Home");
+  await page.waitForTimeout(150);
+  assert.equal(await page.getByTestId("smoothing").textContent(), "0.00");
+  assert.notDeepEqual(await score(), before);
+  await shot("tastes");
+  await axe("tastes");
+});
+
+it("says what the draft changes for sample readers", { skip }, async () => {
+  await tab("What changes");
+  await page.getByRole("button", { name: "See what changes" }).click();
+  await page.getByTestId("headline").waitFor({ timeout: 60_000 });
+  const said = await page.locator('section[aria-label="What changes"] [data-testid="speed"]').textContent();
+  const seconds = Number(/in ([\d.]+) second/.exec(said)[1]);
+  figure("sample readers ranked twice, a second", 2000 / seconds, "readers/s");
+  assert.ok(seconds < 20, `2,000 readers: ${said}`);
+  await shot("changes");
+  await tab("Campaign");
+  await page.getByRole("button", { name: "Discard" }).click();
+});
+
+it("shares the edit and the place, and never a reader", { skip }, async () => {
+  await choose("Kitch");
+  await page.locator("label").filter({ hasText: /^Pin$/ }).click();
+  await page.getByTestId("apply").click();
+  await page.waitForTimeout(100);
+  const [first] = await shown();
+  assert.match(first, /kitch/i);
+  await page.getByRole("button", { name: "Share" }).click();
+  await page.waitForTimeout(200);
+  const link = page.url();
+  const said = Buffer.from(/#s=(.*)$/.exec(link)[1], "base64url").toString();
+  assert.deepEqual(Object.keys(JSON.parse(said)).sort(), ["at", "campaign", "grade", "latitude", "layer", "longitude", "mailbox", "yaml"]);
+  const profiles = readFileSync(join(PAGE, "data/readers.json"), "utf8");
+  assert.ok(JSON.parse(profiles).every(([id, profile]) => !said.includes(profile) && !said.includes(id)));
+  const other = await open(link);
+  assert.equal((await shown(other))[0], first, "a colleague sees the edit");
+  await other.context().close();
+});
+
+it("is as good on a phone, and in the dark", { skip }, async () => {
+  const phone = await open(url, { width: 390, height: 844 });
+  for (const name of ["Where and when", "Campaign", "Tastes", "What changes"]) {
+    await phone.getByRole("tab", { name, exact: true }).click();
+    await phone.waitForTimeout(200);
+    const wide = await phone.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(wide <= 390, `${name} is ${wide} px wide`);
+  }
+  await phone.getByRole("button", { name: "Make the page dark" }).click();
+  await phone.getByRole("tab", { name: "Where and when" }).click();
+  await phone.waitForTimeout(200);
+  await shot("phone-dark", phone);
+  await axe("phone, dark", phone);
+  await phone.context().close();
+});
+
+it("is there in two seconds from cold, and follows a drag within a frame among a thousand candidates", { skip }, async () => {
+  const cold = [];
+  for (let i = 0; i < 3; i += 1) {
+    const context = await browser.newContext();
+    const one = await context.newPage();
+    const began = performance.now();
+    await one.goto(url, { waitUntil: "commit" });
+    await one.getByTestId("card").first().waitFor();
+    cold.push(performance.now() - began);
+    await context.close();
+  }
+  figure("first ranking visible, cold load", median(cold), "ms", COLD_MS);
+  const files = readdirSync(THOUSAND).map((name) => join(THOUSAND, name));
+  const own = await open();
+  await own.evaluate((files) => {
+    const given = new DataTransfer();
+    for (const { name, bytes } of files) given.items.add(new File([Uint8Array.from(atob(bytes), (char) => char.charCodeAt(0))], name));
+    document.querySelector(".page").dispatchEvent(new DragEvent("drop", { dataTransfer: given, bubbles: true }));
+  }, files.map((path) => ({ name: path.split("/").at(-1), bytes: readFileSync(path).toString("base64") })));
+  await own.getByText(/files read. They stay in this browser/).waitFor();
+  await own.evaluate(() => performance.clearMeasures());
+  await drag(own, 160, 60);
+  await drag(own, -160, 40);
+  const [times, text] = [await own.evaluate(() => performance.getEntriesByName("freshrank re-rank").map(({ duration }) => duration)), await own.locator("footer").textContent()];
+  const candidates = Number(/for (\d+) candidates/.exec(text)[1]);
+  assert.ok(candidates >= 1000, text);
+  assert.ok(times.length > 20, `${times.length} re-rankings`);
+  figure(`re-rank on drag, ${candidates} candidates, median`, median(times), "ms", FRAME_MS);
+  figure(`re-rank on drag, ${candidates} candidates, 95th of 100`, [...times].sort((a, b) => a - b)[Math.floor(0.95 * times.length)], "ms");
+  await shot("thousand", own);
+  await own.context().close();
+  const assets = readdirSync(join(PAGE, "assets")).map((name) => [name, readFileSync(join(PAGE, "assets", name))]);
+  for (const [name, bytes] of [...assets, ...["areas.pack", "readers.json"].map((name) => [name, readFileSync(join(PAGE, "data", name))])]) {
+    figure(`${name.replace(/-[\w-]{8}\./, ".")}, gzip`, gzipSync(bytes).length / 1024, "KB");
+  }
+});
+
+it("had no error, and asked nobody else", { skip }, () => assert.deepEqual(faults, []));
+
+async function drag(at, right, down) {
+  const box = await at.getByTestId("reader").boundingBox();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  await at.mouse.move(x, y);
+  await at.mouse.down();
+  for (let i = 1; i <= 30; i += 1) {
+    await at.mouse.move(x + (right * i) / 30, y + (down * i) / 30);
+    await at.waitForTimeout(17);
+  }
+  await at.mouse.up();
+  await at.waitForTimeout(150);
+}
+
+function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+}
+
+/** Printed, put into the report, and held to its target where there is one. */
+function figure(name, value, unit, target) {
+  figures.push({ name, target: target ?? null, value: Number(value.toFixed(2)), unit });
+  console.log(`  ${name}: ${value.toFixed(1)} ${unit}${target ? `, at most ${target}` : ""}`);
+  if (target) assert.ok(value <= target, `${name}: ${value.toFixed(1)} ${unit}, at most ${target}`);
+}
