@@ -45,7 +45,7 @@ export function Editor(props: EditorProps) {
         </Tabs.List>
         <Tabs.Panel value="form" pt="md"><Form {...props} /></Tabs.Panel>
         <Tabs.Panel value="yaml" pt="md"><Suspense fallback={<Text>Loading the editor …</Text>}><Yaml text={props.text} onText={props.onText} problems={problems} schema={props.schema} label={`YAML of ${path}`} /></Suspense></Tabs.Panel>
-        <Tabs.Panel value="merged" pt="md">{merged && <Together merged={merged} path={path} />}</Tabs.Panel>
+        <Tabs.Panel value="merged" pt="md">{merged && <Together merged={merged} path={path} labels={props.labels} />}</Tabs.Panel>
         <Tabs.Panel value="publish" pt="md"><Publish {...props} campaign={campaign} /></Tabs.Panel>
       </Tabs>
     </Stack>
@@ -66,7 +66,7 @@ const held = (merged: Merged | null, key: string, path: string) => merged?.locks
 const lineOf = (layer: string, line: number) => (line > 0 ? `${layer}.yaml, line ${line}` : layer);
 
 export function Lock({ by }: { by: { layer: string; line: number } }) {
-  return <Tooltip label={`Held by ${lineOf(by.layer, by.line)}`}><span className="lock" role="img" aria-label={`Locked by ${lineOf(by.layer, by.line)}`}>🔒</span></Tooltip>;
+  return <Tooltip label={`Held by ${lineOf(by.layer, by.line)}`}><span className="lock" role="img" aria-label={`Locked by ${lineOf(by.layer, by.line)}`}><svg viewBox="0 0 16 16" width="14" height="14" aria-hidden><path d="M4.5 7V5a3.5 3.5 0 0 1 7 0v2" fill="none" stroke="currentColor" strokeWidth="1.8" /><rect x="2.5" y="7" width="11" height="7.5" rx="1.5" fill="currentColor" /></svg></span></Tooltip>;
 }
 
 function Form({ text, onText, merged, merchants, labels, path, wish, onWish, onExplain }: EditorProps) {
@@ -159,7 +159,10 @@ function own(text: string, merchants: Map<string, Merchant>): { key: string; wor
   return found;
 }
 
-function Together({ merged, path }: { merged: Merged; path: string }) {
+/** A leaf's JSON as a person writes it, and a cuisine by its name. */
+const plain = (text: string, labels: string[]) => (text.startsWith('"') ? (JSON.parse(text) as string) : text).replace(/cuisine:#(\d+)/g, (_, n) => `cuisine:${labels[Number(n)] ?? n}`);
+
+function Together({ merged, path, labels }: { merged: Merged; path: string; labels: string[] }) {
   const [all, setAll] = useState(false);
   const leaves = merged.leaves.filter(({ layer }) => all || layer !== null);
   return (
@@ -175,8 +178,8 @@ function Together({ merged, path }: { merged: Merged; path: string }) {
               const bound = merged.bounds.find((bound) => bound.key === key || (bound.key.includes(".*") && key.startsWith(bound.key.split(".*")[0] + ".") && key.endsWith(bound.key.split(".*")[1])));
               return (
                 <Table.Tr key={key} className={layer === path ? "mine" : ""}>
-                  <Table.Td><code>{key}</code> {lock && <Lock by={lock} />}</Table.Td>
-                  <Table.Td>{value.replace(/^"|"$/g, "")}{bound && <Text size="xs">{[bound.min !== null && `at least ${bound.min}`, bound.max !== null && `at most ${bound.max}`].filter(Boolean).join(", ")}: {lineOf(bound.layer, bound.line)}</Text>}</Table.Td>
+                  <Table.Td><code>{plain(key, labels)}</code> {lock && <Lock by={lock} />}</Table.Td>
+                  <Table.Td>{plain(value, labels)}{bound && <Text size="xs">{[bound.min !== null && `at least ${bound.min}`, bound.max !== null && `at most ${bound.max}`].filter(Boolean).join(", ")}: {lineOf(bound.layer, bound.line)}</Text>}</Table.Td>
                   <Table.Td>{layer === null ? "the default" : lineOf(layer, line ?? 0)}{layer === path ? " (mine)" : ""}{lock && <Text size="xs">locked by {lineOf(lock.layer, lock.line)}</Text>}</Table.Td>
                 </Table.Tr>
               );

@@ -1,26 +1,12 @@
 // The engine that serves readers, and what it is given here. Nothing in this folder ranks, places or merges anything itself.
 
 import init, { Engine } from "freshrank";
-import type { Campaign, Card, Reply, Request } from "freshrank";
+import type { AreaOf as Area, Campaign, Card, Checked, Listed as Merchant, MergedAt as Merged, PlaceOf, Position as Point, Problem, ProfileOf, Reply, Request, Scene } from "freshrank";
 
 export { Engine };
-export type { Campaign, Card, Reply, Request };
+export type { Area, Campaign, Card, Checked, Merchant, Merged, PlaceOf, Point, Problem, ProfileOf, Reply, Request, Scene };
 
 export interface Reader { id: string; profile: string }
-export interface Area { cell: string; layer: string; merchants: number; as_of: string; hash: string; offset_minutes: number }
-export interface Merchant { id: string; latitude: number; longitude: number; kind: string; price_band: number | null; rating: number | null; independent: boolean; clusters: [number, number][]; card: Card | null; cells: string[] }
-export interface Point { latitude: number; longitude: number }
-export interface PlaceOf {
-  places: (Point & { before: number; after: number; usual: number })[];
-  elsewhere: { before: number; after: number };
-  point: Point | null; cell: string | null; certainty: number; source: string; travelling: boolean; policy: string; tailored: boolean;
-}
-export interface Problem { layer: string; line: number; column: number; key: string; message: string; hint: string | null; severity: "error" | "warning" }
-export interface Checked { problems: Problem[]; document?: string; layer?: Record<string, unknown> }
-export interface Merged { layers: string[]; locks: { key: string; layer: string; line: number }[]; bounds: { key: string; min: number | null; max: number | null; layer: string; line: number }[]; leaves: { key: string; value: string; layer: string | null; line: number | null }[] }
-export interface Taste { clusters: number[]; raw: [number, number][] }
-export interface ProfileOf { market: string; consent: boolean; member: boolean; orders: number; tenure_days: number; last_order_days: number | null; new_place_rate: number; lifelong: Taste; recent: Taste; places: Point[]; merchants: { short: string; count: number; days: number }[] }
-export interface Scene { kept: [string, number, number][]; dropped: [string, string][]; shown: (string | null)[]; cell: string | null; point: Point | null }
 export interface Market { as_of: string; timezone: string; name: string; home: string; simulated: string; campaigns: Campaign[] }
 export interface Cuisines { labels: string[]; weights: [number, number][][]; merchants: number[]; n_clusters: number; credits: string[] }
 /** Lines of OpenStreetMap, packed by osm.mjs. */

@@ -1020,3 +1020,39 @@ export type ChanceSlot = { merchant: string | null, propensity: number, score: n
 
 /** A message that there could have been: merchants by slot, and how likely. */
 export type Possible = { merchants: Array<string | null>, propensity: number };
+
+/** What `Engine.areas` tells of each area at hand. */
+export type AreaOf = { cell: string, layer: string, merchants: number, as_of: string, hash: string, offset_minutes: number };
+
+/** Degrees. */
+export type Position = { latitude: number, longitude: number };
+
+/** What `Engine.merchants` tells of everyone listed; clusters of the cuisine map with weights, and the cells delivered to. */
+export type Listed = Position & { id: string, kind: Kind, price_band: number | null, rating: number | null, independent: boolean,
+  clusters: Array<[number, number]>, card: Card | null, cells: Array<string> };
+
+/** What `Engine.placeOf` tells: likely places and elsewhere, before and after the evidence, and what was decided. */
+export type PlaceOf = { places: Array<Position & { before: number, after: number, usual: number }>, elsewhere: { before: number, after: number },
+  point: Position | null, cell: string | null, certainty: number, source: Source, travelling: boolean, policy: PlacePolicy, tailored: boolean };
+
+/** What is wrong with a layer, where, and what to do. */
+export type Problem = { layer: string, line: number, column: number, key: string, message: string, hint: string | null, severity: "error" | "warning" };
+
+/** What `Engine.checkLayer` tells; `document` is absent where something stops the layer. */
+export type Checked = { problems: Array<Problem>, document?: string | null, layer?: Record<string, unknown> };
+
+/** What `Engine.mergedAt` tells: the layers that hold, what they lock and bound, and every leaf with who said it. */
+export type MergedAt = { layers: Array<string>, locks: Array<{ key: string, layer: string, line: number }>,
+  bounds: Array<{ key: string, min: number | null, max: number | null, layer: string, line: number }>,
+  leaves: Array<{ key: string, value: string, layer: string | null, line: number | null }> };
+
+/** What is liked: by cluster ln(share of the reader / share of the market), and the largest shares by label of the cuisine map. */
+export type TasteOf = { clusters: Array<number>, raw: Array<[number, number]> };
+
+/** What `Engine.profileOf` tells of a reader. */
+export type ProfileOf = { market: string, consent: boolean, member: boolean, orders: number, tenure_days: number, last_order_days: number | null,
+  new_place_rate: number, cuisine_map: string, lifelong: TasteOf, recent: TasteOf, places: Array<Position>,
+  merchants: Array<{ short: string, count: number, days: number }> };
+
+/** What `Engine.scene` tells: who is kept, with score x 65536 and kilometres; who is dropped, with the reason's code; who is shown, by slot. */
+export type Scene = { kept: Array<[string, number, number]>, dropped: Array<[string, string]>, shown: Array<string | null>, cell: string | null, point: Position | null };

@@ -10,6 +10,8 @@ const short = (name: string) => (name.length > 26 ? `${name.slice(0, 25)}…` : 
 
 function picture(options: Plot.PlotOptions, label: string): Svg {
   const svg = Plot.plot({ ...options, style: { background: "transparent", fontSize: "12px", color: "currentColor" } }) as Svg;
+  // Plot names the groups of marks, too; a picture is read out as one.
+  for (const group of svg.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", label);
   return svg;

@@ -14,6 +14,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const PACKAGE = process.env.FRESHRANK_WEB ?? join(HERE, "../../../target/modules/web-full");
 const { Engine } = createRequire(import.meta.url)(join(PACKAGE, "nodejs/freshrank.js"));
 
+const LABELS = join(HERE, "../../../models/cuisine-labels.json");
 const AREA = area([{ id: "near", north_km: 0.2 }, { id: "far", north_km: 1.5 }, { id: "beyond", north_km: 40 }]);
 const ASKED = {
   context: { at: "2026-06-05T09:00:00Z", latitude: HELSINKI.latitude, longitude: HELSINKI.longitude, grade: "exact", seed: 7 },
@@ -176,4 +177,31 @@ it("says how likely any message is, to the bit what its own draws say", () => {
   assert.deepEqual(ask("sure", [near, null]).slots.map((slot) => slot.propensity), [1, 1], "nobody is left: the campaign's own card is sure");
   assert.equal(JSON.parse(engine.everyMessage(JSON.stringify({ ...ASKED, campaign: "curious" }), 1)), null, "more than asked for");
   assert.throws(() => ask("sure", ["near"]), /expected 16 hexadecimal digits/);
+});
+
+it("tells a page what stands around a decision, and what a draft of a layer comes to", () => {
+  const engine = new Engine();
+  const cell = engine.addArea(AREA);
+  engine.addDisplay(display(AREA, [{ id: "near", name: "Near" }]));
+  const merchants = JSON.parse(engine.merchants());
+  assert.deepEqual(merchants.map(({ id, card, cells }) => [id, card?.name, cells.join()]).sort(), [["near", "Near"], ["far"], ["beyond"]].map(([id, name]) => [fingerprintHex(id), name, cell]).sort());
+  assert.deepEqual(JSON.parse(engine.areas()).map((area) => [area.cell, area.merchants]), [[cell, 3]]);
+  const reply = rank(engine, ASKED);
+  const scene = JSON.parse(engine.scene(JSON.stringify(ASKED)));
+  assert.deepEqual(scene.shown, reply.slots.map((slot) => slot.merchant ?? null), "a map shows what the message shows");
+  assert.equal(scene.kept.length + scene.dropped.length, 3);
+  const place = JSON.parse(engine.placeOf(JSON.stringify(ASKED)));
+  assert.deepEqual([place.cell, place.source], [reply.place.cell, reply.place.source]);
+
+  const campaign = JSON.stringify({ id: "lunch", layers: { global: { slots: 3, lock: ["slots"] }, fi: { title: "Lounas" } } });
+  const check = (...map) => JSON.parse(Engine.checkLayer(campaign, "fi", JSON.stringify([1, 1, { map }]), readFileSync(LABELS, "utf8")));
+  const good = check([1, 1, "title", [1, 8, "Ravintolat"]]);
+  assert.deepEqual([good.problems, JSON.parse(good.document).layers.fi.title], [[], "Ravintolat"]);
+  const merged = JSON.parse(engine.mergedAt(good.document, "fi"));
+  assert.deepEqual(merged.leaves.find(({ key }) => key === "title"), { key: "title", value: '"Ravintolat"', layer: "fi", line: 1 });
+  assert.deepEqual(merged.locks, [{ key: "slots", layer: "global", line: 0 }]);
+  const [unknown] = check([7, 3, "titel", [7, 10, "?"]]).problems;
+  assert.deepEqual([unknown.line, unknown.column, unknown.hint], [7, 3, "did you mean title?"]);
+  const locked = check([1, 1, "title", [1, 8, "Ravintolat"]], [2, 1, "slots", [2, 8, 5]]);
+  assert.deepEqual([locked.document ?? null, locked.problems[0].line, locked.problems[0].hint], [null, 2, "the locked value holds; take this out"]);
 });
