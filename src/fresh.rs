@@ -199,7 +199,7 @@ impl Overlay {
     /// Reads what [`Overlay::encode`] wrote; `None` where that cannot be.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() % ENTRY != 0 || bytes.len() > MAX_CLOSURES * ENTRY {
+        if !bytes.len().is_multiple_of(ENTRY) || bytes.len() > MAX_CLOSURES * ENTRY {
             return None;
         }
         let entry = |bytes: &[u8]| {

@@ -17,6 +17,7 @@ const NAMES: [(&str, &str, &str); 7] = [
 ];
 
 /// Fonts that `cargo xtask setup` fetches; without them there is nothing to write with.
+#[allow(clippy::print_stderr, reason = "a skipped test says so")]
 fn fonts() -> Option<PathBuf> {
     let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fonts");
     if fonts.join("NotoSansCJK-Bold.ttc").exists() {
