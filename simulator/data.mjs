@@ -1,4 +1,4 @@
-// Packs what the page ships: `node simulator/data.mjs OUT TO EXTRACT`, by `cargo xtask simulator build`.
+// Packs what the page ships: `node simulator/data.mjs OUT TO EXTRACT [cards]`, by `cargo xtask simulator build`.
 //
 // Areas and display blocks become one file, since a cold load pays for every request; readers are the simulated market's, and
 // only what a profile has of them; the coast is Natural Earth's, cut to where the areas are.
@@ -10,7 +10,7 @@ import { cellToLatLng } from "h3-js";
 import { feature } from "topojson-client";
 import { ground } from "./osm.mjs";
 
-const [out, to, extract] = process.argv.slice(2);
+const [out, to, extract, cards] = process.argv.slice(2);
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const N_READERS = 3000;
 /** Degrees of land around the areas. */
@@ -28,7 +28,7 @@ writeFileSync(join(to, "areas.pack"), pack);
 const manifest = JSON.parse(readFileSync(join(out, "manifest.json"), "utf8"));
 const campaigns = readdirSync(out).filter((name) => name.endsWith(".json")).map((name) => JSON.parse(readFileSync(join(out, name), "utf8")));
 const published = campaigns.filter((document) => document.id && document.layers).sort((a, b) => (a.id === "lunch" ? -1 : b.id === "lunch" ? 1 : a.id < b.id ? -1 : 1));
-const market = { as_of: manifest.as_of, timezone: "Europe/Helsinki", name: "Helsinki", home: "fi/helsinki", simulated: manifest.report.simulated, campaigns: published };
+const market = { as_of: manifest.as_of, timezone: "Europe/Helsinki", name: "Helsinki", home: "fi/helsinki", simulated: manifest.report.simulated, campaigns: published, cards: cards === "cards" };
 write("market.json", market);
 
 const lines = readFileSync(join(out, "profiles.ndjson"), "utf8").trim().split("\n").slice(0, N_READERS).map((line) => JSON.parse(line));

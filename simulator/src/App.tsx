@@ -1,6 +1,6 @@
 // The page: the message on the left, what decides about it on the right. Every change asks the engine again at once.
 
-import { ActionIcon, Alert, Anchor, Button, Group, NativeSelect, Paper, Stack, Tabs, Text, Title, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, Alert, Anchor, Button, FileButton, Group, NativeSelect, Paper, Stack, Tabs, Text, Title, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { Suspense, lazy, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import scriptUrl from "freshrank?url";
 import wasmUrl from "freshrank-wasm?url";
@@ -149,7 +149,7 @@ export function App({ data }: { data: Data }) {
     setTab("campaign");
   };
 
-  const drop = async (files: FileList) => {
+  const drop = async (files: Iterable<File>) => {
     const named = [...files].sort((a, b) => Number(a.name.endsWith(".display")) - Number(b.name.endsWith(".display")));
     try {
       let n = 0;
@@ -212,11 +212,11 @@ export function App({ data }: { data: Data }) {
         <div className="left">
           <Who readers={data.readers} index={index} profile={profile} onChange={setIndex} />
           <Group justify="space-between"><Text size="sm" fw={600}>{showing === "draft" && dirty ? "With your draft" : "As published"}</Text><Button size="compact-sm" variant="default" aria-pressed={phoneDark} onClick={() => setPhoneDark(!phoneDark)}>{phoneDark ? "Light phone" : "Dark phone"}</Button></Group>
-          <Phone reply={quick.reply} merchants={at.merchants} dark={phoneDark} chosen={chosen} onChoose={choose} sender={`${market.name} eats`} />
+          <Phone reply={quick.reply} merchants={at.merchants} dark={phoneDark} chosen={chosen} onChoose={choose} sender={`${market.name} eats`} drawn={market.cards} />
           <Ranks reply={quick.reply} merchants={at.merchants} chosen={chosen} onChoose={choose} />
         </div>
         <div className="right">
-          {chosen && <Suspense fallback={<Paper withBorder p="md"><Text>Explaining …</Text></Paper>}><Why id={chosen} merchant={at.merchants.get(chosen)} reply={reply} names={names} onClose={() => setChosen(null)} onBoost={inForm("boost")} onPin={pinFirst} onExclude={inForm("exclude")} /></Suspense>}
+          {chosen && <Suspense fallback={<Paper withBorder p="md"><Text>Explaining …</Text></Paper>}><Why id={chosen} merchant={at.merchants.get(chosen)} reply={reply} names={names} most={merged?.bounds.find(({ key }) => key === "boosts.*.factor")?.max ?? null} onClose={() => setChosen(null)} onBoost={inForm("boost")} onPin={pinFirst} onExclude={inForm("exclude")} /></Suspense>}
           <Tabs value={tab} onChange={setTab} keepMounted={false}>
             <Tabs.List>
               <Tabs.Tab value="place">Where and when</Tabs.Tab>
@@ -234,7 +234,7 @@ export function App({ data }: { data: Data }) {
             </Tabs.Panel>
             <Tabs.Panel value="campaign" pt="md">
               <Editor campaign={campaign} path={path} onPath={setPath} paths={paths} text={text} onText={setText} original={original} problems={checked.problems} dirty={dirty} merged={merged} merchants={at.merchants} schema={data.schema} labels={data.cuisines.labels}
-                wish={wish} onWish={setWish} onExplain={explain} showing={showing} onShowing={setShowing} layer={checked.layer ?? null} onSave={save} saved={savedText === text}
+                timezone={market.timezone} wish={wish} onWish={setWish} onExplain={explain} showing={showing} onShowing={setShowing} layer={checked.layer ?? null} onSave={save} saved={savedText === text}
                 onPublished={(document) => { setPublished((all) => ({ ...all, [id]: document })); setTexts(({ [`${id}/${path}`]: _, ...rest }) => rest); }} />
             </Tabs.Panel>
             <Tabs.Panel value="changes" pt="md"><Suspense fallback={<Text>Loading …</Text>}><ChangesPanel inputs={inputs} published={campaign as never} draft={draft as never} readers={sample} files={files} data={`Merchants © OpenStreetMap contributors (ODbL). ${market.simulated}.`} onOpenReader={({ id }) => { setIndex(Number(id) - 1); setMoment((now) => ({ ...now, grade: "none", mailbox: "gmail", trip: false })); }} /></Suspense></Tabs.Panel>
@@ -245,6 +245,7 @@ export function App({ data }: { data: Data }) {
       <footer>
         <Text size="xs" data-testid="speed">Ready in {data.seconds.toFixed(2)} s; asked the engine again in {quick.ms.toFixed(1)} ms for {quick.scene ? quick.scene.kept.length + quick.scene.dropped.length : 0} candidates.</Text>
         <Text size="xs">{market.simulated}. Merchants <Anchor href="https://www.openstreetmap.org/copyright" size="xs" underline="always">© OpenStreetMap contributors</Anchor>; coastline Natural Earth. Drop area bundles or a campaign on this page to try your own: they stay in this browser.</Text>
+        <div><FileButton onChange={(files) => void drop(files)} multiple accept=".area,.display,.json">{(props) => <Button {...props} size="compact-sm" variant="default">Choose bundles of your own</Button>}</FileButton></div>
       </footer>
       <div className="visually-hidden" role="status" aria-live="polite">{reply ? `The message shows ${reply.slots.map((slot) => (slot.merchant ? names(slot.merchant) : "the campaign's own card")).join(", ")}` : ""}</div>
     </div>

@@ -15,7 +15,7 @@ export interface EditorProps {
   campaign: Campaign; path: string; onPath: (path: string) => void; paths: string[];
   text: string; onText: (text: string) => void; original: string; problems: Problem[]; dirty: boolean;
   merged: Merged | null; merchants: Map<string, Merchant>; schema: Schema; labels: string[];
-  wish: { action: Action; merchant: string | null }; onWish: (wish: { action: Action; merchant: string | null }) => void;
+  timezone: string; wish: { action: Action; merchant: string | null }; onWish: (wish: { action: Action; merchant: string | null }) => void;
   onExplain: (merchant: string) => void; showing: "draft" | "published"; onShowing: (which: "draft" | "published") => void;
   onPublished: (document: Campaign) => void; layer: Record<string, unknown> | null; onSave: () => void; saved: boolean;
 }
@@ -69,7 +69,7 @@ export function Lock({ by }: { by: { layer: string; line: number } }) {
   return <Tooltip label={`Held by ${lineOf(by.layer, by.line)}`}><span className="lock" role="img" aria-label={`Locked by ${lineOf(by.layer, by.line)}`}><svg viewBox="0 0 16 16" width="14" height="14" aria-hidden><path d="M4.5 7V5a3.5 3.5 0 0 1 7 0v2" fill="none" stroke="currentColor" strokeWidth="1.8" /><rect x="2.5" y="7" width="11" height="7.5" rx="1.5" fill="currentColor" /></svg></span></Tooltip>;
 }
 
-function Form({ text, onText, merged, merchants, labels, path, wish, onWish, onExplain }: EditorProps) {
+function Form({ text, onText, merged, merchants, labels, path, timezone, wish, onWish, onExplain }: EditorProps) {
   const [factor, setFactor] = useState(1.3);
   const [slot, setSlot] = useState<number>(1);
   const [from, setFrom] = useState("");
@@ -86,7 +86,7 @@ function Form({ text, onText, merged, merchants, labels, path, wish, onWish, onE
   const slots = Number(merged?.leaves.find(({ key }) => key === "slots")?.value ?? 4);
   const cuisine = merchant?.card?.cuisines.split(";").find((label) => labels.includes(label));
   const during = from || until ? `local.during("${(from || "2000-01-01").slice(0, 10)}", "${(until || "2099-12-31").slice(0, 10)}")` : "";
-  const time = { ...(from && { from: `${from}:00Z` }), ...(until && { until: `${until}:00Z` }) };
+  const time = { ...(from && { from: instant(from, timezone) }), ...(until && { until: instant(until, timezone) }) };
   const when = (condition: string) => [condition, during].filter(Boolean).join(" && ");
   const key = slug(name);
 
@@ -122,8 +122,8 @@ function Form({ text, onText, merged, merchants, labels, path, wish, onWish, onE
           {wish.action === "theme" && <TextInput label="Words on its card" value={words} maxLength={40} onChange={(event) => setWords(event.currentTarget.value)} />}
           {wish.action === "cap" && <NumberInput label={`At most so many of ${cuisine ? nice(cuisine) : "its cuisine"} in one message`} min={0} max={slots} value={cap} onChange={(value) => setCap(Number(value) || 0)} w={260} />}
           <Group grow>
-            <TextInput type="datetime-local" label="From (optional, UTC)" value={from} onChange={(event) => setFrom(event.currentTarget.value)} />
-            <TextInput type="datetime-local" label="Until (optional, UTC)" value={until} onChange={(event) => setUntil(event.currentTarget.value)} error={from && until && until <= from ? "Choose a time after the first" : undefined} />
+            <TextInput type="datetime-local" label={`From (optional, ${timezone.split("/").pop()} time)`} value={from} onChange={(event) => setFrom(event.currentTarget.value)} />
+            <TextInput type="datetime-local" label={`Until (optional, ${timezone.split("/").pop()} time)`} value={until} onChange={(event) => setUntil(event.currentTarget.value)} error={from && until && until <= from ? "Choose a time after the first" : undefined} />
           </Group>
           <Group><Button onClick={apply} disabled={!merchant || lock !== undefined || (from !== "" && until !== "" && until <= from)} data-testid="apply">{merchant ? `${verb} in ${place(path).split(" › ").pop()}` : "Choose a merchant first"}</Button>{merchant && <Button variant="default" onClick={() => onExplain(merchant.id)}>Why is it in the message, or not?</Button>}</Group>
         </Stack>
@@ -138,12 +138,22 @@ function Form({ text, onText, merged, merchants, labels, path, wish, onWish, onE
   );
 }
 
+/** What a clock in a time zone shows, as RFC 3339 in UTC. */
+function instant(local: string, timeZone: string): string {
+  const shown = (at: number) => Date.parse(`${new Date(at).toLocaleString("sv-SE", { timeZone }).replace(" ", "T")}Z`);
+  const about = Date.parse(`${local}:00Z`);
+  // Once more, as the first guess may lie on the other side of a change of the clocks.
+  const first = about - (shown(about) - about);
+  const at = about - (shown(first) - first);
+  return new Date(at).toISOString().replace(".000", "");
+}
+
 /** The layer's edits in words, each with how to take it out again. */
 function own(text: string, merchants: Map<string, Merchant>): { key: string; words: string; take: (text: string) => string }[] {
   const layer = values(text);
   const names = new Map([...merchants.values()].map(({ card }) => [card?.merchant_id, card?.name]));
   const name = (id: unknown) => names.get(String(id)) ?? String(id);
-  const time = (thing: Record<string, unknown>) => [thing.from && `from ${String(thing.from).slice(0, 16).replace("T", " ")}`, thing.until && `until ${String(thing.until).slice(0, 16).replace("T", " ")}`].filter(Boolean).map((part) => `, ${part}`).join("");
+  const time = (thing: Record<string, unknown>) => [thing.from && `from ${String(thing.from).slice(0, 16).replace("T", " ")} UTC`, thing.until && `until ${String(thing.until).slice(0, 16).replace("T", " ")} UTC`].filter(Boolean).map((part) => `, ${part}`).join("");
   const found: { key: string; words: string; take: (text: string) => string }[] = [];
   for (const [id, thing] of Object.entries(things(layer.boosts))) found.push({ key: `boosts.${id}`, words: `${Number(thing?.factor) >= 1 ? "Boost" : "Bury"} ${name(thing?.merchant ?? id)}: odds × ${thing?.factor}${time(thing ?? {})}`, take: (text) => put(text, "boosts", id, undefined) });
   for (const [id, thing] of Object.entries(things(layer.pins))) found.push({ key: `pins.${id}`, words: `Pin ${name(thing?.merchant ?? id)} to slot ${Number(thing?.slot) + 1}${time(thing ?? {})}`, take: (text) => put(text, "pins", id, undefined) });

@@ -1,12 +1,22 @@
 // The message as a phone shows it. What stands on a card is what the picture of an opened message has.
 
 import { Paper, Text, UnstyledButton } from "@mantine/core";
+import { useState } from "react";
 import type { Merchant, Reply } from "./engine.js";
+import { pictures } from "./pictures.js";
 import { CLUSTERS, POOLS, cuisines, offer } from "./words.js";
 
-export interface PhoneProps { reply: Reply | null; merchants: Map<string, Merchant>; dark: boolean; chosen: string | null; onChoose: (merchant: string, slot: number) => void; sender: string }
+export interface PhoneProps { reply: Reply | null; merchants: Map<string, Merchant>; dark: boolean; chosen: string | null; onChoose: (merchant: string, slot: number) => void; sender: string; drawn: boolean }
 
-export function Phone({ reply, merchants, dark, chosen, onChoose, sender }: PhoneProps) {
+/** A picture as an opened message has it; where a file is not there the next one that says less, and then what stands in `children`. */
+function Picture({ files, about, children }: { files: string[]; about: string; children: React.ReactNode }) {
+  const [missing, setMissing] = useState<ReadonlySet<string>>(new Set());
+  const file = files.find((file) => !missing.has(file));
+  if (!file) return children;
+  return <img src={file} alt={about} width={280} height={224} onError={() => setMissing((now) => new Set([...now, file]))} />;
+}
+
+export function Phone({ reply, merchants, dark, chosen, onChoose, sender, drawn }: PhoneProps) {
   return (
     <section className={`phone ${dark ? "dark" : "light"}`} aria-label="The message on a phone">
       <div className="bar" aria-hidden><span>{reply?.local.split(" ")[1] ?? ""}</span><i /></div>
@@ -17,14 +27,16 @@ export function Phone({ reply, merchants, dark, chosen, onChoose, sender }: Phon
           {reply?.slots.map((slot, i) => {
             const merchant = slot.merchant ? merchants.get(slot.merchant) : undefined;
             const card = slot.card ?? merchant?.card;
-            if (!slot.merchant) return <li key={`own-${i}`} className="own" data-testid="card"><b>{slot.fallback?.text ?? "See what is open near you"}</b><span>The campaign's own card: nobody is left for this slot</span></li>;
+            const files = drawn && reply ? pictures(slot, reply.local, dark) : [];
+            if (!slot.merchant) return <li key={`own-${i}`} className="own" data-testid="card" data-name={slot.fallback?.text ?? ""}><Picture files={files} about={slot.fallback?.text ?? "See what is open near you"}><></></Picture><b>{slot.fallback?.text ?? "See what is open near you"}</b><span>The campaign's own card: nobody is left for this slot</span></li>;
             const name = card?.name ?? slot.merchant;
             const color = CLUSTERS[merchant?.clusters[0]?.[0] ?? 0];
             const badges = [...(slot.badges ?? [])];
             return (
-              <li key={slot.merchant} data-testid="card" className={chosen === slot.merchant ? "chosen" : ""}>
-                <UnstyledButton onClick={() => onChoose(slot.merchant as string, i)} aria-pressed={chosen === slot.merchant}>
+              <li key={slot.merchant} data-testid="card" data-name={name} className={chosen === slot.merchant ? "chosen" : ""}>
+                <UnstyledButton className="card" onClick={() => onChoose(slot.merchant as string, i)} aria-pressed={chosen === slot.merchant}>
                   <span className="visually-hidden">Slot {i + 1}, why is it here:</span>
+                  <Picture files={files} about={`${name}, ${slot.open_until ? `open until ${slot.open_until}` : "open"}`}>
                   <div className="picture" style={{ background: `linear-gradient(135deg, ${color}, color-mix(in srgb, ${color} 55%, #1b1b1f))` }} aria-hidden>
                     <span className="initial">{name.slice(0, 1)}</span>
                     {slot.offer && <em className="offer">{offer(slot.offer)}</em>}
@@ -34,8 +46,9 @@ export function Phone({ reply, merchants, dark, chosen, onChoose, sender }: Phon
                     <b>{name}</b>
                     <span>{[cuisines(card?.cuisines ?? ""), slot.distance_km !== undefined ? `${slot.distance_km.toFixed(1)} km` : ""].filter(Boolean).join(" · ")}</span>
                     <span className="open">{slot.open_until ? `Open until ${slot.open_until}` : "Open"}</span>
-                    {badges.length > 0 && <span className="badges">{badges.map((badge) => <i key={badge}>{badge}</i>)}</span>}
                   </div>
+                  </Picture>
+                  {badges.length > 0 && <span className="badges">{badges.map((badge) => <i key={badge}>{badge}</i>)}</span>}
                 </UnstyledButton>
               </li>
             );
@@ -47,7 +60,7 @@ export function Phone({ reply, merchants, dark, chosen, onChoose, sender }: Phon
 }
 
 /** Beside the phone, what the reader does not see: rank, pool and what moved a card. */
-export function Ranks({ reply, merchants, chosen, onChoose }: Omit<PhoneProps, "dark" | "sender">) {
+export function Ranks({ reply, merchants, chosen, onChoose }: Omit<PhoneProps, "dark" | "sender" | "drawn">) {
   if (!reply) return null;
   return (
     <Paper withBorder p="xs" component="section" aria-label="How the slots were filled">

@@ -30,15 +30,15 @@ export const addsUp = (node: Node): boolean => !node.parts?.length || (node.part
 
 const COLORS = { start: "#8a8f98", up: "#2f855a", down: "#c05621", total: "#3b5bdb" };
 
-export interface WhyProps { merchant: Merchant | undefined; id: string; reply: Reply | null; onClose: () => void; onBoost: () => void; onPin: () => void; onExclude: () => void; names: (id: string) => string }
+export interface WhyProps { merchant: Merchant | undefined; id: string; reply: Reply | null; onClose: () => void; onBoost: () => void; onPin: () => void; onExclude: () => void; names: (id: string) => string; most: number | null }
 
-export function Why({ merchant, id, reply, onClose, onBoost, onPin, onExclude, names }: WhyProps) {
+export function Why({ merchant, id, reply, onClose, onBoost, onPin, onExclude, names, most }: WhyProps) {
   const slot = reply?.slots.find((slot) => slot.merchant === id);
   const drop = reply?.drops?.find((drop) => drop.merchant === id);
   const name = merchant?.card?.name ?? id;
   const at = reply?.slots.findIndex((slot) => slot.merchant === id) ?? -1;
   const why = reply?.why?.merchant === id ? reply.why : undefined;
-  const said = (text: string) => text.replace(/\b[0-9a-f]{16}\b/g, names).replace(/slot (\d+)/g, (_, n) => `slot ${Number(n) + 1}`);
+  const said = (text: string) => text.replace(/\b[0-9a-f]{16}\b/g, names).replace(/slot (\d+)/g, (_, n) => `slot ${Number(n) + 1}`).replace(/boost it by ([\d.]+) or more/, (words, factor) => (most !== null && Number(factor) > most ? `${words} (more than the ${most} that the layers above allow)` : words));
   return (
     <Paper withBorder p="md" component="section" aria-label={`Why ${name}`} data-testid="why" className="why">
       <Group justify="space-between" wrap="nowrap" align="start">

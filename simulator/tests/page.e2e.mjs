@@ -59,7 +59,7 @@ async function open(to = url, size = { width: 1280, height: 1000 }) {
   return page;
 }
 
-const shown = (at = page) => at.locator('[data-testid="card"] .facts b, [data-testid="card"].own b').allTextContents();
+const shown = (at = page) => at.getByTestId("card").evaluateAll((cards) => cards.map((card) => card.dataset.name));
 const tab = (name) => page.getByRole("tab", { name, exact: true }).click();
 const shot = (name, at = page) => at.screenshot({ path: join(REPORT, `simulator-${name}.png`), fullPage: true });
 
@@ -90,6 +90,13 @@ it("shows a message, and why each card is there in parts that add up", { skip },
   assert.equal(await page.locator(".phone.dark").count(), 1);
   await axe("message");
   await page.getByRole("button", { name: "Light phone" }).click();
+});
+
+it("shows the very pictures of an opened message, where it was given them", { skip: skip || (existsSync(join(PAGE, "cards")) ? false : "no cards beside the page: `freshrank cards` draws them") }, async () => {
+  const images = page.locator(".phone .cards img");
+  await page.waitForFunction(() => [...document.querySelectorAll(".phone .cards img")].every((image) => image.complete && image.naturalWidth > 0));
+  assert.equal(await images.count(), 5);
+  for (const source of await images.evaluateAll((all) => all.map((image) => image.getAttribute("src")))) assert.match(source, /^cards\/[0-9a-f]{16}\/(none|open-\d{4})(-offer)?@2x\.png$/);
 });
 
 it("says of a merchant that is not shown why, and what would show it", { skip }, async () => {
@@ -139,6 +146,14 @@ it("lets a local team edit its city by form, and re-ranks at once", { skip }, as
   await page.getByTestId("apply").click();
   await page.waitForTimeout(100);
   assert.equal((await shown())[0], "Chaplin", "the pin holds");
+  await page.getByLabel("Until (optional").fill("2026-10-23T11:00");
+  await page.getByTestId("apply").click();
+  await page.waitForTimeout(100);
+  assert.match(await page.getByLabel("Edits of this layer").textContent(), /Pin Chaplin to slot 1, until 2026-10-23 08:00 UTC/);
+  assert.notEqual((await shown())[0], "Chaplin", "at noon a pin that ended at eleven is over");
+  await page.getByLabel("Until (optional").fill("");
+  await page.getByTestId("apply").click();
+  await page.waitForTimeout(100);
   assert.equal(await page.getByTestId("state").textContent(), "Draft");
   await page.getByText("As published", { exact: true }).last().click();
   assert.notEqual((await shown())[0], "Chaplin", "readers see nothing of a draft");

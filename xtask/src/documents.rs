@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::sh::{self, Outcome, root};
 
-const PAGES: &[&str] = &["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "training/README.md", "models/README.md"];
+const PAGES: &[&str] =
+    &["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "training/README.md", "models/README.md", "simulator/README.md"];
 
 /// Every path that a page names exists.
 pub fn check() -> Outcome {

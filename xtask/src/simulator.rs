@@ -85,12 +85,18 @@ pub fn page(out: &Path) -> Outcome<PathBuf> {
     let (dist, data) = (target("simulator/dist"), target("simulator/data"));
     sh::fresh_dir(&data)?;
     let mut pack = program("node");
-    sh::quietly("simulator-data", pack.arg("simulator/data.mjs").arg(out).arg(&data).arg(extract))?;
+    // Beside what was published, where `freshrank cards` puts them.
+    let cards = out.with_file_name("cards");
+    let drawn = cards.is_dir().then_some("cards");
+    sh::quietly("simulator-data", pack.arg("simulator/data.mjs").arg(out).arg(&data).arg(extract).args(drawn))?;
     let mut check = program("node");
     sh::quietly("simulator-types", check.arg("node_modules/typescript/bin/tsc").arg("--noEmit").current_dir(room()))?;
     let mut vite = program("node");
     sh::quietly("simulator-vite", vite.arg("node_modules/vite/bin/vite.js").arg("build").current_dir(room()))?;
     sh::copy_dir(&data, &dist.join("data"))?;
+    if drawn.is_some() {
+        sh::copy_dir(&cards, &dist.join("cards"))?;
+    }
     Ok(dist)
 }
 
