@@ -36,6 +36,7 @@ export function serve(folder, port, worker) {
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [folder, port, worker] = process.argv.slice(2);
-  const server = await serve(folder, Number(port), worker);
+  // Somebody else may have the port already: then any free one.
+  const server = await serve(folder, Number(port), worker).catch(() => serve(folder, 0, worker));
   console.log(`simulator: http://127.0.0.1:${server.address().port}/`);
 }

@@ -43,6 +43,7 @@ export function App({ data }: { data: Data }) {
   const [tab, setTab] = useState<string | null>("place");
   const [showing, setShowing] = useState<"draft" | "published">("draft");
   const [at, setAt] = useState({ areas: data.areas, merchants: data.merchants, version: 0 });
+  const [own, setOwn] = useState<[string, Uint8Array][]>([]);
   const [note, setNote] = useState<{ good: boolean; text: string } | null>(null);
   const scheme = useComputedColorScheme("light");
   const { setColorScheme } = useMantineColorScheme();
@@ -153,19 +154,24 @@ export function App({ data }: { data: Data }) {
     const named = [...files].sort((a, b) => Number(a.name.endsWith(".display")) - Number(b.name.endsWith(".display")));
     try {
       let n = 0;
+      const brought: [string, Uint8Array][] = [];
       for (const file of named) {
         if (file.name.endsWith(".json")) {
           const text = await file.text();
           const id = engine.setCampaign(text);
           setPublished((all) => ({ ...all, [id]: JSON.parse(text) }));
           setId(id);
-        } else if (file.name.endsWith(".area")) engine.addArea(new Uint8Array(await file.arrayBuffer()));
-        else if (file.name.endsWith(".display")) engine.addDisplay(new Uint8Array(await file.arrayBuffer()));
-        else throw new Error(`${file.name} is no bundle. Drop the .area and .display files that \`freshrank build\` wrote, or a campaign's published .json`);
+        } else if (/\.(area|display)$/.test(file.name)) {
+          const bytes = new Uint8Array(await file.arrayBuffer());
+          if (file.name.endsWith(".area")) engine.addArea(bytes);
+          else engine.addDisplay(bytes);
+          brought.push([file.name, bytes]);
+        } else throw new Error(`${file.name} is no bundle. Drop the .area and .display files that \`freshrank build\` wrote, or a campaign's published .json`);
         n += 1;
       }
       const now = listed(engine);
       setAt(({ version }) => ({ ...now, version: version + 1 }));
+      setOwn((before) => [...before, ...brought]);
       setNote({ good: true, text: `${n} ${n === 1 ? "file" : "files"} read. They stay in this browser: nothing is sent anywhere.` });
     } catch (error) {
       setNote({ good: false, text: `${said(error)}.` });
@@ -182,9 +188,10 @@ export function App({ data }: { data: Data }) {
 
   // For the workers of `changes`: the same module, the same bundles, and readers of whom some are asked at a time.
   const inputs = useMemo((): EngineInputs => {
-    const of = (kind: string) => data.bundles.filter(([name]) => name.endsWith(kind)).map(([, bytes]) => bytes);
+    // Whoever brings a cell of their own takes the place of the page's.
+    const of = (kind: string) => [...data.bundles, ...own].filter(([name]) => name.endsWith(kind)).map(([, bytes]) => bytes);
     return { script: new URL(scriptUrl, document.baseURI).href, wasm: new URL(wasmUrl, document.baseURI).href, areas: of(".area"), displays: of(".display") };
-  }, [data]);
+  }, [data, own]);
   const { context } = request;
   const sample = useMemo(() => data.readers.map((one, i) => ({ id: String(i + 1), request: { profile: one.profile, context: { at: context.at, grade: "none", mailbox: "gmail", seed: i + 1 } } })), [data, context.at]);
   const draft = useMemo(() => JSON.parse(good.current.document) as Campaign, [good.current.document]);
@@ -235,7 +242,7 @@ export function App({ data }: { data: Data }) {
             <Tabs.Panel value="campaign" pt="md">
               <Editor campaign={campaign} path={path} onPath={setPath} paths={paths} text={text} onText={setText} original={original} problems={checked.problems} dirty={dirty} merged={merged} merchants={at.merchants} schema={data.schema} labels={data.cuisines.labels}
                 timezone={market.timezone} wish={wish} onWish={setWish} onExplain={explain} showing={showing} onShowing={setShowing} layer={checked.layer ?? null} onSave={save} saved={savedText === text}
-                onPublished={(document) => { setPublished((all) => ({ ...all, [id]: document })); setTexts(({ [`${id}/${path}`]: _, ...rest }) => rest); }} />
+                onPublished={(document, keepDraft) => { setPublished((all) => ({ ...all, [id]: document })); if (!keepDraft) setTexts(({ [`${id}/${path}`]: _, ...rest }) => rest); }} />
             </Tabs.Panel>
             <Tabs.Panel value="changes" pt="md"><Suspense fallback={<Text>Loading …</Text>}><ChangesPanel inputs={inputs} published={campaign as never} draft={draft as never} readers={sample} files={files} data={`Merchants © OpenStreetMap contributors (ODbL). ${market.simulated}.`} onOpenReader={({ id }) => { setIndex(Number(id) - 1); setMoment((now) => ({ ...now, grade: "none", mailbox: "gmail", trip: false })); }} /></Suspense></Tabs.Panel>
             <Tabs.Panel value="tastes" pt="md"><Suspense fallback={<Text>Loading …</Text>}><Tastes cuisines={data.cuisines} profile={profile} merged={merged} smoothing={smoothing} locked={merged?.locks.some(({ key }) => key === "smoothing") ?? false} onSmoothing={(value) => setText(edit(text, ["smoothing"], value))} /></Suspense></Tabs.Panel>

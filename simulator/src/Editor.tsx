@@ -17,7 +17,7 @@ export interface EditorProps {
   merged: Merged | null; merchants: Map<string, Merchant>; schema: Schema; labels: string[];
   timezone: string; wish: { action: Action; merchant: string | null }; onWish: (wish: { action: Action; merchant: string | null }) => void;
   onExplain: (merchant: string) => void; showing: "draft" | "published"; onShowing: (which: "draft" | "published") => void;
-  onPublished: (document: Campaign) => void; layer: Record<string, unknown> | null; onSave: () => void; saved: boolean;
+  onPublished: (document: Campaign, keepDraft: boolean) => void; layer: Record<string, unknown> | null; onSave: () => void; saved: boolean;
 }
 
 export function Editor(props: EditorProps) {
@@ -114,7 +114,7 @@ function Form({ text, onText, merged, merchants, labels, path, timezone, wish, o
     <Stack gap="md">
       <Paper withBorder p="md">
         <Stack gap="sm">
-          <Select label="Find a merchant by name" placeholder="Type the beginning of its name" searchable limit={40} data={options} value={wish.merchant} onChange={(merchant) => onWish({ ...wish, merchant })} nothingFoundMessage="Nobody is called so in the areas at hand" clearable clearButtonProps={{ "aria-label": "Forget the merchant" }} />
+          <Select label="Find a merchant by name" placeholder="Type the beginning of its name" searchable allowDeselect={false} limit={40} data={options} value={wish.merchant} onChange={(merchant) => onWish({ ...wish, merchant })} nothingFoundMessage="Nobody is called so in the areas at hand" clearable clearButtonProps={{ "aria-label": "Forget the merchant" }} />
           <SegmentedControl aria-label="What to do with it" fullWidth value={wish.action} onChange={(action) => onWish({ ...wish, action: action as Action })} data={[{ value: "boost", label: "Boost" }, { value: "pin", label: "Pin" }, { value: "exclude", label: "Exclude" }, { value: "cap", label: "Cap" }, { value: "theme", label: "Theme" }]} />
           {lock && <Text size="sm"><Lock by={lock} /> {nice(lock.key)} is locked by {lineOf(lock.layer, lock.line)}. Ask who owns that layer to open it.</Text>}
           {wish.action === "boost" && <div><Text size="sm">Its odds, times {factor.toFixed(2)}{bound ? <> (at most {most}, as {lineOf(bound.layer, bound.line)} says)</> : null}</Text><Slider thumbLabel="Times its odds" min={0.2} max={most} step={0.05} value={Math.min(factor, most)} onChange={setFactor} label={(value) => value.toFixed(2)} /></div>}
@@ -201,6 +201,17 @@ function Together({ merged, path, labels }: { merged: Merged; path: string; labe
   );
 }
 
+/** What a layer says, whoever wrote it down and in which order. */
+function canonical(layer: unknown): string {
+  const plain = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(plain);
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).filter(([key]) => key !== "program" && key !== "marks").sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, plain(inner)]));
+  };
+  const { author: _, reason: __, ...said } = (layer ?? {}) as Record<string, unknown>;
+  return JSON.stringify(plain(said));
+}
+
 interface Version { version: string; at: string; author: string; reason: string; scope?: string; share?: number; layer?: Record<string, unknown> | null }
 
 function Publish({ campaign, path, layer, dirty, problems, onPublished }: EditorProps) {
@@ -215,8 +226,8 @@ function Publish({ campaign, path, layer, dirty, problems, onPublished }: Editor
   const broken = problems.some(({ severity }) => severity === "error");
   const url = `${server.replace(/\/$/, "")}/v1/campaigns/${encodeURIComponent(campaign.id)}/layers/${path}`;
 
-  const call = async (method: string, query: string, body?: unknown): Promise<Record<string, any>> => {
-    const answer = await fetch(url + query, { method, headers: { Authorization: `Bearer ${key}` }, body: body === undefined ? undefined : JSON.stringify(body) }).catch(() => {
+  const call = async (method: string, query: string, body?: unknown, ifMatch?: string): Promise<Record<string, any>> => {
+    const answer = await fetch(url + query, { method, headers: { Authorization: `Bearer ${key}`, ...(ifMatch && { "If-Match": `"${ifMatch}"` }) }, body: body === undefined ? undefined : JSON.stringify(body) }).catch(() => {
       throw new Error(`Nobody answers at ${server || "this page's own address"}. Check the Worker's address; \`cargo xtask demo\` starts one beside this page.`);
     });
     const read = await answer.text();
@@ -244,25 +255,34 @@ function Publish({ campaign, path, layer, dirty, problems, onPublished }: Editor
     setVersions(versions ?? []);
     return versions as Version[];
   };
-  const holds = (layer: Record<string, unknown> | null | undefined) => {
+  const holds = (layer: Record<string, unknown> | null | undefined, keepDraft = false) => {
     const document = structuredClone(campaign) as unknown as Record<string, Record<string, unknown>>;
     const [tree, name] = path.startsWith("defaults/") ? ["defaults", path.slice(9)] : ["layers", path];
     document[tree] ??= {};
     if (layer) document[tree][name] = layer;
     else delete document[tree][name];
-    onPublished(document as unknown as Campaign);
+    onPublished(document as unknown as Campaign, keepDraft);
+  };
+  const now = () => {
+    const [tree, name] = path.startsWith("defaults/") ? ["defaults", path.slice(9)] : ["layers", path];
+    return (campaign as unknown as Record<string, Record<string, unknown>>)[tree]?.[name];
   };
   const publish = attempt(async () => {
     const { marks: _, ...written } = layer ?? {};
-    const answer = await call("PUT", share === "1" ? "" : `?share=${share}`, { ...written, author, reason });
-    const [now] = await history();
-    if (share === "1") holds(now?.layer ?? layer);
+    const newest = (await history()).find((version) => (version.share ?? 1) === 1);
+    if (newest && canonical(newest.layer) !== canonical(now())) {
+      holds(newest.layer, true);
+      throw new Error(`${newest.author} published this layer meanwhile: “${newest.reason}”. What holds now is loaded; look at your draft again, then publish it.`);
+    }
+    const answer = await call("PUT", share === "1" ? "" : `?share=${share}`, { ...written, author, reason }, newest?.version);
+    const [latest] = await history();
+    if (share === "1") holds(latest?.layer ?? layer);
     return `Published${share === "1" ? "" : ` for ${percent(Number(share))} of the readers`}: version ${answer.version}. Readers see it within a minute.${answer.pending ? ` ${answer.pending}` : ""}`;
   });
   const rollback = attempt(async () => {
     const answer = await call("PUT", "?rollback", { author, reason });
-    const [now] = await history();
-    holds(now?.layer);
+    const [latest] = await history();
+    holds(latest?.layer);
     return `Rolled back to version ${answer.version}. Readers see it within a minute.`;
   });
   const signed = author.trim() !== "" && reason.trim() !== "" && key !== "";
