@@ -136,7 +136,7 @@ impl Engine {
             Some(text) => Cell::parse(&text).and_then(|cell| self.areas.get(&cell)),
             None => None,
         };
-        let point = area.and_then(|area| (area.len() > 0).then(|| area.merchant(0).position));
+        let point = area.and_then(|area| (!area.is_empty()).then(|| area.merchant(0).position));
         let chain = match area {
             Some(area) => {
                 campaign.chain(&Whereabouts { market: path, area: Some(area), point, ..Whereabouts::default() })
