@@ -3,7 +3,7 @@
 // Areas and display blocks become one file, since a cold load pays for every request; readers are the simulated market's, and
 // only what a profile has of them; the coast is Natural Earth's, cut to where the areas are.
 
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cellToLatLng } from "h3-js";
@@ -17,9 +17,9 @@ const N_READERS = 3000;
 const MARGIN = 1.2;
 
 mkdirSync(to, { recursive: true });
-const files = readdirSync(join(out, "areas")).filter((name) => /\.(area|display)$/.test(name)).sort();
-const bytes = files.map((name) => readFileSync(join(out, "areas", name)));
-const index = JSON.stringify(files.map((name, i) => [name, bytes[i].length]));
+const bundles = readdirSync(join(out, "areas")).filter((name) => /\.(area|display)$/.test(name)).sort();
+const bytes = bundles.map((name) => readFileSync(join(out, "areas", name)));
+const index = JSON.stringify(bundles.map((name, i) => [name, bytes[i].length]));
 const head = Buffer.alloc(4);
 head.writeUInt32LE(Buffer.byteLength(index));
 const pack = Buffer.concat([head, Buffer.from(index), ...bytes]);
@@ -28,7 +28,9 @@ writeFileSync(join(to, "areas.pack"), pack);
 const manifest = JSON.parse(readFileSync(join(out, "manifest.json"), "utf8"));
 const campaigns = readdirSync(out).filter((name) => name.endsWith(".json")).map((name) => JSON.parse(readFileSync(join(out, name), "utf8")));
 const published = campaigns.filter((document) => document.id && document.layers).sort((a, b) => (a.id === "lunch" ? -1 : b.id === "lunch" ? 1 : a.id < b.id ? -1 : 1));
-const market = { as_of: manifest.as_of, timezone: "Europe/Helsinki", name: "Helsinki", home: "fi/helsinki", simulated: manifest.report.simulated, campaigns: published, cards: cards === "cards" };
+/** The layers as their authors wrote them, by campaign and path: a draft begins with these, comments and all. */
+const files = Object.fromEntries(published.flatMap(({ id, layers }) => Object.keys(layers).map((path) => [`${id}/${path}`, join(root, "campaigns", id, `${path}.yaml`)])).filter(([, file]) => existsSync(file)).map(([name, file]) => [name, readFileSync(file, "utf8")]));
+const market = { as_of: manifest.as_of, timezone: "Europe/Helsinki", name: "Helsinki", home: "fi/helsinki", simulated: manifest.report.simulated, campaigns: published, files, cards: cards === "cards" };
 write("market.json", market);
 
 const lines = readFileSync(join(out, "profiles.ndjson"), "utf8").trim().split("\n").slice(0, N_READERS).map((line) => JSON.parse(line));
@@ -39,14 +41,14 @@ write("cuisines.json", { labels: map.labels, weights: map.weights, merchants: ma
 writeFileSync(join(to, "cuisine-labels.json"), readFileSync(join(root, "models/cuisine-labels.json")));
 writeFileSync(join(to, "layer.schema.json"), readFileSync(join(root, "campaigns/layer.schema.json")));
 
-const cells = files.filter((name) => name.endsWith(".area")).map((name) => cellToLatLng(name.split(".")[0]));
+const cells = bundles.filter((name) => name.endsWith(".area")).map((name) => cellToLatLng(name.split(".")[0]));
 const [lats, lons] = [cells.map(([lat]) => lat), cells.map(([, lon]) => lon)];
 const box = [Math.min(...lons) - 2 * MARGIN, Math.min(...lats) - MARGIN, Math.max(...lons) + 2 * MARGIN, Math.max(...lats) + MARGIN];
 const atlas = (name) => JSON.parse(readFileSync(join(root, "simulator/node_modules/world-atlas", name), "utf8"));
 const land = feature(atlas("land-10m.json"), "land");
 write("coast.json", { type: "MultiPolygon", coordinates: polygons(land).map((rings) => rings.map((ring) => clip(ring, box)).filter((ring) => ring.length > 3)).filter((rings) => rings.length > 0) });
 write("ground.json", ground(readFileSync(extract)));
-console.log(`${files.length} area files in ${kb(pack.length)}, ${lines.length} simulated readers, ${published.length} campaigns`);
+console.log(`${bundles.length} area files in ${kb(pack.length)}, ${lines.length} simulated readers, ${published.length} campaigns`);
 
 function write(name, value) {
   writeFileSync(join(to, name), JSON.stringify(value));

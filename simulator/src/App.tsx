@@ -4,6 +4,7 @@ import { ActionIcon, Alert, Anchor, Button, FileButton, Group, NativeSelect, Pap
 import { Suspense, lazy, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import scriptUrl from "freshrank?url";
 import wasmUrl from "freshrank-wasm?url";
+import { Candidates } from "./Candidates.js";
 import { Editor, type Action } from "./Editor.js";
 import { MapView } from "./MapView.js";
 import { Mail, type MomentState, Verdict, WEEK, When, Who } from "./Moment.js";
@@ -53,7 +54,9 @@ export function App({ data }: { data: Data }) {
   const start = useMemo(() => midnight(market.as_of, market.timezone), [market]);
 
   const paths = useMemo(() => [...new Set([market.home, ...Object.keys(campaign.layers)])].sort((a, b) => a.split("/").length - b.split("/").length || a.localeCompare(b)), [campaign, market]);
-  const original = useMemo(() => write(campaign, path, data.cuisines.labels), [campaign, path, data]);
+  // As its author wrote it, until somebody publishes; a polygon is a file beside, which only the command line reads.
+  const file = market.files[`${id}/${path}`];
+  const original = useMemo(() => (file !== undefined && !/\bpolygon:/.test(file) && market.campaigns.includes(campaign) ? file : write(campaign, path, data.cuisines.labels)), [campaign, path, data, file, market]);
   const text = texts[`${id}/${path}`] ?? original;
   const setText = useCallback((next: string) => { setTexts((all) => ({ ...all, [`${id}/${path}`]: next })); setShowing("draft"); }, [id, path]);
   const dirty = text !== original;
@@ -195,7 +198,7 @@ export function App({ data }: { data: Data }) {
   const { context } = request;
   const sample = useMemo(() => data.readers.map((one, i) => ({ id: String(i + 1), request: { profile: one.profile, context: { at: context.at, grade: "none", mailbox: "gmail", seed: i + 1 } } })), [data, context.at]);
   const draft = useMemo(() => JSON.parse(good.current.document) as Campaign, [good.current.document]);
-  const files = useMemo((): FileEdit[] => [{ path: `campaigns/${id}/${path}.yaml`, before: original, after: text }], [id, path, original, text]);
+  const files = useMemo((): FileEdit[] => [{ path: `campaigns/${id}/${path}.yaml`, before: dirty ? (file ?? null) : text, after: text }], [id, path, file, dirty, text]);
 
   const smoothing = Number(values(text).smoothing ?? merged?.leaves.find(({ key }) => key === "smoothing")?.value ?? 1);
   const graded = GRADES.find(({ value }) => value === moment.grade) ?? GRADES[3];
@@ -236,6 +239,7 @@ export function App({ data }: { data: Data }) {
                 <When state={moment} start={start} timezone={market.timezone} local={local} onChange={(minute) => setMoment((now) => ({ ...now, minute: Math.max(0, Math.min(WEEK - 15, minute)) }))} />
                 <MapView areas={at.areas} merchants={at.merchants} coast={data.coast} ground={data.ground} scene={quick.scene} place={quick.place} evidence={pin} graded={graded} chosen={chosen} onMove={onMove} onChoose={choose} />
                 <Verdict place={quick.place} />
+                <Candidates scene={quick.scene} names={names} onChoose={explain} />
                 <Mail state={moment} onChange={(next) => setMoment((now) => ({ ...now, ...next }))} />
               </Stack>
             </Tabs.Panel>

@@ -7,7 +7,7 @@ export { Engine };
 export type { Area, Campaign, Card, Checked, Merchant, Merged, PlaceOf, Point, Problem, ProfileOf, Reply, Request, Scene };
 
 export interface Reader { id: string; profile: string }
-export interface Market { as_of: string; timezone: string; name: string; home: string; simulated: string; campaigns: Campaign[]; /** Pictures lie beside the page, in cards/. */ cards: boolean }
+export interface Market { as_of: string; timezone: string; name: string; home: string; simulated: string; campaigns: Campaign[]; /** Layers as their authors wrote them, by `lunch/fi/helsinki`. */ files: Record<string, string>; /** Pictures lie beside the page, in cards/. */ cards: boolean }
 export interface Cuisines { labels: string[]; weights: [number, number][][]; merchants: number[]; n_clusters: number; credits: string[] }
 /** Lines of OpenStreetMap, packed by osm.mjs. */
 export type Ground = Record<"major" | "minor" | "green" | "water" | "coast" | "rail", number[][]>;

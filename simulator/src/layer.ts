@@ -45,7 +45,7 @@ export function write(campaign: Campaign, path: string, cuisines: string[]): str
   const head = `# ${campaign.id}: the layer ${path}.\n`;
   if (Object.keys(body).length === 0) return `${head}# Nothing is said here yet: what the layers above say holds.\n`;
   const document = new Document(body);
-  return head + document.toString({ lineWidth: 110, flowCollectionPadding: true });
+  return head + document.toString(FORM);
 }
 
 /** Changes a key of the text and leaves all else, comments included, as it was. */
@@ -59,7 +59,16 @@ export function edit(text: string, path: (string | number)[], value: unknown): s
       if ((isMap(inner) || isSeq(inner)) && inner.items.length === 0) document.deleteIn(up);
     }
   } else document.setIn(path, document.createNode(value));
-  return document.toString({ lineWidth: 110, flowCollectionPadding: true });
+  return asWritten(document.toString(FORM), text);
+}
+
+const FORM = { lineWidth: 0, flowCollectionPadding: true };
+
+/** Lines that differ from the author's in nothing but the space inside brackets are the author's. */
+function asWritten(text: string, before: string): string {
+  const tight = (line: string) => line.replace(/([[{]) +/g, "$1").replace(/ +([\]}])/g, "$1");
+  const own = new Map(before.split("\n").map((line) => [tight(line), line]));
+  return text.split("\n").map((line) => own.get(tight(line)) ?? line).join("\n");
 }
 
 /** The text's values, with no regard to what they mean. */

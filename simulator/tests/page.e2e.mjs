@@ -128,8 +128,12 @@ it("follows the pin by mouse and by keys, the clock, and what the mailbox tells"
   await drag(page, 260, 90);
   assert.notDeepEqual(await shown(), first, "another place has another message");
   assert.match(await page.getByTestId("verdict").textContent(), /Decided by .*, \d+ % sure/);
+  await page.getByRole("button", { name: "Everyone as a list" }).click();
+  const list = page.getByTestId("candidates");
+  assert.match(await list.textContent(), /In the message \(5\).*Could be shown, the best first \(\d+\).*Hours unknown \(\d+\)/s);
   await shot("place");
   await axe("place");
+  await list.getByRole("button", { name: "Hide the list" }).click();
   await page.getByLabel("Opened with").selectOption("gmail");
   assert.match(await page.getByTestId("verdict").textContent(), /likely place|unknown/, "a proxy tells nothing");
   await page.getByRole("button", { name: "Night" }).click();
@@ -179,6 +183,7 @@ it("has the YAML behind the form, with completion and the engine's own words at 
   const editor = page.locator(".cm-content");
   await editor.waitFor();
   assert.match(await editor.textContent(), /merchant: n\d+/);
+  assert.match(await editor.textContent(), /# Helsinki's own team: .*covers: \{ places: \[fi\/helsinki\] \}/s, "the form leaves the author's own lines alone");
   await editor.click();
   await page.keyboard.press("Control+End");
   await page.keyboard.type("\nradius_k");

@@ -77,11 +77,23 @@ fn built(cli: &Path) -> Outcome<PathBuf> {
     page(&root().join(HOME).join("out"))
 }
 
+/// The same to try its stories on, which hold for a slower module all the more.
+fn built_to_try(cli: &Path) -> Outcome {
+    market(cli, HOME, USERS, false)?;
+    wasm::web_to_try(Weight::LiteWithCel)?;
+    assembled(&root().join(HOME).join("out")).map(drop)
+}
+
 /// The page over what a market came to; the folder that is to be served.
 pub fn page(out: &Path) -> Outcome<PathBuf> {
+    wasm::web(Weight::LiteWithCel)?;
+    assembled(out)
+}
+
+/// Data and page around the module that is there.
+fn assembled(out: &Path) -> Outcome<PathBuf> {
     let extract = setup::helsinki()?;
     setup::simulator()?;
-    wasm::web(Weight::LiteWithCel)?;
     let (dist, data) = (target("simulator/dist"), target("simulator/data"));
     sh::fresh_dir(&data)?;
     let mut pack = program("node");
@@ -109,7 +121,7 @@ pub fn serve(page: &Path, worker: Option<&str>) -> Command {
 
 /// The stories, in a Chromium; the Worker's folder is of any weight.
 pub fn tests(cli: &Path, worker: &Path) -> Outcome<Command> {
-    built(cli)?;
+    built_to_try(cli)?;
     thousand(cli)?;
     setup::node()?;
     let mut node = program("node");

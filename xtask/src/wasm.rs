@@ -77,6 +77,15 @@ pub fn run(arguments: &[String]) -> Outcome {
 /// The package for browsers and Node: `web/` and `nodejs/` in the directory returned, each with
 /// `freshrank.js`, `freshrank_bg.wasm` and `freshrank.d.ts`.
 pub fn web(weight: Weight) -> Outcome<PathBuf> {
+    web_as(weight, true)
+}
+
+/// The same without the minute that wasm-opt takes: larger and slower, for what only tries it out.
+pub fn web_to_try(weight: Weight) -> Outcome<PathBuf> {
+    web_as(weight, false)
+}
+
+fn web_as(weight: Weight, optimized: bool) -> Outcome<PathBuf> {
     let wasm = setup::wasm()?;
     let bindgen = setup::bindgen()?;
     let mut cargo = wasm.program("cargo");
@@ -100,7 +109,9 @@ pub fn web(weight: Weight) -> Outcome<PathBuf> {
         let mut command = program(&bindgen);
         command.args(["--target", kind, "--out-name", "freshrank", "--out-dir"]).arg(&dir).arg(&linked);
         quietly("wasm-bindgen", &mut command)?;
-        optimize(&dir.join("freshrank_bg.wasm"), &named("web", weight))?;
+        if optimized {
+            optimize(&dir.join("freshrank_bg.wasm"), &named("web", weight))?;
+        }
     }
     sh::copy_dir(&root().join("wasm/web/npm"), &to)?;
     Ok(to)
