@@ -38,7 +38,7 @@ export const Tastes = memo(function Tastes({ cuisines, profile, merged, smoothin
       <div>
         <Group justify="space-between" align="end">
           <Title order={2} size="h4">What the reader likes</Title>
-          <Text size="sm">{profile ? (told.length > 0 ? "Larger rings: ordered more than the city does" : "Nothing is known of this reader's tastes") : "Choose a sample reader to see their tastes"}</Text>
+          <Text size="sm">{profile ? (told.length > 0 ? "Larger rings: ordered more than the city does" : profile.lifelong.raw.length > 0 ? "No taste counts for its neighbours now" : "Nothing is known of this reader's tastes") : "Choose a sample reader to see their tastes"}</Text>
         </Group>
         <Text size="sm">Smoothing lets a taste for one cuisine count for those like it. At 0 only what was ordered itself counts.</Text>
         <Group align="center" wrap="nowrap" mt="xs">
@@ -63,7 +63,7 @@ export const Tastes = memo(function Tastes({ cuisines, profile, merged, smoothin
           })}
         </svg>
       </div>
-      {profile && told.length > 0 && (
+      {profile && profile.lifelong.raw.length > 0 && (
         <Group align="start" grow>
           <Table aria-label="Tastes by group of cuisines"><Table.Thead><Table.Tr><Table.Th>Group</Table.Th><Table.Th>Against the city</Table.Th></Table.Tr></Table.Thead>
             <Table.Tbody>{[...told.slice(0, 4), ...told.slice(-2).filter((one) => !told.slice(0, 4).includes(one))].map(({ value, cluster }) => <Table.Tr key={cluster}><Table.Td><i className="dot" style={{ background: CLUSTERS[cluster % CLUSTERS.length] }} /> {names[cluster]}</Table.Td><Table.Td>{Math.exp(value).toFixed(1)} times as much</Table.Td></Table.Tr>)}</Table.Tbody></Table>
