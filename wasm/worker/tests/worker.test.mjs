@@ -259,7 +259,7 @@ describe("a worker whose surroundings fail", () => {
       assert.deepEqual(shown(await json(response)), ids("-", "-", "-", "-"));
 
       await kv.put("campaign/broken", "{");
-      assert.match(await problem(await worker.rank({ ...ASKED, campaign: "broken" }), 503), /broken/);
+      assert.match(await problem(await worker.rank({ ...ASKED, campaign: "broken" }), 503), /the campaign cannot be read/);
 
       await kv.put(`display/${cell}`, "?");
       await json(await worker.put(`/v1/areas/${cell}`, AREA));
