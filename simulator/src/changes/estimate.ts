@@ -1,11 +1,14 @@
 // From pairs to clicks: what the draft would have got, how sure that is, and when to say nothing.
 
 import { type Score, clicks as click, fit, made_up } from "./clicks.js";
-import { ESTIMATORS, type Estimator, type Sample, bootstrap, estimate, health } from "./ope.js";
+import { ESTIMATORS, type Estimator, type Health, type Sample, bootstrap, estimate, health } from "./ope.js";
 import type { Clicks, Estimate, Pair } from "./types.js";
 
 /** Above this share of cards without support there is no interval. */
 export const MOST_UNSUPPORTED = 0.05;
+/** Nor above this share of the weight cut off, nor below so many messages' worth: such intervals hold the truth too seldom, see tests/changes.e2e.mjs. */
+export const MOST_CLIPPED = 0.1;
+export const LEAST_EFFECTIVE = 100;
 
 export interface Settings {
   seed: number;
@@ -59,7 +62,7 @@ export function estimate_clicks(pairs: Pair[], { seed, rounds = 1000, clip = 50 
   const share = unsupported(pairs);
   const of_health = health(samples, { clip });
   const differs = pairs.some(({ published, draft }) => published.slots.length !== draft.slots.length);
-  const declined = reason(pairs, share, differs, of_health.effective);
+  const declined = reason(pairs, share, differs, of_health);
   const intervals = declined === null ? bootstrap(samples, { seed, rounds, clip }) : null;
   const estimates = Object.fromEntries(
     ESTIMATORS.map((estimator): [Estimator, Estimate] => {
@@ -92,7 +95,7 @@ export function estimate_clicks(pairs: Pair[], { seed, rounds = 1000, clip = 50 
 }
 
 /** Why there is no interval, with what to do. */
-function reason(pairs: Pair[], share: number, differs: boolean, effective: number): string | null {
+function reason(pairs: Pair[], share: number, differs: boolean, { effective, clipped_mass }: Health): string | null {
   const percent = (of: number) => `${(100 * of).toFixed(of < 0.1 ? 1 : 0)} %`;
   if (pairs.length === 0) return "There are no messages to learn from.";
   if (differs) return "The draft has another number of slots than the messages that were sent: clicks of a message cannot be compared. Estimate with the same `slots`.";
@@ -102,6 +105,7 @@ function reason(pairs: Pair[], share: number, differs: boolean, effective: numbe
       explores ? "Let the campaign try out more merchants (explore: among), or change less at once." : "That campaign tries nothing out: let it (explore) for a week, then load its log."
     }`;
   }
-  if (effective < 30) return `After weighing, the messages are worth ${effective.toFixed(0)}: too few for an interval. Load more of the log, or let the campaign explore more.`;
+  if (effective < LEAST_EFFECTIVE) return `After weighing, the messages are worth ${effective.toFixed(0)} (at least ${LEAST_EFFECTIVE} are asked for): too few for an interval. Take more readers, load more of the log, or let the campaign explore more.`;
+  if (clipped_mass > MOST_CLIPPED) return `Messages that the draft makes far likelier than the campaign that sent them carry ${percent(clipped_mass)} of all weight (at most ${percent(MOST_CLIPPED)} may): too few of them decide. Let the campaign explore more, or change less at once.`;
   return null;
 }
