@@ -86,3 +86,20 @@ pub enum Mailbox {
     #[default]
     Unknown,
 }
+
+impl Mailbox {
+    /// As JSON has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Gmail => "gmail",
+            Self::Yahoo => "yahoo",
+            Self::Outlook => "outlook",
+            Self::Apple => "apple",
+            Self::Scanner => "scanner",
+            Self::Sender => "sender",
+            Self::Unknown => "unknown",
+        }
+    }
+}

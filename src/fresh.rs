@@ -7,6 +7,7 @@ use crate::bundle::Bundle;
 use crate::context::LastEvent;
 use crate::id::{MerchantId, NO_READER, ReaderId};
 use crate::request::{MAX_NAME, RequestClosure, RequestError, RequestEvent, at_most, worded};
+use crate::sorted::Map;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -142,40 +143,27 @@ impl AvailabilityRequest {
     }
 }
 
-/// All merchants that are closed, ascending by id, each once.
+/// All merchants that are closed.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Overlay(Vec<Availability>);
+pub struct Overlay(Map<MerchantId, Availability>);
 
 /// Bytes of one entry: merchant, closure, until.
 const ENTRY: usize = 8 + 1 + 8;
 
-impl Overlay {
+impl FromIterator<Availability> for Overlay {
     /// Of one merchant the last one counts.
-    #[must_use]
-    pub fn new(mut entries: Vec<Availability>) -> Self {
-        crate::sorted::sort_by_key(&mut entries, |entry| entry.merchant);
-        Self(entries)
+    fn from_iter<I: IntoIterator<Item = Availability>>(entries: I) -> Self {
+        Self(entries.into_iter().map(|entry| (entry.merchant, entry)).collect())
     }
+}
 
-    /// How many.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether all are open.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
+impl Overlay {
     /// Those among these merchants, which come ascending: a decision sorts its overlay, and most of a country's is not its.
     pub fn among(&self, merchants: impl Iterator<Item = MerchantId>) -> Vec<Availability> {
-        let find = |id: MerchantId| self.0.binary_search_by_key(&id, |entry| entry.merchant).ok();
-        if self.is_empty() {
+        if self.0.is_empty() {
             return Vec::new();
         }
-        merchants.filter_map(|id| self.0.get(find(id)?).copied()).collect()
+        merchants.filter_map(|id| self.0.get(&id).copied()).collect()
     }
 
     /// Those of an area's merchants.
@@ -188,7 +176,7 @@ impl Overlay {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.0.len() * ENTRY);
-        for entry in &self.0 {
+        for entry in self.0.values() {
             bytes.extend(entry.merchant.0.to_le_bytes());
             bytes.push(entry.closure as u8);
             bytes.extend(entry.until.unwrap_or(i64::MAX).to_le_bytes());
@@ -208,7 +196,7 @@ impl Overlay {
             let until = i64::from_le_bytes(bytes.get(9..)?.try_into().ok()?);
             Some(Availability { merchant: MerchantId(merchant), closure, until: (until != i64::MAX).then_some(until) })
         };
-        bytes.chunks_exact(ENTRY).map(entry).collect::<Option<_>>().map(Self::new)
+        bytes.chunks_exact(ENTRY).map(entry).collect()
     }
 }
 
@@ -275,11 +263,14 @@ mod tests {
             entry("b", Closure::ClosedToday, Some(NOW)),
             entry("c", Closure::Removed, None),
         ];
-        let overlay = Overlay::new(entries);
+        let overlay: Overlay = entries.into_iter().collect();
         let bytes = overlay.encode();
         assert_eq!(Overlay::decode(&bytes), Some(overlay.clone()));
         let ids = ["a", "c", "d"].map(MerchantId::of);
         assert_eq!(overlay.among(ids.into_iter()).len(), 2);
+        let twice: Overlay =
+            [entry("a", Closure::Removed, None), entry("a", Closure::Paused, Some(5))].into_iter().collect();
+        assert_eq!(twice.among(ids.into_iter()), [entry("a", Closure::Paused, Some(5))], "the last one counts");
         assert_eq!(Overlay::decode(&bytes[1..]), None);
         assert_eq!(Overlay::decode(&[9; ENTRY]), None, "there is no tenth closure");
     }

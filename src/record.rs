@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
 pub enum Record {
     /// A slate was decided upon.
     Decision(Decided),
+    /// A person looked at a slate that was only served until then.
+    Look(Look),
     /// A link was followed.
     Click(Click),
 }
@@ -98,6 +100,21 @@ pub struct Slot {
     pub score: f64,
     /// How likely it was to stand here, given those before it; 1 where nothing was drawn.
     pub propensity: f64,
+}
+
+/// A look at a slate that was fetched before, by nobody or by who knows whom. What it showed stands in the record of its decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// RFC 3339 in UTC.
+    pub at: String,
+    /// The hash of the sender's message id, 32 hexadecimal digits.
+    pub message: String,
+    /// Which campaign.
+    pub campaign: String,
+    /// Through what.
+    pub mailbox: Mailbox,
+    /// The `at` of the decision.
+    pub decided_at: String,
 }
 
 /// A link that was followed.
@@ -182,6 +199,20 @@ impl Decided {
     }
 }
 
+impl Look {
+    /// The record of a look at what was decided at a time, seconds since 1970.
+    #[must_use]
+    pub fn of(token: &Token, verdict: &Verdict, at: i64, decided_at: i64) -> Self {
+        Self {
+            at: time::format(at),
+            message: message(token),
+            campaign: token.campaign.clone(),
+            mailbox: verdict.mailbox,
+            decided_at: time::format(decided_at),
+        }
+    }
+}
+
 impl Click {
     /// The record of a click on a slot, from 1.
     #[must_use]
@@ -211,6 +242,34 @@ fn message(token: &Token) -> String {
 }
 
 impl Record {
+    /// When, RFC 3339 in UTC.
+    #[must_use]
+    pub fn at(&self) -> &str {
+        match self {
+            Self::Decision(Decided { at, .. }) | Self::Look(Look { at, .. }) | Self::Click(Click { at, .. }) => at,
+        }
+    }
+
+    /// The hash of the sender's message id, 32 hexadecimal digits; empty for nobody's.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Decision(Decided { message, .. })
+            | Self::Look(Look { message, .. })
+            | Self::Click(Click { message, .. }) => message,
+        }
+    }
+
+    /// Which campaign.
+    #[must_use]
+    pub fn campaign(&self) -> &str {
+        match self {
+            Self::Decision(Decided { campaign, .. })
+            | Self::Look(Look { campaign, .. })
+            | Self::Click(Click { campaign, .. }) => campaign,
+        }
+    }
+
     /// The line, without its end.
     #[must_use]
     pub fn to_json(&self) -> String {

@@ -94,6 +94,18 @@ struct Entry {
     frozen: bool,
     /// Somebody else than a scanner fetched it.
     shown: bool,
+    /// A person did.
+    #[serde(default)]
+    seen: bool,
+}
+
+impl Entry {
+    /// Whether a person looks for the first time.
+    fn look(&mut self, seen: bool) -> bool {
+        let first = seen && !self.seen;
+        self.seen |= seen;
+        first
+    }
 }
 
 /// What a fetch gets.
@@ -103,6 +115,8 @@ pub struct Seen {
     pub slate: Slate,
     /// It is the one that was offered: whoever offered it writes the record.
     pub decided: bool,
+    /// It was fetched before, and no person had seen it: that is a record, too.
+    pub first_seen: bool,
 }
 
 /// What a slot of some slate showed.
@@ -124,9 +138,11 @@ impl Shown {
 
 impl Ledger {
     /// What this fetch shows, and whether there is something to write down. Nothing where there is no slate yet and none is offered.
+    /// `seen` says that a person looks, be it through a cache.
     pub fn look(
         &mut self,
         viewer: Viewer,
+        seen: bool,
         now: i64,
         freeze_seconds: i64,
         offered: Option<Slate>,
@@ -137,7 +153,7 @@ impl Ledger {
             (Some(i), _) => (i, false),
             (None, Some(slate)) => {
                 self.make_room();
-                self.slates.push(Entry { kept_at: now, slate, frozen: false, shown: false });
+                self.slates.push(Entry { kept_at: now, slate, frozen: false, shown: false, seen: false });
                 (self.slates.len() - 1, true)
             }
             (None, None) => return (None, false),
@@ -148,27 +164,29 @@ impl Ledger {
         let Some(entry) = self.slates.get_mut(i) else {
             return (None, false);
         };
-        let before = (entry.frozen, entry.shown);
+        let before = (entry.frozen, entry.shown, entry.seen);
         entry.frozen |= viewer == Viewer::Cache;
         entry.shown |= viewer != Viewer::Scanner;
-        let changed = decided || before != (entry.frozen, entry.shown);
-        (Some(Seen { slate: entry.slate.clone(), decided }), changed)
+        let first_seen = entry.look(seen) && !decided;
+        let changed = decided || before != (entry.frozen, entry.shown, entry.seen);
+        (Some(Seen { slate: entry.slate.clone(), decided, first_seen }), changed)
     }
 
     /// Keeps what was shown while the ledger did not answer, so that a click knows of it; and whether there is something to write down.
-    pub fn add(&mut self, viewer: Viewer, now: i64, slate: Slate) -> (Seen, bool) {
+    pub fn add(&mut self, viewer: Viewer, seen: bool, now: i64, slate: Slate) -> (Seen, bool) {
         let known = self.slates.iter_mut().rev().find(|entry| entry.slate.slots == slate.slots);
         let shown = viewer != Viewer::Scanner;
         if let Some(entry) = known {
-            let changed = shown && !entry.shown;
+            let first_seen = entry.look(seen);
+            let changed = first_seen || (shown && !entry.shown);
             entry.shown |= shown;
-            return (Seen { slate: entry.slate.clone(), decided: false }, changed);
+            return (Seen { slate: entry.slate.clone(), decided: false, first_seen }, changed);
         }
         self.make_room();
         // Before the newest: it goes on being what is shown. No cache has the whole of it.
         let at = self.slates.len().saturating_sub(1);
-        self.slates.insert(at, Entry { kept_at: now, slate: slate.clone(), frozen: false, shown });
-        (Seen { slate, decided: true }, true)
+        self.slates.insert(at, Entry { kept_at: now, slate: slate.clone(), frozen: false, shown, seen });
+        (Seen { slate, decided: true, first_seen: false }, true)
     }
 
     /// The newest slate, while it is what a person sees.
@@ -236,7 +254,8 @@ mod tests {
 
     /// A fetch, each with an offer of its own; gives the number of the merchant it shows.
     fn look(ledger: &mut Ledger, viewer: Viewer, seconds: i64, offer: u64) -> u64 {
-        let (seen, _) = ledger.look(viewer, NOON + seconds, WINDOW, Some(slate(NOON + seconds, &[offer])));
+        let (seen, _) =
+            ledger.look(viewer, viewer == Person, NOON + seconds, WINDOW, Some(slate(NOON + seconds, &[offer])));
         seen.unwrap().slate.card(1).unwrap().merchant.0
     }
 
@@ -247,11 +266,15 @@ mod tests {
     #[test]
     fn the_first_picture_decides_and_the_others_read_it() {
         let mut ledger = Ledger::default();
-        let first = ledger.look(Person, NOON, WINDOW, Some(slate(NOON, &[1])));
-        assert_eq!(first, (Some(Seen { slate: slate(NOON, &[1]), decided: true }), true));
+        let first = ledger.look(Person, true, NOON, WINDOW, Some(slate(NOON, &[1])));
+        assert_eq!(first, (Some(Seen { slate: slate(NOON, &[1]), decided: true, first_seen: false }), true));
         for offer in 2..7 {
-            let other = ledger.look(Person, NOON, WINDOW, Some(slate(NOON, &[offer])));
-            assert_eq!(other, (Some(Seen { slate: slate(NOON, &[1]), decided: false }), false), "nothing to write");
+            let other = ledger.look(Person, true, NOON, WINDOW, Some(slate(NOON, &[offer])));
+            assert_eq!(
+                other,
+                (Some(Seen { slate: slate(NOON, &[1]), decided: false, first_seen: false }), false),
+                "nothing to write"
+            );
         }
         assert_eq!(opens(&ledger), [1]);
     }
@@ -274,6 +297,29 @@ mod tests {
         assert_eq!(look(&mut ledger, Cache, 3700, 4), 1, "the cache fetched anew");
         assert_eq!(look(&mut ledger, Person, 3800, 5), 3, "and that ended nobody's slate");
         assert_eq!(opens(&ledger), [3, 1]);
+    }
+
+    #[test]
+    fn a_person_who_sees_what_was_only_served_is_told_of_once() {
+        let mut ledger = Ledger::default();
+        let mut first_seen = |viewer, seen, seconds: i64| {
+            let (found, changed) = ledger.look(viewer, seen, NOON + seconds, WINDOW, Some(slate(NOON, &[1])));
+            (found.unwrap().first_seen, changed)
+        };
+        assert_eq!(first_seen(Scanner, false, 0), (false, true), "a new decision is a record of its own");
+        assert_eq!(first_seen(Person, true, 60), (true, true));
+        assert_eq!(first_seen(Person, true, 61), (false, false), "its other pictures");
+        // What Apple fetched ahead, a person sees within the window.
+        let mut ledger = Ledger::default();
+        look(&mut ledger, Cache, 0, 1);
+        assert!(ledger.look(Person, true, NOON + 60, WINDOW, None).0.unwrap().first_seen);
+        // Who decides as a person needs no second record, and whoever asks without a word of who they are is nobody yet.
+        let mut ledger = Ledger::default();
+        look(&mut ledger, Person, 0, 1);
+        assert!(!ledger.look(Person, true, NOON + 60, WINDOW, None).0.unwrap().first_seen);
+        let mut ledger = Ledger::default();
+        ledger.look(Person, false, NOON, WINDOW, Some(slate(NOON, &[1])));
+        assert!(!ledger.look(Person, false, NOON + 1, WINDOW, None).0.unwrap().first_seen);
     }
 
     #[test]
@@ -308,7 +354,7 @@ mod tests {
         // Once a person saw the scanner's slate, it counts.
         let mut ledger = Ledger::default();
         look(&mut ledger, Scanner, 0, 1);
-        let (_, changed) = ledger.look(Person, NOON + 60, WINDOW, None);
+        let (_, changed) = ledger.look(Person, true, NOON + 60, WINDOW, None);
         assert!(changed);
         look(&mut ledger, Person, 7200, 2);
         assert_eq!(opens(&ledger), [2, 1]);
@@ -326,22 +372,22 @@ mod tests {
     fn what_was_shown_without_the_ledger_is_one_more_answer_and_ends_no_slate() {
         let mut ledger = Ledger::default();
         look(&mut ledger, Person, 0, 1);
-        assert!(!ledger.add(Person, NOON + 1, slate(NOON, &[1])).1, "it showed the same");
-        let (seen, changed) = ledger.add(Person, NOON + 1, slate(NOON, &[2]));
+        assert!(!ledger.add(Person, true, NOON + 1, slate(NOON, &[1])).1, "it showed the same");
+        let (seen, changed) = ledger.add(Person, true, NOON + 1, slate(NOON, &[2]));
         assert!(seen.decided && changed);
-        assert!(!ledger.add(Person, NOON + 1, slate(NOON, &[2])).1, "six pictures, one slate");
+        assert!(!ledger.add(Person, true, NOON + 1, slate(NOON, &[2])).1, "six pictures, one slate");
         assert_eq!(look(&mut ledger, Person, 2, 3), 1);
         assert_eq!(opens(&ledger), [1, 2]);
         let mut ledger = Ledger::default();
-        ledger.add(Scanner, NOON, slate(NOON, &[1]));
-        assert!(ledger.add(Person, NOON, slate(NOON, &[1])).1);
+        ledger.add(Scanner, false, NOON, slate(NOON, &[1]));
+        assert!(ledger.add(Person, true, NOON, slate(NOON, &[1])).1);
         assert_eq!(opens(&ledger), [1]);
     }
 
     #[test]
     fn nothing_offered_is_nothing_kept() {
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.look(Person, NOON, WINDOW, None), (None, false));
+        assert_eq!(ledger.look(Person, true, NOON, WINDOW, None), (None, false));
         assert!(ledger.is_empty() && ledger.shown(1).is_empty());
         look(&mut ledger, Person, 0, 1);
         assert_eq!(ledger.shown(2), [], "a slot that shows the fallback card");

@@ -87,14 +87,15 @@ def recorded(events: list[dict]) -> list[dict]:
         slots = [
             {
                 "slot": row["slot"] + 1,
-                "merchant_id": merchant(row["merchant_id"]),
+                "merchant": merchant(row["merchant_id"]),
                 "score": 0.0,
                 "propensity": row["propensity"],
             }
             for row in rows
             if row["kind"] == how
         ]
-        facts = {"market": "simulated", "step": "bundle", "seed": 0, "versions": {}}
+        versions = dict.fromkeys(("model", "columns", "campaign", "policy"), "")
+        facts = {"market": "simulated", "step": "own", "seed": 0, "versions": versions}
         yield {
             **head("decision", at, message),
             **facts,

@@ -6,9 +6,10 @@
 //! ratio is tested (Fabijan et al. 2019, "Diagnosing Sample Ratio Mismatch"): Pearson's chi-square of readers an arm
 //! against the shares that were configured.
 
-use crate::import::log::{self, How, Messages, Record, SCAN, SCANNER};
+use crate::import::log::{self, Messages, SCAN, SCANNER};
 use crate::profiles::reader_id;
 use crate::tables::{Status, Tables, Timestamp};
+use freshrank::record::{How, Record};
 use freshrank::request::from_base64url;
 use freshrank::{Hash, Profile};
 use serde::{Deserialize, Serialize};
@@ -117,21 +118,16 @@ impl Told {
         if matches!(serde_json::from_str(text), Ok(Sort { r#type: None })) {
             return Ok(None);
         }
-        let record =
-            log::record(text).map_err(|(fault, what)| LogError { line, problem: format!("{fault}: {what}") })?;
-        let (message, campaign) = match &record {
-            Record::Decision(decision) => (decision.message, &decision.campaign),
-            Record::Click(click) => (click.message, &click.campaign),
-        };
-        if of.campaign.is_some_and(|wanted| wanted != campaign) {
+        let told = log::record(text).map_err(|(fault, what)| LogError { line, problem: format!("{fault}: {what}") })?;
+        if of.campaign.is_some_and(|wanted| wanted != told.record.campaign()) {
             return Ok(Some(()));
         }
-        let Some(log::Digest(hash)) = message else {
+        let Some(hash) = told.message else {
             self.nobodys += 1;
             return Ok(Some(()));
         };
-        let message = hash.to_string();
-        match record {
+        let (message, at) = (hash.to_string(), told.at);
+        match told.record {
             Record::Decision(decision) => {
                 let reader = of.messages.of(hash).map(|(_, user_id)| reader_id(of.secret, user_id));
                 let arm = decision.arm.unwrap_or_else(|| CONTROL.into());
@@ -139,12 +135,14 @@ impl Told {
                     self.seen.insert(message.clone());
                 }
                 // Of a message that is decided again, the first decision is its beginning.
-                let at = decision.at.0;
                 let sent = self.messages.entry(message.clone()).or_insert(Sent { message, reader, at, arm });
                 sent.at = sent.at.min(at);
             }
+            Record::Look(_) => {
+                self.seen.insert(message);
+            }
             Record::Click(click) => {
-                self.clicks.insert((message, click.slot.checked_sub(1), click.at.0), click.scanner);
+                self.clicks.insert((message, click.slot.checked_sub(1).map(u32::from), at), click.scanner);
             }
         }
         Ok(Some(()))
@@ -474,6 +472,7 @@ fn chi_square_above(x: f64, k: usize) -> f64 {
 mod tests {
     use super::*;
     use crate::tables::{Event, Order};
+    use serde_json::json;
 
     fn report(log: &[Sent], tables: &Tables, secret: &[u8], shares: &BTreeMap<String, f64>) -> Report {
         let mut adding = Adding::new(log, secret);
@@ -599,28 +598,36 @@ mod tests {
     #[test]
     fn the_edges_records_tell_what_arms_brought_and_events_of_them_count_once() {
         let hash = |id: &str| Hash::of(id.as_bytes());
-        let decision = |id: &str, how: &str, arm: &str| {
-            format!(
-                r#"{{"type":"decision","at":"1970-01-01T00:10:00Z","message":"{}","campaign":"lunch"{arm},"how":"{how}","mailbox":"apple","slots":[]}}"#,
-                hash(id)
+        // A line that the edge's own type reads.
+        let line = |json| serde_json::from_value::<Record>(json).unwrap().to_json();
+        let decision = |id: &str, how: &str, arm: Option<&str>| {
+            line(
+                json!({ "type": "decision", "at": "1970-01-01T00:10:00Z", "message": hash(id).to_string(), "campaign": "lunch",
+                "market": "fi", "arm": arm, "how": how, "mailbox": "apple", "step": "own", "seed": 7, "slots": [],
+                "versions": { "model": "", "columns": "", "campaign": "", "policy": "" } }),
             )
         };
         let click = |id: &str, scanner: bool| {
-            format!(
-                r#"{{"type":"click","at":"1970-01-01T00:33:20Z","message":"{}","campaign":"lunch","slot":1,"mailbox":"direct","scanner":{scanner}}}"#,
-                hash(id)
+            line(
+                json!({ "type": "click", "at": "1970-01-01T00:33:20Z", "message": hash(id).to_string(), "campaign": "lunch",
+                "slot": 1, "mailbox": "direct", "scanner": scanner, "opened": "merchant" }),
             )
         };
-        let bold = r#","arm":"bold""#;
+        let look = |id: &str| {
+            line(
+                json!({ "type": "look", "at": "1970-01-01T00:20:00Z", "message": hash(id).to_string(), "campaign": "lunch",
+                "mailbox": "direct", "decided_at": "1970-01-01T00:10:00Z" }),
+            )
+        };
         let lines = [
-            decision("m0", "served", ""),
-            decision("m0", "seen", ""),
-            decision("m1", "served", bold),
+            decision("m0", "served", None),
+            look("m0"),
+            decision("m1", "served", Some("bold")),
             click("m0", false),
             click("m0", false),
             click("m1", true),
-            decision("m9", "seen", "").replace("lunch", "dinner"),
-            decision("m8", "served", "").replace(&format!(r#""message":"{}","#, hash("m8")), ""),
+            decision("m9", "seen", None).replace("lunch", "dinner"),
+            decision("m8", "served", None).replace(&hash("m8").to_string(), ""),
         ];
         let csv = "message_id,user_id\nm0,a\nm1,b\n";
         let messages = Messages::read(csv.as_bytes(), &mut crate::import::LoadReport::default()).unwrap();

@@ -57,6 +57,8 @@ export async function load(ndjson: string, campaign: Campaign["id"], readers: (m
       const decision = record as unknown as Decision;
       if (!decisions.has(message)) decisions.set(message, decision);
       if (decision.how === "seen") seen.add(message);
+    } else if (record.type === "look") {
+      seen.add(message);
     } else if (record.type === "click" && typeof record.slot === "number") {
       if (record.scanner === true) scanners++;
       else {

@@ -163,7 +163,7 @@ impl DurableObject for Closures {
 
 /// Nothing here waits, so that no other command comes in between.
 fn run(storage: &Storage, command: &Command) -> Result<Response, Problem> {
-    let query = |sql: &str, values: Vec<SqlStorageValue>| object::rows(storage, sql, values);
+    let query = |sql: &str, values: Vec<SqlStorageValue>| object::rows(&storage.sql(), sql, values);
     query(
         "CREATE TABLE IF NOT EXISTS closures (merchant_id TEXT PRIMARY KEY, closure INTEGER, until INTEGER, said_at INTEGER)",
         Vec::new(),
@@ -184,8 +184,8 @@ fn run(storage: &Storage, command: &Command) -> Result<Response, Problem> {
             if *known == version {
                 return Ok(respond(204, "application/octet-stream", ResponseBody::Empty, None));
             }
-            let entries = standing()?.iter().map(Standing::availability).collect();
-            let bytes = [&version.to_le_bytes()[..], &Overlay::new(entries).encode()].concat();
+            let overlay: Overlay = standing()?.iter().map(Standing::availability).collect();
+            let bytes = [&version.to_le_bytes()[..], &overlay.encode()].concat();
             Ok(respond(200, "application/octet-stream", ResponseBody::Body(bytes), None))
         }
         Command::Show => {
@@ -275,7 +275,7 @@ mod tests {
     fn a_late_answer_brings_back_neither_an_old_version_nor_an_old_time() {
         let mut copy = Copy::default();
         let one = |id: &str| {
-            Overlay::new(vec![Availability {
+            Overlay::from_iter([Availability {
                 merchant: freshrank::MerchantId::of(id),
                 closure: Closure::Paused,
                 until: None,

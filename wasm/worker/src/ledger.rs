@@ -3,9 +3,11 @@
 //! Whoever fetches a picture offers a decision; the first one counts, and all are answered with it. Reading and writing happen without
 //! waiting in between, so that nothing comes between them. A slate costs one row; an alarm deletes the whole after its life.
 
+use crate::message::Message;
 use crate::object::{self, text};
 use crate::problem::Problem;
 use crate::store::{self, now};
+use freshrank::mailbox::Verdict;
 use freshrank::slate::{self, Ledger as Slates, Seen, Shown, Slate, Viewer};
 use freshrank::token::Token;
 use serde::{Deserialize, Serialize};
@@ -25,9 +27,9 @@ const DAY_SECONDS: f64 = 86_400.0;
 #[derive(Debug, Serialize, Deserialize)]
 enum Command {
     /// What a fetch shows; the offer is what it would show by itself.
-    Look { viewer: Viewer, offered: Option<Slate> },
+    Look { viewer: Viewer, seen: bool, offered: Option<Slate> },
     /// What a fetch has shown already, since the ledger did not answer in time.
-    Add { viewer: Viewer, slate: Slate },
+    Add { viewer: Viewer, seen: bool, slate: Slate },
     /// All that a slot has shown.
     Shown { slot: u8 },
 }
@@ -36,16 +38,18 @@ enum Command {
 ///
 /// # Errors
 /// Where the ledger does not answer.
-pub async fn look(env: &Env, token: &Token, viewer: Viewer, offered: Option<Slate>) -> Result<Option<Seen>, Problem> {
-    send(env, token, &Command::Look { viewer, offered }).await
+pub async fn look(env: &Env, message: &Message, offered: Option<Slate>) -> Result<Option<Seen>, Problem> {
+    let Verdict { mailbox, seen, .. } = message.verdict;
+    send(env, &message.token, &Command::Look { viewer: mailbox.into(), seen, offered }).await
 }
 
 /// Tells the ledger afterwards what a picture showed without it; gives it back if nobody told it before.
 ///
 /// # Errors
 /// Where the ledger still does not answer.
-pub async fn add(env: &Env, token: &Token, viewer: Viewer, slate: Slate) -> Result<Option<Seen>, Problem> {
-    send(env, token, &Command::Add { viewer, slate }).await
+pub async fn add(env: &Env, message: &Message, slate: Slate) -> Result<Option<Seen>, Problem> {
+    let Verdict { mailbox, seen, .. } = message.verdict;
+    send(env, &message.token, &Command::Add { viewer: mailbox.into(), seen, slate }).await
 }
 
 /// What a message's slot, from 1, has shown, the likeliest first.
@@ -122,12 +126,12 @@ impl Ledger {
         let is_first = slates.is_empty();
         let (answer, changed) = match command {
             Command::Shown { slot } => (serde_json::to_vec(&slates.shown(slot))?, false),
-            Command::Look { viewer, offered } => {
-                let (seen, changed) = slates.look(viewer, now, self.freeze_seconds, offered);
+            Command::Look { viewer, seen, offered } => {
+                let (seen, changed) = slates.look(viewer, seen, now, self.freeze_seconds, offered);
                 (serde_json::to_vec(&seen)?, changed)
             }
-            Command::Add { viewer, slate } => {
-                let (seen, changed) = slates.add(viewer, now, slate);
+            Command::Add { viewer, seen, slate } => {
+                let (seen, changed) = slates.add(viewer, seen, now, slate);
                 (serde_json::to_vec(&Some(seen))?, changed)
             }
         };

@@ -1,7 +1,7 @@
 //! What all Durable Objects are asked through, and how the rows of their databases are read.
 
 use crate::problem::Problem;
-use worker::{Env, Response, SqlStorageValue, Storage, web_sys};
+use worker::{Env, Response, SqlStorage, SqlStorageValue, web_sys};
 
 /// Sends a body to the object of this name.
 ///
@@ -22,11 +22,11 @@ pub async fn ask(env: &Env, binding: &str, name: &str, body: &str) -> worker::Re
 /// # Errors
 /// 503 where the database does not take it.
 pub fn rows(
-    storage: &Storage,
+    database: &SqlStorage,
     sql: &str,
     values: impl Into<Vec<SqlStorageValue>>,
 ) -> Result<Vec<Vec<SqlStorageValue>>, Problem> {
-    let rows = storage.sql().exec(sql, values.into()).and_then(|cursor| cursor.raw().collect());
+    let rows = database.exec(sql, values.into()).and_then(|cursor| cursor.raw().collect());
     rows.map_err(|error| Problem::unavailable(format!("the database cannot be read or written: {error}")))
 }
 

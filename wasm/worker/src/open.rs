@@ -11,8 +11,8 @@ use crate::store::Store;
 use crate::{availability, ledger, message};
 use freshrank::card::{Card, Density, Theme, parse_ending};
 use freshrank::mailbox::Fetch;
-use freshrank::record::{Decided, Record};
-use freshrank::slate::{Slate, Viewer};
+use freshrank::record::{Decided, Look, Record};
+use freshrank::slate::{Seen, Slate};
 use futures_util::future::{Either, join, select};
 use std::future::Future;
 use std::pin::pin;
@@ -89,17 +89,17 @@ pub async fn slate(
     }
     // A message whose area was not at hand is not frozen on that: the next picture may find it.
     let offered = (!decided.is_poor()).then(|| slate.clone());
-    let viewer = Viewer::from(message.verdict.mailbox);
-    let look = ledger::look(env, &message.token, viewer, offered);
+    let look = ledger::look(env, &message, offered);
     let looked = within(LOOK, look).await.unwrap_or_else(|| Err(Problem::unavailable("the ledger is slow")));
     let (store, env) = (store.clone(), env.clone());
     match looked {
         Ok(None) => Ok(None),
         Ok(Some(seen)) => {
-            if seen.decided {
-                later.wait_until(async move { write(&store, &env, &message, &decided).await });
+            let shown = seen.slate.clone();
+            if seen.decided || seen.first_seen {
+                later.wait_until(async move { write(&store, &env, &message, &decided, &seen).await });
             }
-            Ok(Some(seen.slate))
+            Ok(Some(shown))
         }
         // All pictures of an open come to the same by themselves as long as nothing was shown before; what they show the ledger is
         // told as soon as it answers, so that a click that could be about either asks.
@@ -109,11 +109,8 @@ pub async fn slate(
             let shown = slate.clone();
             later.wait_until(async move {
                 Delay::from(TELL).await;
-                let added = within(TELL, ledger::add(&env, &message.token, viewer, slate)).await;
-                if let Some(Ok(Some(added))) = added
-                    && added.decided
-                {
-                    write(&store, &env, &message, &decided).await;
+                if let Some(Ok(Some(added))) = within(TELL, ledger::add(&env, &message, slate)).await {
+                    write(&store, &env, &message, &decided, &added).await;
                 }
             });
             Ok(Some(shown))
@@ -121,11 +118,16 @@ pub async fn slate(
     }
 }
 
-async fn write(store: &Store, env: &Env, message: &Message, decided: &message::Decided) {
-    let display = decided.display(store).await;
+/// Writes down what a fetch adds to what is known: its decision, if that counts, or that a person looks at what was only served.
+async fn write(store: &Store, env: &Env, message: &Message, decided: &message::Decided, seen: &Seen) {
     let Message { token, verdict, context, .. } = message;
-    let record = Decided::of(&decided.decision, display.as_deref(), token, verdict, context, decided.step);
-    record::write(env, &Record::Decision(record)).await;
+    if seen.decided {
+        let display = decided.display(store).await;
+        let record = Decided::of(&decided.decision, display.as_deref(), token, verdict, context, decided.step);
+        record::write(env, &Record::Decision(record)).await;
+    } else if seen.first_seen {
+        record::write(env, &Record::Look(Look::of(token, verdict, context.at, seen.slate.at))).await;
+    }
 }
 
 /// The slot of a path, from 1; 0 is none.

@@ -204,7 +204,7 @@ impl Room {
         sql: &str,
         values: Vec<worker::SqlStorageValue>,
     ) -> Result<Vec<Vec<worker::SqlStorageValue>>, Problem> {
-        object::rows(&self.0, sql, values)
+        object::rows(&self.0.sql(), sql, values)
     }
 
     /// Reading must not leave a table behind: it would be a list of all who opened a mail.

@@ -11,11 +11,7 @@ const RECORDS: &str = "RECORDS";
 /// Writes a record down. A log that takes nothing costs a line of the console, never an answer.
 pub async fn write(env: &Env, record: &Record) {
     let line = record.to_json();
-    let campaign = match record {
-        Record::Decision(decided) => &decided.campaign,
-        Record::Click(click) => &click.campaign,
-    };
-    if let Err(error) = put(env, campaign, &line).await {
+    if let Err(error) = put(env, record.campaign(), &line).await {
         let error = JSON::stringify(&error).ok().and_then(|text| text.as_string()).unwrap_or_default();
         console_error!("{RECORDS} took no record: {error}");
     }

@@ -272,7 +272,7 @@ impl Versions {
 
     /// The campaign's name, where its readers have not been told of everything.
     fn behind(&self) -> Result<Option<String>, Problem> {
-        let rows = self.rows("SELECT campaign FROM behind", Vec::new())?;
+        let rows = object::rows(&self.sql, "SELECT campaign FROM behind", Vec::new())?;
         Ok(rows.into_iter().flatten().next().and_then(text))
     }
 
@@ -417,17 +417,9 @@ impl Versions {
     }
 
     fn query(&self, sql: &str, values: impl Into<Vec<SqlStorageValue>>) -> Result<Vec<Version>, Problem> {
-        let versions = self.rows(sql, values.into())?.into_iter().map(Version::read).collect::<Option<_>>();
+        let versions = object::rows(&self.sql, sql, values)?.into_iter().map(Version::read).collect::<Option<_>>();
         versions.ok_or_else(|| Problem::unavailable("the registry has a version that cannot be read"))
     }
-
-    fn rows(&self, sql: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Vec<SqlStorageValue>>, Problem> {
-        self.sql.exec(sql, values).and_then(|cursor| cursor.raw().collect()).map_err(unreadable)
-    }
-}
-
-fn unreadable(error: worker::Error) -> Problem {
-    Problem::unavailable(format!("the registry cannot be read or written: {error}"))
 }
 
 /// The document of what holds and what is staged, checked as a whole.

@@ -322,6 +322,41 @@ describe("a deployment without a registry", () => {
   });
 });
 
+describe("a page that the deployment names", () => {
+  const PAGE = "https://simulator.example";
+  let worker;
+  before(async () => {
+    worker = await startWorker({ vars: { SIMULATOR_ORIGIN: PAGE } });
+    await json(await worker.put("/v1/campaigns/lunch", JSON.stringify(LUNCH)));
+  });
+  after(() => worker.stop());
+  const from = (origin, path, method = "GET", key = HELSINKI_KEY) =>
+    worker.fetch(path, { method, headers: { Origin: origin, ...(key && { Authorization: `Bearer ${key}` }) }, ...(method === "PUT" && { body: JSON.stringify({ ...SIGNED, title: "Lounas" }) }) });
+  const allowed = (response) => response.headers.get("access-control-allow-origin");
+
+  it("may ask beforehand, publish its layer, and read what is wrong", async () => {
+    const preflight = await from(PAGE, HELSINKI_PATH, "OPTIONS", null);
+    assert.deepEqual([preflight.status, allowed(preflight), preflight.headers.get("vary")], [204, PAGE, "Origin"]);
+    assert.match(preflight.headers.get("access-control-allow-methods"), /GET, PUT, DELETE/);
+    assert.match(preflight.headers.get("access-control-allow-headers"), /Authorization.*If-Match/);
+    const put = await from(PAGE, HELSINKI_PATH, "PUT");
+    assert.equal(allowed(put), PAGE);
+    await json(put);
+    const refused = await from(PAGE, HELSINKI_PATH, "PUT", "another key");
+    assert.equal(allowed(refused), PAGE);
+    await problem(refused, 401);
+    assert.equal((await json(await from(PAGE, HELSINKI_PATH))).versions.length, 1);
+  });
+
+  it("is the only one, and may do nothing else", async () => {
+    for (const [origin, path] of [["https://evil.example", HELSINKI_PATH], ["null", HELSINKI_PATH], [PAGE, "/v1/campaigns/lunch"], [PAGE, "/v1/rank"], [PAGE, "/healthz"]]) {
+      assert.equal(allowed(await from(origin, path)), null, `${origin} ${path}`);
+      const preflight = await from(origin, path, "OPTIONS", null);
+      assert.deepEqual([preflight.status, allowed(preflight)], [405, null], `${origin} ${path}`);
+    }
+  });
+});
+
 describe("the lite module", { skip: !existsSync(`${directory("lite")}/index.js`) }, () => {
   let worker;
   before(async () => (worker = await startWorker({ module: "lite" })));

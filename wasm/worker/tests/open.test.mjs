@@ -377,6 +377,33 @@ describe("a mail's links", () => {
 });
 
 describe("records", () => {
+  it("say once that a person looked at what only a machine had fetched", async () => {
+    const worker = await start();
+    const mail = mailbox(worker, shows);
+    try {
+      await publish(worker);
+      const token = mint({ message_id: "fetched ahead" });
+      const scanned = await mail.all(token, SCANNER);
+      assert.deepEqual(await mail.all(token, PERSON), scanned, "within the window");
+      await mail.all(token, PERSON);
+      const message = hash(Buffer.from("fetched ahead")).toString("hex");
+      const told = await eventually(() => {
+        const found = records(worker).filter((record) => record.message === message);
+        assert.equal(found.length, 2, JSON.stringify(found));
+        return found;
+      });
+      const [decision, look] = told.toSorted((a, b) => a.type.localeCompare(b.type));
+      assert.deepEqual([decision.type, decision.how], ["decision", "served"]);
+      const { at, ...rest } = look;
+      assert.deepEqual(rest, { type: "look", message, campaign: "lunch", mailbox: "direct", decided_at: decision.at });
+      assert.ok(at >= decision.at);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assert.equal(records(worker).filter((record) => record.message === message).length, 2, "and no more");
+    } finally {
+      await worker.stop();
+    }
+  });
+
   it("say what was decided and clicked, and nothing of whom", async () => {
     const worker = await start();
     const mail = mailbox(worker, shows);
