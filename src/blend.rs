@@ -54,7 +54,7 @@ pub struct Marks {
 /// What rules say of each of the first `n` candidates; nothing at all where no rule is in force.
 #[must_use]
 pub fn marks(hits: &Hits, n: usize) -> Vec<Marks> {
-    if hits.is_empty() {
+    if hits.are_of_no_rule() {
         return Vec::new();
     }
     let texts = |texts: &mut dyn Iterator<Item = &str>| texts.map(ToString::to_string).collect();

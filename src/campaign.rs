@@ -28,13 +28,13 @@ mod check;
 mod compile;
 mod policy;
 
+pub use crate::gate::{Named, UnknownHours};
+pub use crate::locate::PlacePolicy;
 pub use author::{Problem, Severity};
 pub use cover::{Chain, Covers, LayerId, Level, Whereabouts};
 pub use edit::{Edit, Mark};
 pub use history::Step;
-pub use policy::{
-    Action, Arm, Boost, ById, Consent, Explore, Fallback, Named, Pin, PlacePolicy, Range, Ranker, Rule, UnknownHours,
-};
+pub use policy::{Action, Arm, Boost, ById, Consent, Explore, Fallback, Pin, Range, Ranker, Rule};
 use schema::{Field, Follows, Form};
 pub use stage::Staged;
 

@@ -36,7 +36,8 @@ impl Hints {
         let text = |key: &str| text(cf.get(key)?);
         let degrees = |key: &str| match cf.get(key)? {
             Value::Number(number) => number.as_f64(),
-            Value::String(text) => text.trim().parse().ok(),
+            // As JSON, whose numbers every module reads anyway: std's own reader would come with 10 KB of tables.
+            Value::String(text) => serde_json::from_slice(text.as_bytes()).ok(),
             _ => None,
         };
         let asn = match cf.get("asn") {

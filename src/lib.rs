@@ -10,24 +10,15 @@ extern crate alloc;
 extern crate std;
 
 // What everything stands on.
-pub mod id;
-pub mod time;
-pub mod geo;
-pub mod wire;
+pub use freshrank_facts::{geo, id, sorted, time, wire};
 pub mod suggest;
-pub mod sorted;
 
 // In the order data flows; a module uses only those above it.
-pub mod bundle;
-pub mod profile;
-pub mod context;
-pub mod areas;
+pub use freshrank_facts::{areas, bundle, candidate, context, feature, gate, locate, profile};
 pub mod campaign;
-pub mod locate;
 pub mod rule;
 pub mod policies;
 pub mod retrieve;
-pub mod feature;
 pub mod score;
 pub mod blend;
 pub mod decision;

@@ -7,12 +7,12 @@
 
 use super::edit::{Edit, Leaf, MapEdit};
 use super::label::Labels;
-use super::policy::{
-    Arm, Boost, ById, Consent, Explore, Fallback, Pin, PlacePolicy, Range, Ranker, Rule, UnknownHours,
-};
+use super::policy::{Arm, Boost, ById, Consent, Explore, Fallback, Pin, Range, Ranker, Rule};
 use super::schema::{Field, Follows};
 use super::{Bound, Campaign, Chain, KEYS, LayerId, Mark, Origin, Policy};
 use crate::bundle::Kind;
+use crate::gate::UnknownHours;
+use crate::locate::PlacePolicy;
 use crate::sorted::Map;
 use alloc::borrow::Cow;
 use alloc::format;

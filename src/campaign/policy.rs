@@ -1,39 +1,9 @@
 //! What a campaign may say: the types of its keys.
 
-use crate::bundle::Merchant;
-use crate::id::{ChainId, MerchantId};
 use crate::rule::Program;
 use crate::sorted::Map;
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
-
-/// How a campaign wants the place decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum PlacePolicy {
-    /// Likely places and evidence together.
-    #[default]
-    Fused,
-    /// The likeliest place of the profile.
-    Predicted,
-    /// The last event, however old within a day.
-    LastEvent,
-    /// The newest position of any kind.
-    Freshest,
-}
-
-/// What to do with a merchant whose hours nobody knows, in a city where others' are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum UnknownHours {
-    /// A closed door disappoints more than a missing merchant.
-    #[default]
-    Drop,
-    /// Show it.
-    Keep,
-}
 
 /// What the law of the reader's market asks before a message is tailored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -228,33 +198,4 @@ pub type ById<T> = Map<String, T>;
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_false(flag: &bool) -> bool {
     !flag
-}
-
-/// Whom a list entry of a layer speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named {
-    /// One merchant.
-    Merchant(MerchantId),
-    /// All outlets of a chain.
-    Chain(ChainId),
-}
-
-impl Named {
-    /// Reads `merchant_id`, or `chain:` and a `chain_id`.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text.strip_prefix("chain:") {
-            Some(chain) => Self::Chain(ChainId::of(chain)),
-            None => Self::Merchant(MerchantId::of(text)),
-        }
-    }
-
-    /// Whether this merchant is meant.
-    #[must_use]
-    pub fn matches(self, merchant: &Merchant) -> bool {
-        match self {
-            Self::Merchant(id) => merchant.id == id,
-            Self::Chain(chain) => merchant.chain == chain,
-        }
-    }
 }

@@ -236,6 +236,17 @@ impl Hits {
         self.n == 0
     }
 
+    /// Whether the policy has no rule, and so nothing is said of anyone.
+    #[must_use]
+    pub fn are_of_no_rule(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    /// The same for as many candidates, where no rule says anything of any.
+    pub(crate) fn for_as_many(self, n: usize) -> Self {
+        Self { n, ..self }
+    }
+
     /// The same for some of the candidates, in this order; error counts stay those of all.
     #[must_use]
     pub fn of(&self, candidates: &[usize]) -> Self {

@@ -141,7 +141,7 @@ impl Copy {
 }
 
 /// Who is closed.
-#[durable_object]
+#[durable_object(fetch)]
 pub struct Closures {
     state: State,
 }

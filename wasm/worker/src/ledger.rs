@@ -75,7 +75,7 @@ async fn send<T: for<'de> Deserialize<'de>>(env: &Env, token: &Token, command: &
 }
 
 /// A message's slates.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct Ledger {
     state: State,
     freeze_seconds: i64,

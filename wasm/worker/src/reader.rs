@@ -132,7 +132,7 @@ async fn ask(env: &Env, reader: ReaderId, command: &Command) -> Result<Told, Pro
 }
 
 /// One reader.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct Readers {
     state: State,
 }

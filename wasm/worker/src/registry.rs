@@ -132,7 +132,7 @@ impl Version {
 }
 
 /// A campaign's versions.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct Registry {
     state: State,
     env: Env,

@@ -85,18 +85,27 @@ pub enum DecodeError {
     },
 }
 
-/// Takes fields off the front of some bytes.
-pub(crate) struct Reader<'a> {
+/// Takes fields off the front of some bytes; an error names the field.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    /// What the bytes are, as `area bundle`.
     pub part: &'static str,
+    /// All of them.
     pub bytes: &'a [u8],
+    /// How many are taken.
     pub at: usize,
 }
 
 impl<'a> Reader<'a> {
+    /// At the front.
     pub fn new(part: &'static str, bytes: &'a [u8]) -> Self {
         Self { part, bytes, at: 0 }
     }
 
+    /// The next n bytes.
+    ///
+    /// # Errors
+    /// Where the bytes end before.
     pub fn take(&mut self, what: &'static str, n: usize) -> Result<&'a [u8], DecodeError> {
         let need = self.at.saturating_add(n);
         let taken = self.bytes.get(self.at..need).ok_or(DecodeError::Truncated {
@@ -109,29 +118,52 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// The next N bytes.
+    ///
+    /// # Errors
+    /// Where the bytes end before.
     pub fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], DecodeError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(what, N)?);
         Ok(array)
     }
 
+    /// A number of 8 bits.
+    ///
+    /// # Errors
+    /// Where the bytes end before.
     pub fn u8(&mut self, what: &'static str) -> Result<u8, DecodeError> {
         Ok(self.array::<1>(what)?[0])
     }
 
+    /// A number of 16 bits.
+    ///
+    /// # Errors
+    /// Where the bytes end before.
     pub fn u16(&mut self, what: &'static str) -> Result<u16, DecodeError> {
         self.array(what).map(u16::from_le_bytes)
     }
 
+    /// A number of 32 bits.
+    ///
+    /// # Errors
+    /// Where the bytes end before.
     pub fn u32(&mut self, what: &'static str) -> Result<u32, DecodeError> {
         self.array(what).map(u32::from_le_bytes)
     }
 
+    /// A number of 64 bits.
+    ///
+    /// # Errors
+    /// Where the bytes end before.
     pub fn u64(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         self.array(what).map(u64::from_le_bytes)
     }
 
     /// Magic and version, the first six bytes of every format.
+    ///
+    /// # Errors
+    /// Where they are others.
     pub fn magic(&mut self, expected: [u8; 4], version: u16) -> Result<(), DecodeError> {
         let found = self.array("the magic")?;
         if found != expected {
@@ -144,6 +176,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The checksum of everything but itself, compared with what the header tells.
+    ///
+    /// # Errors
+    /// Where they differ.
     pub fn checksum(&mut self) -> Result<(), DecodeError> {
         let at = self.at;
         let expected = self.u32("the checksum")?;
@@ -151,10 +186,18 @@ impl<'a> Reader<'a> {
         if found == expected { Ok(()) } else { Err(DecodeError::Checksum { part: self.part, found, expected }) }
     }
 
+    /// A count that is at most `limit`.
+    ///
+    /// # Errors
+    /// Where it is more.
     pub fn limit(&self, what: &'static str, found: usize, limit: usize) -> Result<usize, DecodeError> {
         if found <= limit { Ok(found) } else { Err(DecodeError::Limit { part: self.part, what, found, limit }) }
     }
 
+    /// That nothing is left.
+    ///
+    /// # Errors
+    /// Where there is.
     pub fn end(&self) -> Result<(), DecodeError> {
         if self.at == self.bytes.len() {
             Ok(())
@@ -165,7 +208,8 @@ impl<'a> Reader<'a> {
 }
 
 /// CRC-32 (ISO-HDLC) of all bytes but the four at `at`, where it is stored itself.
-pub(crate) fn checksum(bytes: &[u8], at: usize) -> u32 {
+#[must_use]
+pub fn checksum(bytes: &[u8], at: usize) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(bytes.get(..at).unwrap_or(bytes));
     crc.update(bytes.get(at + 4..).unwrap_or(&[]));
@@ -173,7 +217,7 @@ pub(crate) fn checksum(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// Puts the checksum where [`Reader::checksum`] looks for it.
-pub(crate) fn seal(bytes: &mut [u8], at: usize) {
+pub fn seal(bytes: &mut [u8], at: usize) {
     let crc = checksum(bytes, at);
     if let Some(stored) = bytes.get_mut(at..at + 4) {
         stored.copy_from_slice(&crc.to_le_bytes());
@@ -181,7 +225,8 @@ pub(crate) fn seal(bytes: &mut [u8], at: usize) {
 }
 
 /// Fields at fixed offsets of bytes whose length was checked when they were decoded; past the end, zero.
-pub(crate) fn at<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+#[must_use]
+pub fn at<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     let mut array = [0; N];
     if let Some(found) = bytes.get(offset..offset + N) {
         array.copy_from_slice(found);

@@ -131,7 +131,7 @@ pub fn format(at: i64) -> String {
 }
 
 /// At most the first 40 characters of what somebody sent, for an error.
-pub(crate) fn cut(text: &str) -> String {
+pub fn cut(text: &str) -> String {
     text.chars().take(40).collect()
 }
 

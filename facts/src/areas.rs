@@ -50,7 +50,9 @@ impl Closure {
         [Self::Paused, Self::ClosedToday, Self::Removed].get(usize::from(number)).copied()
     }
 
-    pub(crate) fn code(self) -> &'static str {
+    /// Its name in counts and logs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
         match self {
             Self::Paused => "paused",
             Self::ClosedToday => "closed_today",

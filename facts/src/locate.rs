@@ -17,13 +17,12 @@
 //!
 //! `freshrank places fit` fits [`FUSION`] and `models/place-model.json` holds what it found; a test compares the two.
 
-use crate::campaign::PlacePolicy;
 use crate::context::{Context, Grade, LastEvent};
 use crate::geo::{Cell, Point};
 use crate::profile::Profile;
 use crate::time::Local;
 use alloc::vec::Vec;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Elsewhere's posterior from which the reader counts as travelling.
 const TRAVELLING: f64 = 0.5;
@@ -111,6 +110,22 @@ pub const FUSION: Fusion = Fusion {
     power: 0.912,
     elsewhere: 0.9855,
 };
+
+/// How a campaign wants the place decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum PlacePolicy {
+    /// Likely places and evidence together.
+    #[default]
+    Fused,
+    /// The likeliest place of the profile.
+    Predicted,
+    /// The last event, however old within a day.
+    LastEvent,
+    /// The newest position of any kind.
+    Freshest,
+}
 
 /// Where the next order will likely go.
 #[derive(Debug, Clone, PartialEq)]

@@ -202,7 +202,8 @@ mod tests {
             user_id: String,
             reader: String,
         }
-        let vectors: alloc::vec::Vec<Vector> = serde_json::from_slice(include_bytes!("../tests/readers.json")).unwrap();
+        let vectors: alloc::vec::Vec<Vector> =
+            serde_json::from_slice(include_bytes!("../../tests/readers.json")).unwrap();
         assert!(vectors.len() > 5);
         for Vector { secret, user_id, reader } in vectors {
             let id = ReaderId::of(secret.as_bytes(), &user_id);

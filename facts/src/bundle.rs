@@ -110,7 +110,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn from_code(code: u8) -> Self {
+    /// As a merchant's record has it.
+    #[must_use]
+    pub fn from_code(code: u8) -> Self {
         match code & 3 {
             0 => Self::Restaurant,
             1 => Self::Grocery,

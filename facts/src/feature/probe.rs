@@ -2,12 +2,12 @@
 
 use super::{Rows, featurize};
 use crate::bundle::{Audience, Kind, Merchant, Offer, OfferKind, Schedule, Share};
+use crate::candidate::Candidate;
 use crate::context::Context;
 use crate::geo::Point;
 use crate::id::{ChainId, MerchantId};
 use crate::locate::{Place, Source};
 use crate::profile::{KnownMerchant, Profile, Taste};
-use crate::retrieve::Candidate;
 use crate::time::Local;
 use alloc::vec::Vec;
 

@@ -1,11 +1,11 @@
 //! What the model sees of a candidate: one table, read by training, serving, the documentation and the model card.
 
 use crate::bundle::OfferKind;
+use crate::candidate::{Candidate, days_since, worth};
 use crate::context::Context;
 use crate::id::{Hash, hex};
 use crate::locate::Place;
 use crate::profile::{KnownMerchant, Profile, Taste};
-use crate::retrieve::{Candidate, days_since, worth};
 use crate::time::Local;
 use alloc::string::String;
 use alloc::vec;
