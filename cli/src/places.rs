@@ -152,7 +152,7 @@ fn fitted(
         "the market alone would trust a trip's end {:.2} for {:.1} h and another event {:.2} for {:.1} h: log loss {loss:.4}, not calibrated",
         unbounded[0], unbounded[1], unbounded[2], unbounded[3]
     );
-    println!("fusion, for src/locate.rs: {:#?}", model.fusion);
+    println!("fusion, for facts/src/locate.rs: {:#?}", model.fusion);
     let rows = found.without.iter().zip(model.send_time.columns).map(|(without, weight)| {
         vec![without.column.to_string(), format!("{weight:.3}"), format!("{:.5}", without.costs)]
     });

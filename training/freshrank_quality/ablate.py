@@ -15,7 +15,7 @@ from .compare import DataSet
 from .measure import Interval, Measured
 from .rankers import OURS, score
 
-# Names of src/feature.rs.
+# Names of facts/src/feature.rs.
 GROUPS = {
     "own history": ("own_log_orders", "own_recency", "own_share", "chain_log_orders"),
     "taste, raw": ("taste_lifelong_raw", "taste_recent_raw"),
@@ -47,7 +47,7 @@ def ablate(
     missing = [name for group in GROUPS.values() for name in group if name not in data.columns]
     if missing:
         raise ExamplesError(
-            f"{data.name}: no column {', '.join(missing)}; GROUPS of {__name__} names columns of src/feature.rs"
+            f"{data.name}: no column {', '.join(missing)}; GROUPS of {__name__} names columns of facts/src/feature.rs"
         )
     scores = {OURS: whole, ANOTHER_SEED: _retrained(data, (), replace(recipe, seed=recipe.seed + 1))}
     for group, names in GROUPS.items():

@@ -18,7 +18,7 @@ DEFAULT = Path(__file__).parent.parent / "relevancy.toml"
 KINDS = ("click", "add", "order", "first_order_at_new_merchant", "reorder_after_long")
 CLICK, ADD, ORDER, FIRST, RETURN = range(len(KINDS))
 NOTHING = -1
-# own_recency = 1 / (1 + days / this), as src/feature.rs has it.
+# own_recency = 1 / (1 + days / this), as facts/src/feature.rs has it.
 RECENCY_DAYS = 14.0
 
 

@@ -98,7 +98,7 @@ class Comparing(unittest.TestCase):
         self.assertEqual(len(found), 3)
 
     def test_a_group_of_a_column_that_is_gone_is_named(self):
-        with self.assertRaisesRegex(ExamplesError, "no column own_log_orders.*src/feature.rs"):
+        with self.assertRaisesRegex(ExamplesError, "no column own_log_orders.*facts/src/feature.rs"):
             ablate(self.data, Recipe(), np.zeros(1))
 
     def test_the_report_says_what_is_simulated_in_every_form(self):

@@ -1,4 +1,4 @@
-// Area bundles, display blocks and profiles as src/bundle.rs, src/bundle/display.rs and src/profile.rs describe their bytes,
+// Area bundles, display blocks and profiles as facts/src/bundle.rs, facts/src/bundle/display.rs and facts/src/profile.rs describe their bytes,
 // written a second time from that description alone, so that a test can damage what it likes.
 
 import { createHash } from "node:crypto";
