@@ -106,6 +106,8 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where the bytes end before.
+    // Never inlined: a format has dozens of fields, and each would make its error anew.
+    #[inline(never)]
     pub fn take(&mut self, what: &'static str, n: usize) -> Result<&'a [u8], DecodeError> {
         let need = self.at.saturating_add(n);
         let taken = self.bytes.get(self.at..need).ok_or(DecodeError::Truncated {

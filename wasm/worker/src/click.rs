@@ -20,6 +20,7 @@ use freshrank::mailbox::Fetch;
 use freshrank::record::{Click, Opened, Record};
 use freshrank::slate::Shown;
 use freshrank::time::{DAY_MINUTES, clock};
+use futures_util::FutureExt;
 use std::rc::Rc;
 use std::time::Duration;
 use worker::{Context, Env, Request, Response, ResponseBody, console_error};
@@ -80,7 +81,7 @@ pub async fn click(
         let click =
             Click::of(&message.token, &message.verdict, message.context.at, slot, outcome.opened, outcome.merchant_id);
         let env = env.clone();
-        later.wait_until(async move { record::write(&env, &Record::Click(click)).await });
+        later.wait_until(async move { record::write(&env, &Record::Click(click)).await }.boxed_local());
     }
     match outcome.to {
         To::Address(url) => go(&url),

@@ -18,6 +18,7 @@ use freshrank::policies::Policies;
 use freshrank::profile::LikelyPlace;
 use freshrank::score::NoModel;
 use freshrank::slate::Slate;
+use freshrank::sorted::sort_by;
 use freshrank::token::{self, Keys, Token};
 use freshrank::{Areas, Context, Decision, Hash, Profile, Scorer, decision, rerank};
 use serde_json::{Map, Value};
@@ -191,7 +192,7 @@ async fn ladder(store: &Store, point: Point, market: &str) -> (Option<Rc<Bundle>
     }
     let mut around = cell.neighbours();
     let away = |cell: &freshrank::geo::Cell| cell.center().map_or(f64::MAX, |center| center.distance_km(point));
-    around.sort_by(|a, b| away(a).total_cmp(&away(b)));
+    sort_by(&mut around, |a, b| away(a).total_cmp(&away(b)));
     for cell in around.into_iter().take(2) {
         if let Some((area, _)) = store.area_soon(cell).await {
             return (Some(area), Step::Neighbour);

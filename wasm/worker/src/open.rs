@@ -13,6 +13,7 @@ use freshrank::card::{Card, Density, Theme, parse_ending};
 use freshrank::mailbox::Fetch;
 use freshrank::record::{Decided, Look, Record};
 use freshrank::slate::{Seen, Slate};
+use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use std::future::Future;
 use std::pin::pin;
@@ -97,7 +98,8 @@ pub async fn slate(
         Ok(Some(seen)) => {
             let shown = seen.slate.clone();
             if seen.decided || seen.first_seen {
-                later.wait_until(async move { write(&store, &env, &message, &decided, &seen).await });
+                // In a box, as all that is done later: every kind of future has its own copy of what JavaScript waits by.
+                later.wait_until(async move { write(&store, &env, &message, &decided, &seen).await }.boxed_local());
             }
             Ok(Some(shown))
         }
@@ -107,12 +109,13 @@ pub async fn slate(
         Err(problem) => {
             console_error!("a picture shows its own decision: {}", problem.detail);
             let shown = slate.clone();
-            later.wait_until(async move {
+            let told = async move {
                 Delay::from(TELL).await;
                 if let Some(Ok(Some(added))) = within(TELL, ledger::add(&env, &message, slate)).await {
                     write(&store, &env, &message, &decided, &added).await;
                 }
-            });
+            };
+            later.wait_until(told.boxed_local());
             Ok(Some(shown))
         }
     }

@@ -12,6 +12,7 @@ use freshrank::geo::Cell;
 use freshrank::policies::{Kept, Merged, Policies};
 use freshrank::sorted::Map;
 use freshrank::{Campaign, Hash, token};
+use futures_util::FutureExt;
 use std::cell::{Cell as Slot, RefCell};
 use std::future::Future;
 use std::rc::Rc;
@@ -273,9 +274,10 @@ impl Store {
         match (stale, &self.later) {
             (Some(value), Some(later)) => {
                 let (store, name) = (self.clone(), name.to_owned());
-                later.wait_until(async move {
+                let renewed = async move {
                     store.renew::<T>(&format!("{}/{name}", T::FOLDER)).await;
-                });
+                };
+                later.wait_until(renewed.boxed_local());
                 (Found { value: Some(value), error: None }, false)
             }
             _ => {
