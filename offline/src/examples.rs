@@ -367,9 +367,10 @@ pub(crate) fn name(catalog: &Catalog<'_>, id: MerchantId) -> String {
 
 /// What rows tell of messages: a column's name, and its value; 0 for what was in none.
 type Signal = (&'static str, fn(&Shown) -> f32);
-const SIGNALS: [Signal; 4] = [
+const SIGNALS: [Signal; 5] = [
     ("click", |shown| f32::from(u8::from(shown.clicked))),
     ("add", |shown| f32::from(u8::from(shown.added))),
+    ("cancelled", |shown| f32::from(u8::from(shown.cancelled))),
     // From 1, as 0 is not shown.
     ("position", |shown| (shown.slot + 1) as f32),
     ("propensity", |shown| shown.propensity.unwrap_or(0.0)),

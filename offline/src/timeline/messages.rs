@@ -5,11 +5,14 @@
 
 use super::{Protocol, Query, Timeline, TimelineError};
 use crate::profiles::by_reader;
-use crate::tables::{Event, Timestamp};
+use crate::tables::{Event, Order, Status, Timestamp};
 use freshrank::MerchantId;
 use freshrank::geo::Point;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+
+/// An order that long after the look came of it, seconds.
+const OF_THE_LOOK: Timestamp = 24 * 60 * 60;
 
 /// A slate that a person looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +40,8 @@ pub struct Shown {
     pub clicked: bool,
     /// And put something into the basket.
     pub added: bool,
+    /// And ordered, and the first such order was not delivered.
+    pub cancelled: bool,
 }
 
 impl Impression {
@@ -68,7 +73,7 @@ impl Timeline<'_> {
         let all = Mutex::new(Vec::new());
         self.readers.each(&|_, tables| {
             let rows = by_reader(tables);
-            let here = rows.iter().flat_map(|(user_id, rows)| of_reader(user_id, &rows.events));
+            let here = rows.iter().flat_map(|(user_id, rows)| of_reader(user_id, &rows.events, &rows.orders));
             let here: Vec<Impression> = here.filter(|seen| seen.at < until).collect();
             all.lock().unwrap_or_else(PoisonError::into_inner).extend(here);
             Ok(())
@@ -79,8 +84,8 @@ impl Timeline<'_> {
     }
 }
 
-/// The slates of one reader's events that were looked at.
-fn of_reader(user_id: &str, events: &[&Event]) -> Vec<Impression> {
+/// The slates of one reader's events that were looked at; orders come ascending by time.
+fn of_reader(user_id: &str, events: &[&Event], orders: &[&Order]) -> Vec<Impression> {
     let mut messages: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
     for event in events {
         if let Some(message) = event.message_id.as_deref() {
@@ -89,10 +94,23 @@ fn of_reader(user_id: &str, events: &[&Event]) -> Vec<Impression> {
     }
     let of_message = |(message, events): (&str, Vec<&Event>)| {
         let slates = slates(&events).into_iter();
-        let impression = |(at, shown)| Impression { user_id: user_id.into(), message_id: message.into(), at, shown };
+        let impression = |(at, mut shown): (Timestamp, Vec<Shown>)| {
+            for shown in shown.iter_mut().filter(|shown| shown.clicked || shown.added) {
+                shown.cancelled = cancelled(shown.merchant, at, orders);
+            }
+            Impression { user_id: user_id.into(), message_id: message.into(), at, shown }
+        };
         slates.map(impression).collect::<Vec<_>>()
     };
     messages.into_iter().flat_map(of_message).collect()
+}
+
+/// Whether what a look led to was an order that did not happen.
+fn cancelled(merchant: MerchantId, at: Timestamp, orders: &[&Order]) -> bool {
+    let came_of_it = |order: &&&Order| {
+        (at..at + OF_THE_LOOK).contains(&order.ordered_at) && MerchantId::of(&order.merchant_id) == merchant
+    };
+    orders.iter().find(came_of_it).is_some_and(|order| order.status == Status::Cancelled)
 }
 
 /// What of one message was looked at, each slate once.
@@ -105,7 +123,8 @@ fn slates(events: &[&Event]) -> Vec<(Timestamp, Vec<Shown>)> {
             *seen |= person;
             if let Some((slot, merchant)) = event.slot.zip(event.merchant_id.as_deref()) {
                 let merchant = MerchantId::of(merchant);
-                let shown = Shown { slot, merchant, propensity: event.propensity, clicked: false, added: false };
+                let propensity = event.propensity;
+                let shown = Shown { slot, merchant, propensity, clicked: false, added: false, cancelled: false };
                 slots.entry(slot).or_insert(shown);
             }
         }
@@ -161,16 +180,22 @@ mod tests {
 
     /// Each slate looked at: when, and its merchants, with a star where one was clicked.
     fn told(events: &[Event]) -> Vec<String> {
+        told_with(events, &[])
+    }
+
+    /// The same with the orders that came of it, a dagger where one was cancelled.
+    fn told_with(events: &[Event], orders: &[Order]) -> Vec<String> {
         let names = ["forno", "da-vinci", "sushi"];
         let events: Vec<&Event> = events.iter().collect();
         let slate = |seen: Impression| {
             let shown = seen.shown.iter().map(|shown| {
                 let name = names.iter().find(|name| MerchantId::of(name) == shown.merchant).unwrap();
-                format!(" {name}{}", if shown.clicked { "*" } else { "" })
+                let marks = [(shown.clicked, "*"), (shown.cancelled, "†")].map(|(is, mark)| if is { mark } else { "" });
+                format!(" {name}{}", marks.concat())
             });
             format!("{}{}", seen.at, shown.collect::<String>())
         };
-        of_reader("u", &events).into_iter().map(slate).collect()
+        of_reader("u", &events, &orders.iter().collect::<Vec<_>>()).into_iter().map(slate).collect()
     }
 
     #[test]
@@ -203,5 +228,30 @@ mod tests {
             event("click", 60, 0, "forno", "direct"),
         ];
         assert_eq!(told(&events), ["10 forno*", "50 sushi"]);
+    }
+
+    #[test]
+    fn a_cancelled_order_is_told_of_the_click_that_led_to_it() {
+        let events = [
+            event("seen", 10, 0, "forno", "direct"),
+            event("seen", 10, 1, "sushi", "direct"),
+            event("click", 60, 0, "forno", "direct"),
+        ];
+        let order = |merchant: &str, ordered_at, status| Order {
+            user_id: "u".into(),
+            merchant_id: merchant.into(),
+            ordered_at,
+            status,
+            ..Order::default()
+        };
+        let lost = |merchant, at| order(merchant, at, Status::Cancelled);
+        for (orders, expected) in [
+            (vec![lost("forno", 90)], "10 forno*† sushi"),
+            (vec![lost("sushi", 90)], "10 forno* sushi"),
+            (vec![lost("forno", 5), lost("forno", 10 + OF_THE_LOOK)], "10 forno* sushi"),
+            (vec![order("forno", 90, Status::Completed), lost("forno", 95)], "10 forno* sushi"),
+        ] {
+            assert_eq!(told_with(&events, &orders), [expected], "{orders:?}");
+        }
     }
 }
