@@ -76,11 +76,12 @@ export function directory(module = "full") {
  * change the module's bytes. A `flaky` one has a KV that takes nothing while `setKv` says "broken", and whose reading `fails` or `hangs`.
  * `cards` is a folder of pictures, `ledger` false for none, "Fails" or "Hangs", and `vars` are variables of the deployment. Without `rooms`
  * nobody keeps events, objections and closed merchants, "Fails" breaks what keeps them; a `second` isolate of the same module shares the objects
- * and is asked by `fetchSecond`. `records` go to a "queue", whose consumer writes each down as `consumed ...`, or to an "analytics" data set.
+ * and is asked by `fetchSecond`. `records` go to a "queue", whose consumer writes each down as `consumed ...`, or to an "analytics" data set. A module
+ * `around` stands between the runtime and `index.js`.
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, EVENTS_KEY, LAYER_KEYS, TOKEN_KEYS }, kv = true, registry = kv, ledger = true, rooms = true, second = false, persist, cards, vars = {}, flaky = false, records, patch = (wasm) => wasm } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, EVENTS_KEY, LAYER_KEYS, TOKEN_KEYS }, kv = true, registry = kv, ledger = true, rooms = true, second = false, persist, cards, vars = {}, flaky = false, records, around, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
@@ -91,6 +92,7 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     name: "freshrank",
     modulesRoot: root,
     modules: [
+      ...(around === undefined ? [] : [{ type: "ESModule", path: join(root, "around.js"), contents: around }]),
       { type: "ESModule", path: join(root, "index.js") },
       { type: "CompiledWasm", path: join(root, "index_bg.wasm"), contents: patch(readFileSync(join(root, "index_bg.wasm"))) },
     ],
