@@ -260,6 +260,8 @@ pub struct Question {
     pub why: Option<String>,
     /// Whether to add the display block.
     pub display: bool,
+    /// The reader objects to being known.
+    pub suppressed: bool,
 }
 
 impl Question {
@@ -304,7 +306,19 @@ impl Question {
             explain: request.explain,
             why: request.why.clone(),
             display: request.display,
+            suppressed: false,
         })
+    }
+
+    /// Makes it a question about anybody of the reader's market: who objects has no tastes, no places, no past, and is nowhere.
+    pub fn forget_reader(&mut self) {
+        self.suppressed = true;
+        let market = core::mem::take(&mut self.profile.market);
+        // Where nothing is known of anybody there is nothing to consent to.
+        self.profile = Profile { market, consent: true, ..Profile::default() };
+        self.context.request = None;
+        self.context.last_event = None;
+        self.context.recent = Vec::new();
     }
 
     /// The area to fetch before answering, unless the request brought its own.
@@ -475,6 +489,10 @@ pub struct Reply {
     #[serde(skip_serializing_if = "is_false")]
     #[cfg_attr(feature = "types", ts(optional, as = "Option<bool>"))]
     pub holdout: bool,
+    /// The reader objects to personal treatment: this is what anybody of their market is shown.
+    #[serde(skip_serializing_if = "is_false")]
+    #[cfg_attr(feature = "types", ts(optional, as = "Option<bool>"))]
+    pub suppressed: bool,
     /// What made it.
     pub hashes: Hashes,
     /// On request: what the explanations' shares are shares against.
@@ -693,6 +711,7 @@ impl Reply {
                 .collect(),
             arm: decision.arm.clone(),
             holdout: decision.holdout,
+            suppressed: question.suppressed,
             hashes: decision.hashes.clone(),
             reference: explainer.and_then(Explainer::reference),
             drops,

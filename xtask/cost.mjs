@@ -5,6 +5,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
+import { counts } from "./cost-open.mjs";
 import { HELSINKI } from "../wasm/worker/tests/bytes.mjs";
 import { startWorker } from "../wasm/worker/tests/workerd.mjs";
 
@@ -60,6 +61,7 @@ console.log(
     profile_bytes: Buffer.from(profile, "base64url").length,
     area_bytes: area.length,
     reply_bytes: Buffer.byteLength(reply),
+    ...(await counts()),
   }),
 );
 

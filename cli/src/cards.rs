@@ -41,6 +41,9 @@ pub struct Arguments {
     /// Files at most: what static assets take on the free plan, 100000 on a paid one
     #[arg(long, value_name = "N", default_value_t = MAX_FILES)]
     max_files: usize,
+    /// Where the cards go for which OUT has no room: files for `npx wrangler kv bulk put FILE --binding AREAS`
+    #[arg(long, value_name = "DIR")]
+    kv: Option<PathBuf>,
     /// Bytes of a picture at most; colours are given up for it
     #[arg(long, value_name = "N", default_value_t = MAX_BYTES)]
     max_bytes: usize,
@@ -64,6 +67,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         max_files: arguments.max_files,
         max_bytes: arguments.max_bytes,
         out: &arguments.out,
+        kv: arguments.kv.as_deref(),
     };
     let drawn = cards::draw(&job, &print::progress("merchants"))?;
     if arguments.json {
@@ -72,6 +76,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let seconds = started.elapsed().as_secs_f64();
     let row = |name: &str, n: String| vec![name.to_string(), n];
     let Drawn { merchants, cards, files, bytes, .. } = drawn;
+    let in_out = files - drawn.files_in_kv;
     print::table(
         &["cards", ""],
         [
@@ -80,7 +85,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
             row("cards", cards.to_string()),
             row("cards of a merchant", format!("{:.1}", cards as f64 / merchants.max(1) as f64)),
             row("files (1x and 2x, light and dark)", files.to_string()),
-            row("share of the files allowed, %", format!("{:.1}", 100.0 * files as f64 / arguments.max_files as f64)),
+            row("of them for KV", drawn.files_in_kv.to_string()),
+            row("share of the files allowed, %", format!("{:.1}", 100.0 * in_out as f64 / arguments.max_files as f64)),
             row("bytes", bytes.to_string()),
             row("bytes of a file", format!("{:.0}", bytes as f64 / files as f64)),
             row("bytes of the largest", drawn.largest.to_string()),

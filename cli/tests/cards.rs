@@ -152,6 +152,37 @@ fn what_cannot_be_drawn_or_served_is_said_before_anything_is_drawn() {
     assert!(words.contains("merchants have no card, since no font has a letter of their names"), "{words}");
 }
 
+#[test]
+fn cards_without_room_among_the_static_assets_are_written_for_kv_to_the_same_bytes() {
+    let Some(fonts) = fonts() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let out = areas(folder.path());
+    let [all, some, kv] = ["all", "some", "kv"].map(|name| folder.path().join(name));
+    let draw = |more: &[&Path]| {
+        let more: Vec<_> = more.iter().map(|path| path.to_string_lossy()).collect();
+        let words = ["cards", "--json", "--no-sponsored", "--bundles", &out, "--fonts"].into_iter();
+        let words = words.chain(more.iter().map(|path| &**path)).collect::<Vec<_>>();
+        serde_json::from_str::<serde_json::Value>(&said(&freshrank(&words, "2"))).unwrap()
+    };
+    let flag = Path::new;
+    assert_eq!(draw(&[&fonts, flag("--out"), &all])["files_in_kv"], 0);
+    let told = draw(&[&fonts, flag("--out"), &some, flag("--kv"), &kv, flag("--max-files"), flag("50")]);
+    // The deployment's own, and two badges of a merchant, at two densities by day and by night.
+    assert_eq!((&told["files"], &told["files_in_kv"]), (&(4 + 7 * 8).into(), &(2 * 8).into()));
+    let [mut everything, mut kept] = [BTreeMap::new(), BTreeMap::new()];
+    files(&all, "", &mut everything);
+    files(&some, "", &mut kept);
+    assert_eq!(kept.len(), 4 + 5 * 8);
+    let bulk = std::fs::read(kv.join("0001.json")).unwrap();
+    for pair in serde_json::from_slice::<Vec<serde_json::Value>>(&bulk).unwrap() {
+        assert_eq!(pair["base64"], true);
+        let path = pair["key"].as_str().unwrap().strip_prefix("card/").unwrap().to_owned();
+        let url_safe = pair["value"].as_str().unwrap().replace('+', "-").replace('/', "_");
+        kept.insert(path, freshrank::request::from_base64url(url_safe.trim_end_matches('=')).unwrap());
+    }
+    assert!(kept == everything, "every card is in one of the two, and the same");
+}
+
 /// The header of a PNG, read by hand: what a mail client is told.
 mod header {
     #[derive(Debug, PartialEq, Eq)]

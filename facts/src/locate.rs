@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 /// Elsewhere's posterior from which the reader counts as travelling.
 const TRAVELLING: f64 = 0.5;
-/// How long an event is fresh enough to move a reader by itself.
+/// How long an event is fresh enough to move a reader who may as well be at home; an older one only moves who is likelier there than anywhere else.
 const FRESH_SECONDS: i64 = 2 * 3600;
 /// After this long an event tells nothing here: places where events were is what the offline model counts, from this age on.
 pub const STALE_SECONDS: i64 = 24 * 3600;
@@ -304,6 +304,11 @@ impl<'c> Evidence<'c> {
         Some((point, if grade == Grade::Network { &fusion.network } else { &fusion.coarse }))
     }
 
+    /// Whether the network, which is newer than any event, sees the same city, if it sees any.
+    fn agrees(&self, point: Point) -> bool {
+        self.network(&FUSION).is_none_or(|(seen, sight)| seen.distance_km(point) <= sight.city_km)
+    }
+
     /// The precise position and its trust. The app's own is newer than any event, which then tells nothing more.
     fn precise(&self, context: &Context, fusion: &Fusion) -> Option<(Point, f64)> {
         let of_event = |event: &LastEvent| {
@@ -343,11 +348,14 @@ pub fn locate(profile: &Profile, context: &Context, policy: PlacePolicy) -> Plac
     // A fresh event moves a reader who is not likelier somewhere known.
     let fresh = last.filter(|_| event.is_some_and(|event| context.at - event.at <= FRESH_SECONDS));
     let fresh = fresh.filter(|(_, p, _)| predicted.is_none_or(|(_, likeliest, _)| *p >= likeliest));
+    // An older one moves who is likelier there than anywhere else: it alone tells that they are away, and so it tells where.
+    let gone =
+        last.filter(|(point, p, _)| *p > TRAVELLING && evidence.as_ref().is_some_and(|seen| seen.agrees(*point)));
     let decided = match policy {
         PlacePolicy::Predicted => predicted,
         PlacePolicy::LastEvent => last.or(predicted),
         PlacePolicy::Freshest => exact.or(last).or(predicted),
-        PlacePolicy::Fused if travelling => exact.or(fresh),
+        PlacePolicy::Fused if travelling => exact.or(fresh).or(gone),
         PlacePolicy::Fused => exact.or(fresh).or(predicted),
     };
     Place {

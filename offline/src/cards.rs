@@ -28,6 +28,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub const MAX_FILES: usize = 20_000;
 /// Of one card.
 pub const MAX_BYTES: usize = 48_000;
+/// Pictures of one file for `wrangler kv bulk put`: with the largest allowed, less than the 100 MB that KV takes at once.
+const KV_PAIRS: usize = 1_000;
 /// Days of opening hours and offers that cards are drawn for: as long as a ledger lives.
 pub const DAYS: i64 = 31;
 
@@ -55,7 +57,7 @@ pub enum CardError {
     /// More than can be served.
     #[error(
         "{files} files ({merchants} merchants, {cards} cards, {pictures} pictures each), at most {max} are served as static assets: --max-files \
-         100000 on a paid plan, --days or --no-sponsored for fewer, or several folders of areas, the rest in KV"
+         100000 on a paid plan, --days or --no-sponsored for fewer, or --kv for the rest in KV"
     )]
     TooMany {
         /// All of them.
@@ -119,6 +121,8 @@ pub struct Facts {
     pub photo: Option<Photo>,
     /// All it can need.
     pub cards: BTreeSet<Card>,
+    /// How many areas it delivers to.
+    pub areas: usize,
 }
 
 /// For which days and placements.
@@ -146,6 +150,8 @@ pub struct Job<'a> {
     pub max_bytes: usize,
     /// The folder.
     pub out: &'a Path,
+    /// Where the cards go that the folder does not hold, if anywhere.
+    pub kv: Option<&'a Path>,
 }
 
 /// What was drawn.
@@ -157,6 +163,8 @@ pub struct Drawn {
     pub cards: usize,
     /// Of all cards, with the deployment's own.
     pub files: usize,
+    /// Of them, those for KV: the folder has the merchants of most areas.
+    pub files_in_kv: usize,
     /// Of all files.
     pub bytes: usize,
     /// Of the largest file.
@@ -209,7 +217,9 @@ pub fn read(folder: &Path, range: Range, photos: Option<&Path>) -> Result<Vec<Fa
                 photo: photos.and_then(|folder| photo(folder, merchant.id, &text.image_url)),
                 merchant_id: text.merchant_id,
                 cards: BTreeSet::new(),
+                areas: 0,
             });
+            known.areas += 1;
             known.cards.extend(cards);
         }
     }
@@ -260,10 +270,13 @@ pub fn draw(job: &Job<'_>, told: &(impl Fn(usize, usize) + Sync)) -> Result<Draw
     drawn.photos = named.iter().filter(|facts| facts.photo.is_some()).count();
     drawn.cards = named.iter().map(|facts| facts.cards.len()).sum();
     drawn.files = (drawn.cards + 1) * PICTURES.len();
-    if drawn.files > job.max_files {
+    if drawn.files > job.max_files && job.kv.is_none() {
         let Drawn { files, merchants, cards, .. } = drawn;
         return Err(CardError::TooMany { files, merchants, cards, pictures: PICTURES.len(), max: job.max_files });
     }
+    let fit = n_that_fit(&mut named, job.max_files);
+    let for_kv = named.split_off(fit);
+    drawn.files_in_kv = for_kv.iter().map(|facts| files_of(facts)).sum();
     make(job.out)?;
     let mut sizes = Vec::new();
     for (density, theme) in PICTURES {
@@ -272,14 +285,31 @@ pub fn draw(job: &Job<'_>, told: &(impl Fn(usize, usize) + Sync)) -> Result<Draw
         sizes.push((density, bytes.len()));
     }
     let done = AtomicUsize::new(0);
-    let each = |facts: &&Facts| {
-        let sizes =
+    let all = |facts: &Facts| {
+        let pictures =
             all_of(&studio, facts, job).map_err(|error| CardError::Of(facts.merchant_id.clone(), error.into()))?;
-        told(done.fetch_add(1, Ordering::Relaxed) + 1, named.len());
-        Ok(sizes)
+        told(done.fetch_add(1, Ordering::Relaxed) + 1, drawn.merchants);
+        Ok(pictures)
+    };
+    let each = |facts: &&Facts| {
+        make(&job.out.join(facts.id.to_string()))?;
+        let pictures = all(facts)?.into_iter();
+        let written = pictures.map(|Picture { path, density, bytes }| {
+            write(&job.out.join(path), &bytes)?;
+            Ok((density, bytes.len()))
+        });
+        written.collect::<Result<Vec<_>, CardError>>()
     };
     for of_one in named.par_iter().map(each).collect::<Result<Vec<_>, CardError>>()? {
         sizes.extend(of_one);
+    }
+    if let Some(folder) = job.kv {
+        make(folder)?;
+        for (i, part) in parts(&for_kv).enumerate() {
+            let pictures = part.par_iter().map(|facts| all(facts)).collect::<Result<Vec<_>, CardError>>()?.concat();
+            sizes.extend(pictures.iter().map(|picture| (picture.density, picture.bytes.len())));
+            write(&folder.join(format!("{:04}.json", i + 1)), &bulk(&pictures))?;
+        }
     }
     for (density, bytes) in sizes {
         drawn.bytes += bytes;
@@ -289,19 +319,76 @@ pub fn draw(job: &Job<'_>, told: &(impl Fn(usize, usize) + Sync)) -> Result<Draw
     Ok(drawn)
 }
 
-fn all_of(studio: &Studio<'_>, facts: &Facts, job: &Job<'_>) -> Result<Vec<(Density, usize)>, CardError> {
-    make(&job.out.join(facts.id.to_string()))?;
-    let mut sizes = Vec::new();
+/// A card as a file.
+#[derive(Debug, Clone)]
+struct Picture {
+    path: String,
+    density: Density,
+    bytes: Vec<u8>,
+}
+
+fn files_of(facts: &Facts) -> usize {
+    facts.cards.len() * PICTURES.len()
+}
+
+/// How many of the merchants fit into a folder of so many files, once those of most areas stand first; as they were, where all do.
+fn n_that_fit(merchants: &mut [&Facts], max_files: usize) -> usize {
+    // The deployment's own card is always there.
+    let fits = |merchants: &[&Facts]| {
+        let mut left = max_files.saturating_sub(PICTURES.len());
+        let fits = merchants.iter().take_while(|facts| match left.checked_sub(files_of(facts)) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        });
+        fits.count()
+    };
+    let n = fits(merchants);
+    if n == merchants.len() {
+        return n;
+    }
+    merchants.sort_by_key(|facts| (std::cmp::Reverse(facts.areas), facts.id));
+    fits(merchants)
+}
+
+/// Merchants in parts of at most [`KV_PAIRS`] pictures, or one of more.
+fn parts<'m, 'f>(merchants: &'m [&'f Facts]) -> impl Iterator<Item = &'m [&'f Facts]> {
+    let mut rest = merchants;
+    std::iter::from_fn(move || {
+        let mut pairs = 0;
+        let more = rest.iter().take_while(|facts| {
+            pairs += files_of(facts);
+            pairs <= KV_PAIRS
+        });
+        let n = more.count().max(1).min(rest.len());
+        let (part, after) = rest.split_at(n);
+        rest = after;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+/// Pictures as `wrangler kv bulk put` takes them, by the keys under which the edge looks for them.
+fn bulk(pictures: &[Picture]) -> Vec<u8> {
+    let pair = |Picture { path, bytes, .. }: &Picture| {
+        let value = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
+        serde_json::json!({ "key": format!("card/{path}"), "value": value, "base64": true }).to_string()
+    };
+    format!("[\n{}\n]\n", pictures.iter().map(pair).collect::<Vec<_>>().join(",\n")).into_bytes()
+}
+
+fn all_of(studio: &Studio<'_>, facts: &Facts, job: &Job<'_>) -> Result<Vec<Picture>, CardError> {
+    let mut pictures = Vec::new();
     for (density, theme) in PICTURES {
         let base = studio.base(facts, density, theme)?;
         for card in &facts.cards {
             let pixmap = studio.card(&base, facts, card, density, theme)?;
             let bytes = png::encode(&pixmap, facts.photo.is_some(), job.max_bytes)?;
-            write(&job.out.join(card.path(density, theme)), &bytes)?;
-            sizes.push((density, bytes.len()));
+            pictures.push(Picture { path: card.path(density, theme), density, bytes });
         }
     }
-    Ok(sizes)
+    Ok(pictures)
 }
 
 fn make(folder: &Path) -> Result<(), CardError> {

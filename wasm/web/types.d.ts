@@ -668,6 +668,10 @@ arm?: string,
  */
 holdout?: boolean, 
 /**
+ * The reader objects to personal treatment: this is what anybody of their market is shown.
+ */
+suppressed?: boolean, 
+/**
  * What made it.
  */
 hashes: Hashes, 

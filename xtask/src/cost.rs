@@ -1,7 +1,8 @@
 //! What a million messages cost at the edge: measured work and the design's counts, at the platform's public prices.
 //!
 //! Prices, quantities and counts are data (`xtask/cost/`), each with its source or reason. What can be measured here is: CPU time of the
-//! Worker under workerd and of a decision in V8, bytes of a profile, an area and a reply. The rest is said to be assumed.
+//! Worker under workerd and of a decision in V8, bytes of a profile, an area and a reply, and what an open and a click ask of objects, KV
+//! and assets, counted at the Worker's own bindings (`xtask/cost-open.mjs`). The rest is said to be assumed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -237,11 +238,13 @@ fn largest(lines: &[(String, f64)]) -> Option<(&str, f64)> {
 fn measure() -> Outcome<Numbers> {
     setup::node()?;
     let worker = wasm::worker(Weight::Full)?;
+    // Tokens are minted by the package.
+    let web = wasm::web(Weight::Full)?;
     let scene = target("bench");
     let native = bench::native()?;
     quietly("bench-scene", program(&native).arg(&scene))?;
     let mut node = program("node");
-    node.arg("xtask/cost.mjs").arg(&scene).env("FRESHRANK_WORKER", worker);
+    node.arg("xtask/cost.mjs").arg(&scene).env("FRESHRANK_WORKER", worker).env("FRESHRANK_WEB", web);
     node.env("CLOUDFLARE_CF_FETCH_ENABLED", "false").env("WRANGLER_SEND_METRICS", "false");
     let words = said(&mut node)?;
     let line = words.lines().last().unwrap_or_default();
@@ -270,7 +273,7 @@ fn reported(path: &Path, target: &str) -> Option<f64> {
 fn print(prices: &[Price], known: &Numbers, measured: &Numbers, bills: &[(&str, Bill)]) {
     println!("measured on this machine:");
     for (name, value) in measured {
-        println!("  {name:20} {value:>10.3}");
+        println!("  {name:24} {value:>10.3}");
     }
     println!("assumed or the design's, not measured: {QUANTITIES} and {ARCHITECTURES} have each with its reason");
     let days: Vec<&str> = prices.iter().map(|price| price.read_on.as_str()).collect();
@@ -317,7 +320,13 @@ fn savings(prices: &[Price], bills: &[(&str, Bill)], messages: f64) -> Vec<Strin
 
 fn rows(prices: &[Price], known: &Numbers, measured: &Numbers, bills: &[(&str, Bill)]) -> Vec<Row> {
     let round = |value: f64| (value * 1e6).round() / 1e6;
-    let unit = |name: &str| if name.ends_with("_bytes") { "bytes" } else { "ms" };
+    let unit = |name: &str| match name {
+        _ if name.ends_with("_bytes") => "bytes",
+        _ if name.starts_with("click_") => "a click",
+        _ if name.starts_with("picture_") => "a picture",
+        _ if name.contains("open_") => "an open",
+        _ => "ms",
+    };
     let mut rows: Vec<Row> = measured
         .iter()
         .map(|(name, value)| Row {
@@ -432,7 +441,16 @@ mod tests {
         assert!(prices.iter().all(|price| price.source.starts_with("https://") && price.read_on.len() == 10));
         let mut known = quantities(&text(QUANTITIES).unwrap()).unwrap();
         let measured = ["hello_cpu_ms", "request_cpu_ms", "line_cpu_ms", "profile_bytes", "area_bytes", "reply_bytes"];
-        known.extend(measured.map(|name| (name.to_owned(), 1.0)));
+        let counted = [
+            "picture_ledger_requests",
+            "open_ledger_rows_read",
+            "open_ledger_rows_written",
+            "picture_reader_requests",
+            "picture_reader_rows_read",
+            "click_ledger_requests",
+            "click_reader_requests",
+        ];
+        known.extend(measured.into_iter().chain(counted).map(|name| (name.to_owned(), 1.0)));
         let (parts, architectures) = architectures(&text(ARCHITECTURES).unwrap()).unwrap();
         for architecture in &architectures {
             let bill = bill(architecture, &parts, &prices, &known).unwrap();

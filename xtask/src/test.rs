@@ -316,6 +316,10 @@ fn workerd() -> Outcome<Verdict> {
 
 /// The packed package in a folder that knows no Rust: mail, push and text messages, and a picture.
 fn sender() -> Outcome<Verdict> {
+    // Its cards are drawn.
+    if let Some(why_not) = setup::fonts()? {
+        return Ok(Verdict::Skipped(why_not));
+    }
     node_tests("sender", "examples/sender", || {
         setup::node()?;
         Ok(vec![("FRESHRANK_PACKAGE", wasm::package(Weight::Full)?)])

@@ -24,12 +24,15 @@ mod registry;
 mod short;
 mod store;
 
-use body::BodyLines;
+use body::{BodyLines, Line};
 use freshrank::bundle::{self, Bundle, Display};
 use freshrank::geo::Cell;
+use freshrank::profile::LikelyPlace;
 use freshrank::request::{MAX_BODY, Question, Reply};
+use freshrank::score::Prior;
 use freshrank::{Campaign, Hash, Scorer, feature};
-use futures_util::stream;
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use problem::{Problem, respond};
 use registry::{Command, UNSIGNED, What};
 use serde_json::json;
@@ -43,6 +46,8 @@ const MAX_DISPLAY: usize = 16 << 20;
 const MAX_PATH: usize = 200;
 /// Bytes of a campaign.
 const MAX_CAMPAIGN: usize = 2 << 20;
+/// Lines of a batch whose readers are asked at once.
+const TOGETHER: usize = 32;
 /// Bytes of an `Idempotency-Key`, as others take them.
 const MAX_IDEMPOTENCY_KEY: usize = 255;
 /// Bytes of one layer, or of who asks and why.
@@ -163,25 +168,37 @@ fn health() -> Response {
 
 async fn rank(request: &mut Request, env: &Env) -> Result<Response, Problem> {
     let json = body::read(request, MAX_BODY).await?;
-    let (reply, notices) = answer(&json, now(), env).await?;
+    let question = reader::met(Question::parse(&json, now())?, env).await;
+    let (reply, notices) = answer(question, env).await?;
     let notices = notices.join("; ");
     let header = (!notices.is_empty()).then_some(("Freshrank-Notice", notices.as_str()));
     Ok(respond(200, "application/json", ResponseBody::Body(reply.to_json().into_bytes()), header))
 }
 
-/// Answers line by line while the client still sends: what is in memory is one line and its answer.
+/// Answers line by line while the client still sends. What is in memory is what came in one piece, since all of its readers are asked at
+/// once whether they object, and one answer.
 async fn batch(request: &mut Request, env: Env) -> Result<Response, Problem> {
     let now = asked_at(request, &Store::new(&env)).await?;
-    let lines = BodyLines::new(request, MAX_BODY);
-    let answers = stream::unfold((lines, env), move |(mut lines, env)| async move {
-        let (number, line) = lines.next().await?;
-        let answered = match line {
-            Ok(json) => answer(&json, now, &env).await.map(|(reply, _)| reply.to_json()),
-            Err(length) => Err(Problem::too_large(&format!("line has {length} bytes"), MAX_BODY)),
-        };
-        let mut text = answered.unwrap_or_else(|problem| problem.to_json(Some(number)));
-        text.push('\n');
-        Some((Ok::<_, worker::Error>(text.into_bytes()), (lines, env)))
+    let lines = stream::unfold(BodyLines::new(request, MAX_BODY), |mut lines| async move {
+        let line = lines.next().await?;
+        Some((line, lines))
+    });
+    let readers = env.clone();
+    let met = lines.ready_chunks(TOGETHER).then(move |lines| {
+        let env = readers.clone();
+        async move { join_all(lines.into_iter().map(|line| meet(line, now, &env))).await }
+    });
+    let answers = met.flat_map(stream::iter).then(move |(number, question)| {
+        let env = env.clone();
+        async move {
+            let answered = match question {
+                Ok(question) => answer(question, &env).await.map(|(reply, _)| reply.to_json()),
+                Err(problem) => Err(problem),
+            };
+            let mut text = answered.unwrap_or_else(|problem| problem.to_json(Some(number)));
+            text.push('\n');
+            Ok::<_, worker::Error>(text.into_bytes())
+        }
     });
     let response = Response::builder().from_stream(answers);
     let response = response.map_err(|error| Problem::unavailable(format!("no stream: {error}")))?;
@@ -204,12 +221,28 @@ async fn asked_at(request: &Request, store: &Store) -> Result<i64, Problem> {
     store.first_time(&format!("batch/{}", Hash::of(key.as_bytes())), now()).await
 }
 
+/// A line of a batch, read, as it may be answered.
+async fn meet((number, line): Line, now: i64, env: &Env) -> (u64, Result<Question, Problem>) {
+    let question = match line {
+        Ok(json) => Question::parse(&json, now).map_err(Problem::from),
+        Err(length) => Err(Problem::too_large(&format!("line has {length} bytes"), MAX_BODY)),
+    };
+    match question {
+        Ok(question) => (number, Ok(reader::met(question, env).await)),
+        Err(problem) => (number, Err(problem)),
+    }
+}
+
 /// The reply, and what is wrong with what was published.
-async fn answer(json: &[u8], now: i64, env: &Env) -> Result<(Reply, Vec<String>), Problem> {
-    let mut question = Question::parse(json, now)?;
+async fn answer(mut question: Question, env: &Env) -> Result<(Reply, Vec<String>), Problem> {
     let store = Store::new(env);
     let campaign = store.campaign(question.campaign.as_deref()).await?;
     let policies = Keeping(&campaign);
+    if question.suppressed {
+        // As a picture that they open: the middle of their market, and its prior.
+        let middle = store.middle(&question.profile.market).await.and_then(Cell::center);
+        question.profile.places.extend(middle.map(|point| LikelyPlace { point, probability: [1.0; 4] }));
+    }
     let cell = question.cell(&policies).filter(|_| question.areas.is_empty());
     let mut notices = Vec::new();
     let (mut area, mut display) = (None, None);
@@ -229,7 +262,8 @@ async fn answer(json: &[u8], now: i64, env: &Env) -> Result<(Reply, Vec<String>)
     let own = question.areas.iter().chain(area.as_deref()).flat_map(|area| closed.within(area)).collect::<Vec<_>>();
     question.overlay.extend(own);
     let scorer = SCORER.with(Rc::clone);
-    Ok((question.answer(area.as_deref(), display.as_deref(), &policies, scorer.as_ref()), notices))
+    let scorer: &dyn Scorer = if question.suppressed { &Prior } else { scorer.as_ref() };
+    Ok((question.answer(area.as_deref(), display.as_deref(), &policies, scorer), notices))
 }
 
 async fn put_area(request: &mut Request, store: &Store, path: &str) -> Result<Response, Problem> {

@@ -11,7 +11,7 @@ use crate::store::{self, now};
 use crate::{body, json_response, key};
 use freshrank::fresh::{EVENT_SECONDS, Event, Known, is_stale};
 use freshrank::id::{NO_READER, ReaderId};
-use freshrank::request::RequestEvent;
+use freshrank::request::{Question, RequestEvent};
 use freshrank::time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -112,6 +112,14 @@ pub async fn known(env: &Env, reader: u64) -> Known {
             Known { suppressed: true, last_event: None }
         }
     }
+}
+
+/// A question as it may be asked: who objects, or cannot be asked whether they do, is anybody of their market.
+pub async fn met(mut question: Question, env: &Env) -> Question {
+    if known(env, question.profile.reader).await.suppressed {
+        question.forget_reader();
+    }
+    question
 }
 
 fn named(reader: &str) -> Result<ReaderId, Problem> {

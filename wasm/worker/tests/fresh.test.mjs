@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { existsSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { HELSINKI, area, fingerprintHex } from "./bytes.mjs";
+import { HELSINKI, area, fingerprintHex, profile } from "./bytes.mjs";
 import { EVENTS_KEY, PUBLISH_KEY, RANK_KEY, directory, startWorker } from "./workerd.mjs";
 
 const { latitude, longitude, cell } = HELSINKI;
@@ -21,10 +21,16 @@ const json = async (response, status = 200) => {
   assert.equal(response.status, status, text);
   return JSON.parse(text);
 };
-const names = new Map(["near", "far"].map((id) => [fingerprintHex(id), id]));
+const names = new Map(["near", "far", "away"].map((id) => [fingerprintHex(id), id]));
 const shown = (reply) => reply.slots.map((slot) => names.get(slot.merchant)).filter(Boolean);
 const ago = (seconds) => new Date(Date.now() - seconds * 1000).toISOString();
 const headers = (key) => ({ Authorization: `Bearer ${key}` });
+/** A profile's number as routes and any backend's HMAC have it. */
+const hex = (reader) => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(reader));
+  return bytes.toString("hex");
+};
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe("availability", () => {
@@ -174,4 +180,76 @@ describe("a reader", () => {
     assert.equal((await worker.fetch("/v1/events", { method: "POST", headers: headers(PUBLISH_KEY), body: "{}" })).status, 401);
     assert.equal((await worker.fetch(`/v1/suppressions/${READER}`, { method: "PUT", headers: headers(EVENTS_KEY) })).status, 401);
   });
+});
+
+describe("who objects", () => {
+  const AWAY = { latitude: latitude + 30 / 111.195, longitude };
+  const N = 100;
+  let worker;
+  const suppress = async (reader, method = "PUT") => json(await worker.fetch(`/v1/suppressions/${hex(reader)}`, { method, headers: headers(PUBLISH_KEY) }));
+  /** Asked of a reader who is away from home, by the app's own position. */
+  const of = (reader) => ({ id: `r${reader}`, profile: profile(reader, "fi/helsinki", { consent: true }), context: { ...ASKED.context, ...AWAY, recent: [["near"]] } });
+  const told = ({ id, suppressed, scorer, ...reply }) => [id, suppressed, scorer, shown(reply)];
+  const batch = async (lines) => (await (await worker.rank(lines.join("\n"), "/v1/rank/batch")).text()).trimEnd().split("\n").map((line) => JSON.parse(line));
+
+  before(async () => {
+    worker = await startWorker({ module });
+    const there = await json(await worker.rank({ context: { ...AWAY, grade: "exact" } }));
+    for (const [at, bytes] of [[cell, AREA], [there.place.cell, area([{ id: "away", north_km: 30 }], { cell: there.place.cell })]]) {
+      await json(await worker.put(`/v1/areas/${at}`, bytes));
+    }
+  });
+  after(async () => {
+    assert.doesNotMatch(worker.log(), /Critical|panicked/);
+    await worker.stop();
+  });
+
+  it("is ranked as anybody of their market, and the reply says so", async () => {
+    const asked = async () => told(await json(await worker.rank(of(1))));
+    const mine = ["r1", undefined, "dense", ["away"]];
+    assert.deepEqual(await asked(), mine);
+    await suppress(1);
+    assert.deepEqual(await asked(), ["r1", true, "prior", ["near", "far"]], "no position, no past, no model");
+    const anybody = { id: "r1", profile: profile(2, "fi/helsinki", { consent: true }), context: { at: ASKED.context.at } };
+    assert.equal((await json(await worker.rank(anybody))).suppressed, undefined, "nobody else is");
+    await suppress(1, "DELETE");
+    assert.deepEqual(await asked(), mine, "and not any more");
+  });
+
+  it("is found among the readers of a batch, whose answers keep their order", async () => {
+    await suppress(7);
+    const lines = Array.from({ length: 100 }, (_, i) => JSON.stringify(of(i + 1)));
+    const replies = await batch([...lines, "no json", JSON.stringify({ ...ASKED, id: "nobody" })]);
+    assert.deepEqual(replies.slice(0, 100).map(({ id }) => id), lines.map((line) => JSON.parse(line).id));
+    assert.deepEqual(replies.filter(({ suppressed }) => suppressed).map(told), [["r7", true, "prior", ["near", "far"]]]);
+    assert.deepEqual([replies[100].status, replies[101].id], [400, "nobody"]);
+  });
+
+  // A reader's object that nobody ever asked is a file of its own here, made one after the other; what that takes elsewhere this cannot tell.
+  it("costs a batch milliseconds a reader, once their objects are there", async () => {
+    const nobody = Array(N).fill(JSON.stringify({ context: { ...ASKED.context, ...AWAY } }));
+    const readers = Array.from({ length: N }, (_, i) => JSON.stringify(of(1000 + i)));
+    const seconds = async (lines) => {
+      const started = performance.now();
+      assert.equal((await batch(lines)).length, N);
+      return (performance.now() - started) / 1000;
+    };
+    await seconds(nobody);
+    const [without, anew, again] = [await seconds(nobody), await seconds(readers), await seconds(readers)];
+    const ms = (took) => ((1000 * (took - without)) / N).toFixed(2);
+    console.log(`# a batch that asks ${N} readers whether they object takes ${(again / without).toFixed(1)} times as long as of nobodies, ${ms(again)} ms a reader, of objects made anew ${ms(anew)}`);
+    assert.ok(again - without < 0.02 * N, `${again - without} s more for ${N} readers`);
+  });
+});
+
+it("whoever cannot be asked counts as objecting in what is ranked, too", async () => {
+  const worker = await startWorker({ module, rooms: "Fails" });
+  try {
+    await worker.put(`/v1/areas/${cell}`, AREA);
+    const { suppressed, slots } = await json(await worker.rank({ ...ASKED, profile: profile(1, "fi/helsinki", { consent: true }) }));
+    assert.deepEqual([suppressed, shown({ slots })], [true, ["near", "far"]]);
+    assert.equal((await json(await worker.rank(ASKED))).suppressed, undefined, "of nobody nobody is asked");
+  } finally {
+    await worker.stop();
+  }
 });

@@ -30,6 +30,21 @@ const NO_LEDGER = {
     export default { fetch: () => new Response("not here", { status: 404 }) };`,
 };
 
+/** Who takes records off a queue, a line of the console each. */
+const CONSUMER = {
+  name: "consumer",
+  modules: true,
+  compatibilityDate: "2026-04-01",
+  queueConsumers: { records: { maxBatchTimeout: 0.1 } },
+  script: `export default { queue: (batch) => batch.messages.forEach(({ body }) => console.log("consumed " + body)) };`,
+};
+/** Where records go: a queue whose consumer writes lines, an Analytics Engine data set, or something that takes none. */
+const RECORDS = {
+  queue: { queueProducers: { RECORDS: "records" } },
+  analytics: { analyticsEngineDatasets: { RECORDS: { dataset: "freshrank" } } },
+  neither: { bindings: { RECORDS: "a text" } },
+};
+
 /** The real KV behind a door that can be shut. */
 const FLAKY = {
   name: "flaky-kv",
@@ -61,11 +76,12 @@ export function directory(module = "full") {
  * change the module's bytes. A `flaky` one has a KV that takes nothing while `setKv` says "broken", and whose reading `fails` or `hangs`.
  * `cards` is a folder of pictures, `ledger` false for none, "Fails" or "Hangs", and `vars` are variables of the deployment. Without `rooms`
  * nobody keeps events, objections and closed merchants, "Fails" breaks what keeps them; a `second` isolate of the same module shares the objects
- * and is asked by `fetchSecond`.
+ * and is asked by `fetchSecond`. `records` go to a "queue", whose consumer writes each down as `consumed ...`, or to an "analytics" data set. A module
+ * `around` stands between the runtime and `index.js`.
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, EVENTS_KEY, LAYER_KEYS, TOKEN_KEYS }, kv = true, registry = kv, ledger = true, rooms = true, second = false, persist, cards, vars = {}, flaky = false, patch = (wasm) => wasm } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, EVENTS_KEY, LAYER_KEYS, TOKEN_KEYS }, kv = true, registry = kv, ledger = true, rooms = true, second = false, persist, cards, vars = {}, flaky = false, records, around, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
@@ -76,6 +92,7 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     name: "freshrank",
     modulesRoot: root,
     modules: [
+      ...(around === undefined ? [] : [{ type: "ESModule", path: join(root, "around.js"), contents: around }]),
       { type: "ESModule", path: join(root, "index.js") },
       { type: "CompiledWasm", path: join(root, "index_bg.wasm"), contents: patch(readFileSync(join(root, "index_bg.wasm"))) },
     ],
@@ -88,7 +105,8 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
       ...(rooms === true && { CLOSURES: { className: "Closures", useSQLite: true }, READERS: { className: "Readers", useSQLite: true } }),
       ...(typeof rooms === "string" && { CLOSURES: { className: rooms, scriptName: NO_LEDGER.name }, READERS: { className: rooms, scriptName: NO_LEDGER.name } }),
     },
-    bindings: { ...secrets, ...vars },
+    ...RECORDS[records],
+    bindings: { ...secrets, ...vars, ...RECORDS[records]?.bindings },
     ...(cards && {
       assets: {
         workerName: "freshrank",
@@ -110,7 +128,7 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     host: "127.0.0.1",
     port: 0,
     cf: false,
-    workers: [script, ...(flaky ? [FLAKY] : []), ...(typeof ledger === "string" || typeof rooms === "string" ? [NO_LEDGER] : []), ...(second ? [other] : [])],
+    workers: [script, ...(flaky ? [FLAKY] : []), ...(typeof ledger === "string" || typeof rooms === "string" ? [NO_LEDGER] : []), ...(records === "queue" ? [CONSUMER] : []), ...(second ? [other] : [])],
     handleRuntimeStdio: (stdout, stderr) => {
       for (const stream of [stdout, stderr]) stream.on("data", (text) => logged.push(String(text)));
     },
