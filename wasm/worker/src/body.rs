@@ -90,20 +90,39 @@ impl BodyLines {
     pub async fn next(&mut self) -> Option<Line> {
         loop {
             let line = self.any().await?;
-            if !line.1.as_ref().is_ok_and(|bytes| bytes.trim_ascii().is_empty()) {
+            if !is_blank(&line) {
                 return Some(line);
             }
         }
     }
 
+    /// The next lines that are not blank, as far as they came together; none where there are no more.
+    pub async fn few(&mut self, most: usize) -> Vec<Line> {
+        let mut few: Vec<Line> = self.next().await.into_iter().collect();
+        while (1..most).contains(&few.len())
+            && let Some(line) = self.at_hand()
+        {
+            few.extend((!is_blank(&line)).then_some(line));
+        }
+        few
+    }
+
+    /// The next line of what is in memory.
+    fn at_hand(&mut self) -> Option<Line> {
+        while self.at < self.chunk.len() {
+            let (taken, line) = self.lines.take(&self.chunk[self.at..]);
+            self.at += taken;
+            if line.is_some() {
+                return line;
+            }
+        }
+        None
+    }
+
     async fn any(&mut self) -> Option<Line> {
         loop {
-            while self.at < self.chunk.len() {
-                let (taken, line) = self.lines.take(&self.chunk[self.at..]);
-                self.at += taken;
-                if line.is_some() {
-                    return line;
-                }
+            if let Some(line) = self.at_hand() {
+                return Some(line);
             }
             match self.body.as_mut()?.next().await {
                 Some(Ok(chunk)) => (self.chunk, self.at) = (chunk, 0),
@@ -115,6 +134,10 @@ impl BodyLines {
             }
         }
     }
+}
+
+fn is_blank((_, line): &Line) -> bool {
+    line.as_ref().is_ok_and(|bytes| bytes.trim_ascii().is_empty())
 }
 
 #[cfg(test)]

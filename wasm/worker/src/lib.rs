@@ -31,12 +31,12 @@ use freshrank::profile::LikelyPlace;
 use freshrank::request::{MAX_BODY, Question, Reply};
 use freshrank::score::Prior;
 use freshrank::{Campaign, Hash, Scorer, feature};
-use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
+use futures_util::{future, stream};
 use problem::{Problem, respond};
 use registry::{Command, UNSIGNED, What};
 use serde_json::json;
 use std::rc::Rc;
+use std::task::Poll;
 use store::{Keeping, Store, is_name, now};
 use worker::{Context, Env, Request, Response, ResponseBody, event};
 
@@ -179,26 +179,20 @@ async fn rank(request: &mut Request, env: &Env) -> Result<Response, Problem> {
 /// once whether they object, and one answer.
 async fn batch(request: &mut Request, env: Env) -> Result<Response, Problem> {
     let now = asked_at(request, &Store::new(&env)).await?;
-    let lines = stream::unfold(BodyLines::new(request, MAX_BODY), |mut lines| async move {
-        let line = lines.next().await?;
-        Some((line, lines))
-    });
-    let readers = env.clone();
-    let met = lines.ready_chunks(TOGETHER).then(move |lines| {
-        let env = readers.clone();
-        async move { join_all(lines.into_iter().map(|line| meet(line, now, &env))).await }
-    });
-    let answers = met.flat_map(stream::iter).then(move |(number, question)| {
-        let env = env.clone();
-        async move {
-            let answered = match question {
-                Ok(question) => answer(question, &env).await.map(|(reply, _)| reply.to_json()),
-                Err(problem) => Err(problem),
-            };
-            let mut text = answered.unwrap_or_else(|problem| problem.to_json(Some(number)));
-            text.push('\n');
-            Ok::<_, worker::Error>(text.into_bytes())
+    let state = (BodyLines::new(request, MAX_BODY), Vec::new().into_iter(), env);
+    let answers = stream::unfold(state, move |(mut lines, mut met, env)| async move {
+        if met.len() == 0 {
+            let few = lines.few(TOGETHER).await;
+            met = all(few.into_iter().map(|line| meet(line, now, &env))).await.into_iter();
         }
+        let (number, question) = met.next()?;
+        let answered = match question {
+            Ok(question) => answer(question, &env).await.map(|(reply, _)| reply.to_json()),
+            Err(problem) => Err(problem),
+        };
+        let mut text = answered.unwrap_or_else(|problem| problem.to_json(Some(number)));
+        text.push('\n');
+        Some((Ok::<_, worker::Error>(text.into_bytes()), (lines, met, env)))
     });
     let response = Response::builder().from_stream(answers);
     let response = response.map_err(|error| Problem::unavailable(format!("no stream: {error}")))?;
@@ -219,6 +213,18 @@ async fn asked_at(request: &Request, store: &Store) -> Result<i64, Problem> {
         )));
     }
     store.first_time(&format!("batch/{}", Hash::of(key.as_bytes())), now()).await
+}
+
+/// What several futures come to, each polled whenever one goes on: they are few, and a queue of those that do is more code in a module.
+async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.map(|future| Box::pin(future::maybe_done(future))).collect();
+    future::poll_fn(|context| {
+        let waiting =
+            running.iter_mut().filter_map(|future| future.as_mut().poll(context).is_pending().then_some(())).count();
+        if waiting == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    running.iter_mut().filter_map(|future| future.as_mut().take_output()).collect()
 }
 
 /// A line of a batch, read, as it may be answered.
