@@ -651,13 +651,23 @@ pub struct ReplyWhy {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "types", ts(as = "Option<u32>"))]
     pub then: Option<usize>,
+    /// For a person: what puts it first, once it is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_top: Option<String>,
 }
 
 impl From<Why> for ReplyWhy {
     fn from(why: Why) -> Self {
-        let Why { merchant, shown_in, verdict, steps, then } = why;
+        let Why { merchant, shown_in, verdict, steps, then, on_top } = why;
         let changes = steps.into_iter().map(|step| step.sentence).collect();
-        Self { merchant, shown_in, verdict, changes, then: then.filter(|_| shown_in.is_none()) }
+        Self {
+            merchant,
+            shown_in,
+            verdict,
+            changes,
+            then: then.filter(|_| shown_in.is_none()),
+            on_top: on_top.map(|step| step.sentence),
+        }
     }
 }
 

@@ -273,6 +273,16 @@ fn check_why(merchant: &str, decision: &Decision, asked: Asked<'_>) -> Why {
             assert!(slot(&go(&way), id).is_some(), "{merchant}: {short:?} is enough, {told:?}");
         }
     }
+    assert_eq!(told.on_top.is_some(), told.then.is_some_and(|slot| slot > 0), "{merchant}: {told:?}");
+    for change in told.on_top.iter().flat_map(|step| &step.any_of) {
+        let way = |change: &Change| slot(&go(&[&first[..], std::slice::from_ref(change)].concat()), id);
+        assert_eq!(way(change), Some(0), "{merchant}: {change:?} puts it first, {told:?}");
+        if let Change::Boost(factor) = change
+            && *factor > 1.015
+        {
+            assert_ne!(way(&Change::Boost(factor - 0.01)), Some(0), "{merchant}: a smaller boost will do, {told:?}");
+        }
+    }
     if let Some((last, before)) = told.steps.last().zip(first.len().checked_sub(1)) {
         for change in &last.any_of {
             let way = |change: Change| go(&[&first[..before], &[change]].concat());

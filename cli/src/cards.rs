@@ -2,7 +2,7 @@
 
 use crate::{Outcome, print};
 use clap::Args;
-use freshrank::time;
+use freshrank::{MerchantId, time};
 use freshrank_offline::cards::{self, DAYS, Drawn, Fonts, Job, MAX_BYTES, MAX_FILES, Range, Words};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -38,6 +38,9 @@ pub struct Arguments {
     /// No placement is paid for: without the cards that say so
     #[arg(long)]
     no_sponsored: bool,
+    /// Only these merchants, by the folders that OUT has for them
+    #[arg(long, value_name = "FINGERPRINT", value_delimiter = ',', value_parser = fingerprint)]
+    only: Vec<MerchantId>,
     /// Files at most: what static assets take on the free plan, 100000 on a paid one
     #[arg(long, value_name = "N", default_value_t = MAX_FILES)]
     max_files: usize,
@@ -52,12 +55,21 @@ pub struct Arguments {
     json: bool,
 }
 
+fn fingerprint(text: &str) -> Result<MerchantId, String> {
+    let wanted = || format!("found {} letters, expected the 16 hexadecimal digits of a folder of cards", text.chars().count());
+    let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then_some(()).and_then(|()| u64::from_str_radix(text, 16).ok()).map(MerchantId).ok_or_else(wanted)
+}
+
 pub fn run(arguments: &Arguments) -> Outcome {
     let started = Instant::now();
     let range = Range { as_of: arguments.as_of, days: arguments.days, sponsored: !arguments.no_sponsored };
     let folder = arguments.bundles.join("areas");
     let folder = if folder.is_dir() { folder } else { arguments.bundles.clone() };
-    let merchants = cards::read(&folder, range, arguments.photos.as_deref())?;
+    let mut merchants = cards::read(&folder, range, arguments.photos.as_deref())?;
+    if !arguments.only.is_empty() {
+        merchants.retain(|merchant| arguments.only.contains(&merchant.id));
+    }
     let fonts = Fonts::read(&arguments.fonts)?;
     let words = Words::read(&arguments.words)?;
     let job = Job {

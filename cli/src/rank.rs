@@ -214,6 +214,7 @@ fn message(reply: &Reply) {
         println!("{}: {}", why.merchant, why.verdict);
         why.changes.iter().for_each(|change| println!("  {change}"));
         why.then.iter().for_each(|then| println!("  then: slot {then}"));
+        why.on_top.iter().for_each(|on_top| println!("  on top: {on_top}"));
     }
     let dropped: Vec<_> = reply.dropped.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
     println!(

@@ -1,19 +1,22 @@
 // The page: the message on the left, what decides about it on the right. Every change asks the engine again at once.
 
-import { ActionIcon, Alert, Anchor, Button, FileButton, Group, NativeSelect, Paper, Stack, Tabs, Text, Title, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, Alert, Anchor, Button, FileButton, Group, NativeSelect, Paper, SegmentedControl, Stack, Tabs, Text, Title, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { Suspense, lazy, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import scriptUrl from "freshrank?url";
 import wasmUrl from "freshrank-wasm?url";
 import { Candidates } from "./Candidates.js";
-import { Editor, type Action } from "./Editor.js";
+import { Broken } from "./Broken.js";
+import { Editor } from "./Editor.js";
 import { MapView } from "./MapView.js";
 import { Mail, type MomentState, Verdict, WEEK, When, Who } from "./Moment.js";
 import { Phone, Ranks } from "./Phone.js";
+import { type Given, bring, inDrop } from "./brought.js";
 import { type Campaign, type Checked, type Data, Engine, type Merged, type PlaceOf, type Point, type Problem, type ProfileOf, type Reply, type Scene, listed, said } from "./engine.js";
-import { edit, put, read, slug, values, write } from "./layer.js";
+import type { Action } from "./edits.js";
+import { edit, inDocument, put, read, slug, values, write } from "./layer.js";
 import type { EngineInputs, FileEdit } from "./changes/index.js";
 import { fromHash, toHash } from "./share.js";
-import { GRADES } from "./words.js";
+import { GRADES, place } from "./words.js";
 
 const Why = lazy(() => import("./Why.js").then(({ Why }) => ({ default: Why })));
 const ChangesPanel = lazy(() => import("./changes/index.js").then(({ ChangesPanel }) => ({ default: ChangesPanel })));
@@ -21,6 +24,7 @@ const Tastes = lazy(() => import("./Tastes.js").then(({ Tastes }) => ({ default:
 
 /** Where the pin stands first: Kamppi. */
 const KAMPPI: Point = { latitude: 60.1685, longitude: 24.9316 };
+const NOWHERE: string[] = [];
 /** How long a drag rests before everything is explained anew. */
 const REST_MS = 90;
 
@@ -32,7 +36,7 @@ export function App({ data }: { data: Data }) {
   const campaign = published[id];
   const [path, setPath] = useState(shared?.layer ?? market.home);
   const [texts, setTexts] = useState<Record<string, string>>(() => {
-    const saved = JSON.parse(localStorage.getItem("freshrank.drafts") ?? "{}") as Record<string, string>;
+    const saved = drafts();
     return shared?.yaml !== undefined ? { ...saved, [`${shared.campaign}/${shared.layer}`]: shared.yaml } : saved;
   });
   const [savedText, setSavedText] = useState("");
@@ -53,10 +57,12 @@ export function App({ data }: { data: Data }) {
   // The week from the day on that the areas were built.
   const start = useMemo(() => midnight(market.as_of, market.timezone), [market]);
 
-  const paths = useMemo(() => [...new Set([market.home, ...Object.keys(campaign.layers)])].sort((a, b) => a.split("/").length - b.split("/").length || a.localeCompare(b)), [campaign, market]);
-  // As its author wrote it, until somebody publishes; a polygon is a file beside, which only the command line reads.
+  const paths = useMemo(() => [...new Set([market.home, path, ...Object.keys(campaign.layers)])].sort((a, b) => a.split("/").length - b.split("/").length || a.localeCompare(b)), [campaign, market, path]);
+  // As its author wrote it, comments and all, for as long as that is what is published.
+  const [authored, setAuthored] = useState<Record<string, string | undefined>>(market.files);
   const file = market.files[`${id}/${path}`];
-  const original = useMemo(() => (file !== undefined && !/\bpolygon:/.test(file) && market.campaigns.includes(campaign) ? file : write(campaign, path, data.cuisines.labels)), [campaign, path, data, file, market]);
+  const words = authored[`${id}/${path}`];
+  const original = useMemo(() => words ?? write(campaign, path, data.cuisines.labels), [campaign, path, data, words]);
   const text = texts[`${id}/${path}`] ?? original;
   const setText = useCallback((next: string) => { setTexts((all) => ({ ...all, [`${id}/${path}`]: next })); setShowing("draft"); }, [id, path]);
   const dirty = text !== original;
@@ -64,14 +70,16 @@ export function App({ data }: { data: Data }) {
   const json = useMemo(() => JSON.stringify(campaign), [campaign]);
   const checked = useMemo((): Checked & { problems: Problem[] } => {
     if (!dirty) return { problems: [], document: json };
-    const { tree, problems } = read(text, path);
+    const { covers } = (inDocument(campaign, path) ?? {}) as { covers?: { cells?: string[] } };
+    const polygon = values(text).covers?.polygon;
+    const { tree, problems } = read(text, path, polygon !== undefined && polygon === values(original).covers?.polygon ? covers?.cells : undefined);
     if (!tree) return { problems };
     try {
       return JSON.parse(Engine.checkLayer(json, path, JSON.stringify(tree), data.labels));
     } catch (error) {
       return { problems: [{ layer: path, line: 1, column: 1, key: "", message: said(error), hint: "Take the last change back", severity: "error" }] };
     }
-  }, [text, path, json, dirty, data.labels]);
+  }, [text, path, json, dirty, data.labels, campaign, original]);
   // Whatever is being typed, the phone shows the last draft that can be read.
   const good = useRef<{ key: string; document: string }>({ key: "", document: json });
   if (checked.document) good.current = { key: `${id}/${path}`, document: checked.document };
@@ -153,39 +161,34 @@ export function App({ data }: { data: Data }) {
     setTab("campaign");
   };
 
-  const drop = async (files: Iterable<File>) => {
-    const named = [...files].sort((a, b) => Number(a.name.endsWith(".display")) - Number(b.name.endsWith(".display")));
-    try {
-      let n = 0;
-      const brought: [string, Uint8Array][] = [];
-      for (const file of named) {
-        if (file.name.endsWith(".json")) {
-          const text = await file.text();
-          const id = engine.setCampaign(text);
-          setPublished((all) => ({ ...all, [id]: JSON.parse(text) }));
-          setId(id);
-        } else if (/\.(area|display)$/.test(file.name)) {
-          const bytes = new Uint8Array(await file.arrayBuffer());
-          if (file.name.endsWith(".area")) engine.addArea(bytes);
-          else engine.addDisplay(bytes);
-          brought.push([file.name, bytes]);
-        } else throw new Error(`${file.name} is no bundle. Drop the .area and .display files that \`freshrank build\` wrote, or a campaign's published .json`);
-        n += 1;
-      }
+  const drop = async (given: Given[]) => {
+    const { bundles, campaigns, drafts, wrong } = await bring(given, engine, published, { campaign: id, layer: path });
+    if (bundles.length > 0) {
       const now = listed(engine);
       setAt(({ version }) => ({ ...now, version: version + 1 }));
-      setOwn((before) => [...before, ...brought]);
-      setNote({ good: true, text: `${n} ${n === 1 ? "file" : "files"} read. They stay in this browser: nothing is sent anywhere.` });
-    } catch (error) {
-      setNote({ good: false, text: `${said(error)}.` });
+      setOwn((before) => [...before, ...bundles]);
     }
+    setPublished((all) => ({ ...all, ...Object.fromEntries(campaigns.map((campaign) => [campaign.id, campaign])) }));
+    // What its author wrote of a campaign that another one takes the place of is of no use.
+    setAuthored((all) => Object.fromEntries(Object.entries(all).filter(([key]) => !campaigns.some((campaign) => key.startsWith(`${campaign.id}/`)))));
+    setTexts((all) => ({ ...all, ...Object.fromEntries(drafts.map(({ campaign, layer, text }) => [`${campaign}/${layer}`, text])) }));
+    const last = drafts.at(-1) ?? (campaigns.length > 0 ? { campaign: campaigns[campaigns.length - 1].id, layer: market.home } : undefined);
+    if (last) {
+      setId(last.campaign);
+      setPath(last.layer);
+      setShowing("draft");
+    }
+    const n = bundles.length + campaigns.length + drafts.length;
+    const read = n > 0 ? `${n === 1 ? "1 file read. It stays" : `${n} files read. They stay`} in this browser: nothing is sent anywhere.` : "";
+    const layers = drafts.length > 0 ? drafts.length === 1 ? `It is your draft of ${place(drafts[0].layer)} now.` : `They are your drafts of ${drafts.map(({ layer }) => place(layer)).join(", ")}; the phone shows the last.` : "";
+    setNote({ good: wrong.length === 0, text: [read, layers, ...wrong].filter(Boolean).join(" ") });
   };
 
   const share = async () => {
     const hash = toHash({ campaign: id, layer: path, ...(dirty && { yaml: text }), at: moment.minute, ...(moment.grade !== "none" && pin), grade: moment.grade, mailbox: moment.mailbox });
     history.replaceState(null, "", hash);
-    await navigator.clipboard?.writeText(location.href).catch(() => undefined);
-    setNote({ good: true, text: "The address of this page now holds the edit, the place and the time, and is on the clipboard. The reader is not in it." });
+    const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
+    setNote({ good: true, text: `The address of this page now holds the edit, the place and the time${copied ? ", and is on the clipboard" : ": copy it from above"}. The reader is not in it.` });
   };
   const save = () => { localStorage.setItem("freshrank.drafts", JSON.stringify(texts)); setSavedText(text); };
 
@@ -198,14 +201,16 @@ export function App({ data }: { data: Data }) {
   const { context } = request;
   const sample = useMemo(() => data.readers.map((one, i) => ({ id: String(i + 1), request: { profile: one.profile, context: { at: context.at, grade: "none", mailbox: "gmail", seed: i + 1 } } })), [data, context.at]);
   const draft = useMemo(() => JSON.parse(good.current.document) as Campaign, [good.current.document]);
-  const files = useMemo((): FileEdit[] => [{ path: `campaigns/${id}/${path}.yaml`, before: dirty ? (file ?? null) : text, after: text }], [id, path, file, dirty, text]);
+  const files = useMemo((): FileEdit[] => [{ path: `campaigns/${id}/${path}.yaml`, before: file ?? (dirty ? null : text), after: text }], [id, path, file, dirty, text]);
 
   const smoothing = Number(values(text).smoothing ?? merged?.leaves.find(({ key }) => key === "smoothing")?.value ?? 1);
+  const covered = useMemo(() => (inDocument(draft, path) as { covers?: { cells?: string[] } } | undefined)?.covers?.cells ?? NOWHERE, [draft, path]);
+  const simulated = `${market.simulated.replace(/`/g, "").replace(/^./, (letter) => letter.toUpperCase())}.`;
   const graded = GRADES.find(({ value }) => value === moment.grade) ?? GRADES[3];
   const local = reply?.local ?? "";
 
   return (
-    <div className="page" onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); void drop(event.dataTransfer.files); }}>
+    <div className="page" onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); void inDrop(event.dataTransfer).then(drop); }}>
       <header>
         <Group gap="sm" wrap="wrap" justify="space-between">
           <Group gap="sm" align="end"><Title order={1} size="h3">What a reader would see</Title><Text size="sm">{market.name}. Readers are simulated, merchants are real.</Text></Group>
@@ -221,12 +226,12 @@ export function App({ data }: { data: Data }) {
       <main>
         <div className="left">
           <Who readers={data.readers} index={index} profile={profile} onChange={setIndex} />
-          <Group justify="space-between"><Text size="sm" fw={600}>{showing === "draft" && dirty ? "With your draft" : "As published"}</Text><Button size="compact-sm" variant="default" aria-pressed={phoneDark} onClick={() => setPhoneDark(!phoneDark)}>{phoneDark ? "Light phone" : "Dark phone"}</Button></Group>
-          <Phone reply={quick.reply} merchants={at.merchants} dark={phoneDark} chosen={chosen} onChoose={choose} sender={`${market.name} eats`} drawn={market.cards} />
+          <Group justify="space-between">{dirty ? <SegmentedControl size="xs" aria-label="What the phone shows" value={showing} onChange={(value) => setShowing(value as typeof showing)} data={[{ value: "draft", label: "With my draft" }, { value: "published", label: "As published" }]} /> : <Text size="sm" fw={600}>As published</Text>}<Button size="compact-sm" variant="default" aria-pressed={phoneDark} onClick={() => setPhoneDark(!phoneDark)}>{phoneDark ? "Light phone" : "Dark phone"}</Button></Group>
+          <Phone reply={quick.reply} merchants={at.merchants} dark={phoneDark} chosen={chosen} onChoose={choose} sender={`${market.name} eats`} pictures={market.cards ? (quick.scene?.pictures ?? null) : null} />
           <Ranks reply={quick.reply} merchants={at.merchants} chosen={chosen} onChoose={choose} />
         </div>
         <div className="right">
-          {chosen && <Suspense fallback={<Paper withBorder p="md"><Text>Explaining …</Text></Paper>}><Why id={chosen} merchant={at.merchants.get(chosen)} reply={reply} names={names} most={merged?.bounds.find(({ key }) => key === "boosts.*.factor")?.max ?? null} onClose={() => setChosen(null)} onBoost={inForm("boost")} onPin={pinFirst} onExclude={inForm("exclude")} /></Suspense>}
+          {chosen && <Broken><Suspense fallback={<Paper withBorder p="md"><Text>Explaining …</Text></Paper>}><Why id={chosen} merchant={at.merchants.get(chosen)} reply={reply} names={names} most={merged?.bounds.find(({ key }) => key === "boosts.*.factor")?.max ?? null} onClose={() => setChosen(null)} onBoost={inForm("boost")} onPin={pinFirst} onExclude={inForm("exclude")} /></Suspense></Broken>}
           <Tabs value={tab} onChange={setTab} keepMounted={false}>
             <Tabs.List>
               <Tabs.Tab value="place">Where and when</Tabs.Tab>
@@ -237,39 +242,53 @@ export function App({ data }: { data: Data }) {
             <Tabs.Panel value="place" pt="md">
               <Stack gap="md">
                 <When state={moment} start={start} timezone={market.timezone} local={local} onChange={(minute) => setMoment((now) => ({ ...now, minute: Math.max(0, Math.min(WEEK - 15, minute)) }))} />
-                <MapView areas={at.areas} merchants={at.merchants} coast={data.coast} ground={data.ground} scene={quick.scene} place={quick.place} evidence={pin} graded={graded} chosen={chosen} onMove={onMove} onChoose={choose} />
+                <MapView areas={at.areas} covered={covered} layer={place(path)} merchants={at.merchants} coast={data.coast} ground={data.ground} scene={quick.scene} place={quick.place} evidence={pin} graded={graded} chosen={chosen} onMove={onMove} onChoose={choose} />
                 <Verdict place={quick.place} />
                 <Candidates scene={quick.scene} names={names} onChoose={explain} />
                 <Mail state={moment} onChange={(next) => setMoment((now) => ({ ...now, ...next }))} />
               </Stack>
             </Tabs.Panel>
-            <Tabs.Panel value="campaign" pt="md">
+            <Tabs.Panel value="campaign" pt="md"><Broken>
               <Editor campaign={campaign} path={path} onPath={setPath} paths={paths} text={text} onText={setText} original={original} problems={checked.problems} dirty={dirty} merged={merged} merchants={at.merchants} schema={data.schema} labels={data.cuisines.labels}
-                timezone={market.timezone} wish={wish} onWish={setWish} onExplain={explain} showing={showing} onShowing={setShowing} layer={checked.layer ?? null} onSave={save} saved={savedText === text}
-                onPublished={(document, keepDraft) => { setPublished((all) => ({ ...all, [id]: document })); if (!keepDraft) setTexts(({ [`${id}/${path}`]: _, ...rest }) => rest); }} />
-            </Tabs.Panel>
-            <Tabs.Panel value="changes" pt="md"><Suspense fallback={<Text>Loading …</Text>}><ChangesPanel inputs={inputs} published={campaign as never} draft={draft as never} readers={sample} files={files} data={`Merchants © OpenStreetMap contributors (ODbL). ${market.simulated}.`} onOpenReader={({ id }) => { setIndex(Number(id) - 1); setMoment((now) => ({ ...now, grade: "none", mailbox: "gmail", trip: false })); }} /></Suspense></Tabs.Panel>
-            <Tabs.Panel value="tastes" pt="md"><Suspense fallback={<Text>Loading …</Text>}><Tastes cuisines={data.cuisines} profile={profile} merged={merged} smoothing={smoothing} locked={merged?.locks.some(({ key }) => key === "smoothing") ?? false} onSmoothing={(value) => setText(edit(text, ["smoothing"], value))} /></Suspense></Tabs.Panel>
+                timezone={market.timezone} wish={wish} onWish={setWish} onExplain={explain} layer={checked.layer ?? null} onSave={save} saved={savedText === text}
+                onPublished={(document, draft) => {
+                  setPublished((all) => ({ ...all, [id]: document }));
+                  setAuthored((all) => ({ ...all, [`${id}/${path}`]: draft === "holds" ? text : undefined }));
+                  if (draft !== "stays") setTexts(({ [`${id}/${path}`]: _, ...rest }) => rest);
+                }} />
+            </Broken></Tabs.Panel>
+            <Tabs.Panel value="changes" pt="md"><Broken><Suspense fallback={<Text>Loading …</Text>}><ChangesPanel inputs={inputs} published={campaign as never} draft={draft as never} readers={sample} files={files} data={`Merchants © OpenStreetMap contributors (ODbL). ${simulated}`} onOpenReader={({ id }) => { setIndex(Number(id) - 1); setMoment((now) => ({ ...now, grade: "none", mailbox: "gmail", trip: false })); scrollTo({ top: 0 }); }} /></Suspense></Broken></Tabs.Panel>
+            <Tabs.Panel value="tastes" pt="md"><Broken><Suspense fallback={<Text>Loading …</Text>}><Tastes cuisines={data.cuisines} profile={profile} merged={merged} smoothing={smoothing} locked={merged?.locks.some(({ key }) => key === "smoothing") ?? false} onSmoothing={(value) => setText(edit(text, ["smoothing"], value))} /></Suspense></Broken></Tabs.Panel>
           </Tabs>
         </div>
       </main>
       <footer>
         <Text size="xs" data-testid="speed">Ready in {data.seconds.toFixed(2)} s; asked the engine again in {quick.ms.toFixed(1)} ms for {quick.scene ? quick.scene.kept.length + quick.scene.dropped.length : 0} candidates.</Text>
-        <Text size="xs">{market.simulated}. Merchants <Anchor href="https://www.openstreetmap.org/copyright" size="xs" underline="always">© OpenStreetMap contributors</Anchor>; coastline Natural Earth. Drop area bundles or a campaign on this page to try your own: they stay in this browser.</Text>
-        <div><FileButton onChange={(files) => void drop(files)} multiple accept=".area,.display,.json">{(props) => <Button {...props} size="compact-sm" variant="default">Choose bundles of your own</Button>}</FileButton></div>
+        <Text size="xs">{simulated} Merchants <Anchor href="https://www.openstreetmap.org/copyright" size="xs" underline="always">© OpenStreetMap contributors</Anchor>; coastline Natural Earth. Drop area bundles, a campaign or a layer on this page to try your own: they stay in this browser.</Text>
+        <div><FileButton onChange={(files) => void drop(files.map((file) => ({ path: file.name, file })))} multiple accept=".area,.display,.json,.yaml,.yml">{(props) => <Button {...props} size="compact-sm" variant="default">Choose files of your own</Button>}</FileButton></div>
       </footer>
       <div className="visually-hidden" role="status" aria-live="polite">{reply ? `The message shows ${reply.slots.map((slot) => (slot.merchant ? names(slot.merchant) : "the campaign's own card")).join(", ")}` : ""}</div>
     </div>
   );
 }
 
-/** A reader of whom something is known, so that there is something to see. */
+/** A reader of whom something is known, and who lives near the pin, so that there is something to see. */
 function worthSeeing({ readers }: Data): number {
-  const found = readers.slice(0, 300).findIndex(({ profile }) => {
+  const near = ({ latitude, longitude }: Point) => Math.hypot(latitude - KAMPPI.latitude, (longitude - KAMPPI.longitude) / 2) < 0.006;
+  const found = readers.slice(0, 1000).findIndex(({ profile }) => {
     const of: ProfileOf = JSON.parse(Engine.profileOf(profile));
-    return of.consent && of.orders >= 6 && of.places.length >= 2;
+    return of.consent && of.orders >= 6 && of.places.length >= 2 && of.places.some(near);
   });
   return Math.max(0, found);
+}
+
+/** Drafts that were saved in this browser; what is no such thing is none. */
+function drafts(): Record<string, string> {
+  try {
+    return JSON.parse(localStorage.getItem("freshrank.drafts") ?? "{}");
+  } catch {
+    return {};
+  }
 }
 
 const inWeek = (minute?: number): number | undefined => (minute !== undefined && minute >= 0 && minute < WEEK ? minute : undefined);

@@ -14,11 +14,11 @@ const SHOWN = "#3b5bdb";
 const STEP = 4;
 
 export interface MapProps {
-  areas: Area[]; merchants: Map<string, Merchant>; coast: GeoJSON.MultiPolygon; ground: Lines; scene: Scene | null; place: PlaceOf | null; evidence: Point; graded: { label: string; km: number };
+  areas: Area[]; /** Cells that the open layer covers by itself, where it is not a whole place. */ covered: string[]; layer: string; merchants: Map<string, Merchant>; coast: GeoJSON.MultiPolygon; ground: Lines; scene: Scene | null; place: PlaceOf | null; evidence: Point; graded: { label: string; km: number };
   chosen: string | null; onMove: (point: Point, settled: boolean) => void; onChoose: (merchant: string) => void;
 }
 
-export function MapView({ areas, merchants, coast, ground, scene, place, evidence, graded, chosen, onMove, onChoose }: MapProps) {
+export function MapView({ areas, covered, layer, merchants, coast, ground, scene, place, evidence, graded, chosen, onMove, onChoose }: MapProps) {
   // A reader's likely places are seen with the merchants, whoever reads.
   const homes = JSON.stringify(place?.places.map(({ longitude, latitude }) => [longitude, latitude]) ?? []);
   const projection = useMemo(() => {
@@ -161,7 +161,7 @@ export function MapView({ areas, merchants, coast, ground, scene, place, evidenc
     <figure className="map" aria-label="Map of the reader and the merchants">
       <div className="canvas">
         <svg ref={svg} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} className="under" aria-hidden onPointerDown={(event) => { const [x, y] = inView(event); drag.current = { x, y, from: view }; event.currentTarget.setPointerCapture(event.pointerId); }} onPointerMove={move} onPointerUp={up}>
-          <g transform={`translate(${view.x} ${view.y}) scale(${view.k})`}><Ground areas={areas} coast={coast} ground={ground} projection={projection} served={scene?.cell ?? null} /></g>
+          <g transform={`translate(${view.x} ${view.y}) scale(${view.k})`}><Ground areas={areas} covered={covered} coast={coast} ground={ground} projection={projection} served={scene?.cell ?? null} /></g>
         </svg>
         <canvas ref={canvas} aria-hidden />
         <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} className="over">
@@ -188,6 +188,7 @@ export function MapView({ areas, merchants, coast, ground, scene, place, evidenc
         <ul className="legend">
           <li><i style={{ background: "#e8590c" }} />Where the position says</li>
           {homes !== "[]" && <li><i style={{ background: "#6741d9" }} />Likely places</li>}
+          {covered.length > 0 && <li><i style={{ background: "#2a9d8f", borderRadius: 2 }} />Where {layer} holds</li>}
           <li><i style={{ background: "none", boxShadow: "inset 0 0 0 3px #3b5bdb" }} />Decided, wider where less sure</li>
           <li><i style={{ background: SHOWN }} />In the message ({scene?.shown.filter(Boolean).length ?? 0})</li>
           <li><i style={{ background: KEPT }} />Could be ({scene?.kept.length ?? 0})</li>
@@ -201,17 +202,20 @@ export function MapView({ areas, merchants, coast, ground, scene, place, evidenc
 
 type Projection = ReturnType<typeof geoMercator>;
 
-const Ground = memo(function Ground({ areas, coast, ground, projection, served }: { areas: Area[]; coast: GeoJSON.MultiPolygon; ground: Lines; projection: Projection; served: string | null }) {
+const Ground = memo(function Ground({ areas, covered, coast, ground, projection, served }: { areas: Area[]; covered: string[]; coast: GeoJSON.MultiPolygon; ground: Lines; projection: Projection; served: string | null }) {
   // Drawn point by point: d3's own path reads rings on a sphere, and these are wound for a plane.
   const land = useMemo(() => coast.coordinates.map((rings) => rings.map((ring) => `M${ring.map((point) => projection(point as [number, number])?.map((x) => x.toFixed(1)).join(" ")).join("L")}Z`).join("")).join(""), [coast, projection]);
   const lines = useMemo(() => Object.fromEntries(Object.entries(ground).map(([kind, all]) => [kind, all.map((line) => path(line, projection)).join("")])), [ground, projection]);
-  const hexes = useMemo(() => areas.map(({ cell }) => ({ cell, d: `M${cellToBoundary(cell).map(([lat, lon]) => projection([lon, lat])?.join(" ")).join("L")}Z` })), [areas, projection]);
+  const hex = (cell: string) => `M${cellToBoundary(cell).map(([lat, lon]) => projection([lon, lat])?.join(" ")).join("L")}Z`;
+  const hexes = useMemo(() => areas.map(({ cell }) => ({ cell, d: hex(cell) })), [areas, projection]);
+  const mine = useMemo(() => covered.map(hex).join(""), [covered, projection]);
   return (
     <>
       <rect x={-20000} y={-20000} width={40000} height={40000} className="sea" />
       <path d={land} className="land" />
       {["green", "water", "minor", "major", "rail", "coast"].map((kind) => <path key={kind} d={lines[kind]} className={kind} />)}
       {hexes.map(({ cell, d }) => <path key={cell} d={d} className={cell === served ? "hex served" : "hex"} />)}
+      {mine && <path d={mine} className="mine" />}
     </>
   );
 });

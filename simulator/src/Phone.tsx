@@ -2,21 +2,20 @@
 
 import { Paper, Text, UnstyledButton } from "@mantine/core";
 import { useState } from "react";
-import type { Merchant, Reply } from "./engine.js";
-import { pictures } from "./pictures.js";
+import type { Merchant, Reply, Scene } from "./engine.js";
 import { CLUSTERS, POOLS, cuisines, offer } from "./words.js";
 
-export interface PhoneProps { reply: Reply | null; merchants: Map<string, Merchant>; dark: boolean; chosen: string | null; onChoose: (merchant: string, slot: number) => void; sender: string; drawn: boolean }
+export interface PhoneProps { reply: Reply | null; merchants: Map<string, Merchant>; dark: boolean; chosen: string | null; onChoose: (merchant: string, slot: number) => void; sender: string; /** By slot; null where the page was given no cards. */ pictures: Scene["pictures"] | null }
 
 /** A picture as an opened message has it; where a file is not there the next one that says less, and then what stands in `children`. */
 function Picture({ files, about, children }: { files: string[]; about: string; children: React.ReactNode }) {
   const [missing, setMissing] = useState<ReadonlySet<string>>(new Set());
   const file = files.find((file) => !missing.has(file));
   if (!file) return children;
-  return <img src={file} alt={about} width={280} height={224} onError={() => setMissing((now) => new Set([...now, file]))} />;
+  return <img src={`cards/${file}`} alt={about} width={280} height={224} onError={() => setMissing((now) => new Set([...now, file]))} />;
 }
 
-export function Phone({ reply, merchants, dark, chosen, onChoose, sender, drawn }: PhoneProps) {
+export function Phone({ reply, merchants, dark, chosen, onChoose, sender, pictures }: PhoneProps) {
   return (
     <section className={`phone ${dark ? "dark" : "light"}`} aria-label="The message on a phone">
       <div className="bar" aria-hidden><span>{reply?.local.split(" ")[1] ?? ""}</span><i /></div>
@@ -27,11 +26,11 @@ export function Phone({ reply, merchants, dark, chosen, onChoose, sender, drawn 
           {reply?.slots.map((slot, i) => {
             const merchant = slot.merchant ? merchants.get(slot.merchant) : undefined;
             const card = slot.card ?? merchant?.card;
-            const files = drawn && reply ? pictures(slot, reply.local, dark) : [];
+            const files = pictures?.[i]?.[dark ? "dark" : "light"] ?? [];
             if (!slot.merchant) return <li key={`own-${i}`} className="own" data-testid="card" data-name={slot.fallback?.text ?? ""}><Picture files={files} about={slot.fallback?.text ?? "See what is open near you"}><></></Picture><b>{slot.fallback?.text ?? "See what is open near you"}</b><span>The campaign's own card: nobody is left for this slot</span></li>;
             const name = card?.name ?? slot.merchant;
             const color = CLUSTERS[merchant?.clusters[0]?.[0] ?? 0];
-            const badges = [...(slot.badges ?? [])];
+            const badges = slot.badges ?? [];
             return (
               <li key={slot.merchant} data-testid="card" data-name={name} className={chosen === slot.merchant ? "chosen" : ""}>
                 <UnstyledButton className="card" onClick={() => onChoose(slot.merchant as string, i)} aria-pressed={chosen === slot.merchant}>
@@ -60,7 +59,7 @@ export function Phone({ reply, merchants, dark, chosen, onChoose, sender, drawn 
 }
 
 /** Beside the phone, what the reader does not see: rank, pool and what moved a card. */
-export function Ranks({ reply, merchants, chosen, onChoose }: Omit<PhoneProps, "dark" | "sender" | "drawn">) {
+export function Ranks({ reply, merchants, chosen, onChoose }: Omit<PhoneProps, "dark" | "sender" | "pictures">) {
   if (!reply) return null;
   return (
     <Paper withBorder p="xs" component="section" aria-label="How the slots were filled">

@@ -28,6 +28,8 @@ const word = (name: string): string => GROUPS[name] ?? name.replace(/^boost (\S+
 /** Whether every part of the tree is the sum of its own. */
 export const addsUp = (node: Node): boolean => !node.parts?.length || (node.parts.reduce((sum, part) => sum + part.value, 0) === node.value && node.parts.every(addsUp));
 
+const sentence = (text: string): string => `${text.replace(/^./, (letter) => letter.toUpperCase())}.`;
+
 const COLORS = { start: "#8a8f98", up: "#2f855a", down: "#c05621", total: "#3b5bdb" };
 
 export interface WhyProps { merchant: Merchant | undefined; id: string; reply: Reply | null; onClose: () => void; onBoost: () => void; onPin: () => void; onExclude: () => void; names: (id: string) => string; most: number | null }
@@ -38,7 +40,7 @@ export function Why({ merchant, id, reply, onClose, onBoost, onPin, onExclude, n
   const name = merchant?.card?.name ?? id;
   const at = reply?.slots.findIndex((slot) => slot.merchant === id) ?? -1;
   const why = reply?.why?.merchant === id ? reply.why : undefined;
-  const said = (text: string) => text.replace(/\b[0-9a-f]{16}\b/g, names).replace(/slot (\d+)/g, (_, n) => `slot ${Number(n) + 1}`).replace(/boost it by ([\d.]+) or more/, (words, factor) => (most !== null && Number(factor) > most ? `${words} (more than the ${most} that the layers above allow)` : words));
+  const said = (text: string) => text.replace(/\b[0-9a-f]{16}\b/g, names).replace(/slot (\d+)/g, (_, n) => `slot ${Number(n) + 1}`).replace(/boost it by ([\d.]+) or more/g, (words, factor) => (most !== null && Number(factor) > most ? `${words} (the layers above allow ${most} at most)` : words));
   return (
     <Paper withBorder p="md" component="section" aria-label={`Why ${name}`} data-testid="why" className="why">
       <Group justify="space-between" wrap="nowrap" align="start">
@@ -62,19 +64,25 @@ export function Why({ merchant, id, reply, onClose, onBoost, onPin, onExclude, n
             {slot.rules?.length ? <List size="sm">{slot.rules.map((rule) => <List.Item key={rule}>{rule}</List.Item>)}</List> : <Text size="sm">None.</Text>}
           </div>
         )}
-        {why && (at !== 0 || why.changes.length > 0) && (
+        {why && at < 0 && (
           <div>
-            <Title order={3} size="h6">{at >= 0 ? "Where it stands" : "What would bring it into the message"}</Title>
-            {at < 0 && <Text size="sm">{said(why.verdict)}</Text>}
-            {why.changes.length > 0 && <List size="sm" type="ordered">{why.changes.map((change) => <List.Item key={change}>{said(change)}</List.Item>)}</List>}
-            {at < 0 && why.then === undefined && <Text size="sm">No change of the campaign shows it here and now.</Text>}
+            <Title order={3} size="h6">What would bring it into the message</Title>
+            <Text size="sm">{sentence(said(why.verdict))}</Text>
+            {why.changes.length > 0 && <List size="sm" type="ordered">{why.changes.map((change) => <List.Item key={change}>{sentence(said(change))}</List.Item>)}</List>}
+            {why.then === undefined && <Text size="sm">No change of the campaign shows it here and now.</Text>}
+          </div>
+        )}
+        {why && at !== 0 && (why.on_top ?? why.then === 0) && (
+          <div data-testid="on-top">
+            <Title order={3} size="h6">What would put it on top</Title>
+            <Text size="sm">{why.on_top ? sentence(`${at < 0 ? "after that, " : ""}${said(why.on_top)}`) : "The same: it would stand first."}</Text>
           </div>
         )}
         <div>
-          <Title order={3} size="h6" mb={4}>{at === 0 ? "Change that" : "Put it on top, or change it otherwise"}</Title>
+          <Title order={3} size="h6" mb={4}>Change that in my city</Title>
           <Group gap="xs">
             <Button size="xs" onClick={onPin}>Pin to slot 1</Button>
-            <Button size="xs" variant="default" onClick={onBoost}>Boost in my city</Button>
+            <Button size="xs" variant="default" onClick={onBoost}>Boost</Button>
             <Button size="xs" variant="default" onClick={onExclude}>Exclude</Button>
           </Group>
         </div>

@@ -56,7 +56,7 @@ function complete(schema: Schema) {
   };
 }
 
-export default function Yaml({ text, onText, problems, schema, label }: { text: string; onText: (text: string) => void; problems: Problem[]; schema: Schema; label: string }) {
+export default function Yaml({ text, onText, problems, schema, path }: { text: string; onText: (text: string) => void; problems: Problem[]; schema: Schema; path: string }) {
   const box = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const say = useRef(onText);
@@ -70,14 +70,14 @@ export default function Yaml({ text, onText, problems, schema, label }: { text: 
         extensions: [
           lineNumbers(), history(), drawSelection(), indentOnInput(), bracketMatching(), closeBrackets(), highlightActiveLine(), lintGutter(), yaml(), syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
           autocompletion({ override: [complete(schema)] }), keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap]), EditorView.lineWrapping,
-          EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true", tabindex: "0" }),
+          EditorView.contentAttributes.of({ "aria-label": `YAML of ${path}`, "aria-multiline": "true", tabindex: "0" }),
           EditorView.updateListener.of((update) => { if (update.docChanged) say.current(update.state.doc.toString()); }),
         ],
       }),
     });
     view.current = editor;
     return () => editor.destroy();
-  }, [schema, label]);
+  }, [schema, path]);
   useEffect(() => {
     const editor = view.current;
     if (editor && editor.state.doc.toString() !== text) editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text } });
@@ -86,12 +86,12 @@ export default function Yaml({ text, onText, problems, schema, label }: { text: 
     const editor = view.current;
     if (!editor) return;
     const { doc } = editor.state;
-    const diagnostics = problems.map((problem): Diagnostic => {
+    const diagnostics = problems.filter(({ layer }) => layer === path).map((problem): Diagnostic => {
       const line = doc.line(Math.max(1, Math.min(doc.lines, problem.line || 1)));
       const from = Math.min(line.to, line.from + Math.max(0, problem.column - 1));
       return { from, to: line.to, severity: problem.severity, message: [problem.key && `${problem.key}: `, problem.message, problem.hint && `; ${problem.hint}`].filter(Boolean).join("") };
     });
     editor.dispatch(setDiagnostics(editor.state, diagnostics));
-  }, [problems, text]);
+  }, [problems, text, path]);
   return <div ref={box} className="yaml" data-testid="yaml" />;
 }

@@ -5,8 +5,9 @@ import type { Campaign, Problem } from "./engine.js";
 
 export type Tree = [number, number, unknown];
 
-/** What the engine calls a document: every value with its place. */
-export function read(text: string, layer: string): { tree: Tree | null; problems: Problem[] } {
+/** What the engine calls a document: every value with its place. `drawn` are the cells that the layer's polygon was published as: the
+ * polygon itself is a file beside the layer, which only the command line reads. */
+export function read(text: string, layer: string, drawn?: string[]): { tree: Tree | null; problems: Problem[] } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false });
   const problems = document.errors.map(({ message, pos }): Problem => {
@@ -22,7 +23,12 @@ export function read(text: string, layer: string): { tree: Tree | null; problems
     if (isAlias(node)) return tree(node.resolve(document) ?? null);
     const [line, column] = at(node);
     if (isMap(node)) {
-      const map = node.items.map(({ key, value }) => [...at(key as Node), String(isScalar(key) ? key.value : key), value ? tree(value as Node) : [...at(key as Node), null]]);
+      const map = node.items.map(({ key, value }) => {
+        const word = String(isScalar(key) ? key.value : key);
+        const here = at(key as Node);
+        if (word === "polygon" && drawn) return [...here, "cells", [...here, { list: drawn.map((cell) => [...here, cell]) }]];
+        return [...here, word, value ? tree(value as Node) : [...here, null]];
+      });
       return [line, column, { map }];
     }
     if (isSeq(node)) return [line, column, { list: node.items.map((item) => tree(item as Node)) }];
@@ -31,10 +37,26 @@ export function read(text: string, layer: string): { tree: Tree | null; problems
   return { tree: document.contents ? tree(document.contents as Node) : [1, 1, { map: [] }], problems: [] };
 }
 
+type Trees = Record<string, Record<string, Record<string, unknown> | undefined> | undefined>;
+const treeOf = (path: string): [string, string] => (path.startsWith("defaults/") ? ["defaults", path.slice(9)] : ["layers", path]);
+
+/** A layer of a published campaign. */
+export function inDocument(campaign: Campaign, path: string): Record<string, unknown> | undefined {
+  const [tree, own] = treeOf(path);
+  return (campaign as unknown as Trees)[tree]?.[own];
+}
+
+/** The campaign with another layer at a path, or without one. */
+export function withLayer(campaign: Campaign, path: string, layer: Record<string, unknown> | null | undefined): Campaign {
+  const [tree, own] = treeOf(path);
+  const all = (campaign as unknown as Trees)[tree] ?? {};
+  const { [own]: _, ...others } = all;
+  return { ...campaign, [tree]: layer ? { ...all, [own]: layer } : others };
+}
+
 /** The published form of a layer as its author would write it: without programs, marks and the numbers of cuisines. */
 export function write(campaign: Campaign, path: string, cuisines: string[]): string {
-  const [tree, own] = path.startsWith("defaults/") ? ["defaults", path.slice(9)] : ["layers", path];
-  const layer = ((campaign as unknown as Record<string, Record<string, unknown>>)[tree] ?? {})[own];
+  const layer = inDocument(campaign, path);
   const plain = (value: unknown): unknown => {
     if (typeof value === "string") return value.replace(/^cuisine:#(\d+)$/, (_, n) => `cuisine:${cuisines[Number(n)] ?? n}`);
     if (Array.isArray(value)) return value.map(plain);

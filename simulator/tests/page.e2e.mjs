@@ -2,7 +2,9 @@
 // node --test simulator/tests/page.e2e.mjs once `cargo xtask simulator build` has made target/simulator.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -13,6 +15,9 @@ import { serve } from "../serve.mjs";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const [PAGE, REPORT, THOUSAND] = ["target/simulator/dist", "target/report", "target/simulator/thousand/out/areas"].map((path) => join(ROOT, path));
+const CLI = process.env.FRESHRANK_CLI ?? join(ROOT, "target/release/freshrank");
+const MARKET = process.env.FRESHRANK_MARKET ?? join(ROOT, "target/simulator/market/out");
+const FONTS = join(ROOT, "target/fonts");
 const AXE = readFileSync(join(ROOT, "simulator/node_modules/axe-core/axe.min.js"), "utf8");
 const CHROMIUM = process.env.FRESHRANK_CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 const skip = CHROMIUM ? false : "no Chromium: apt-get install chromium, or set FRESHRANK_CHROMIUM";
@@ -86,17 +91,59 @@ it("shows a message, and why each card is there in parts that add up", { skip },
   assert.ok(Math.abs(rest.reduce((sum, part) => sum + part, 0) - score) < 0.001, `${rest} add up to ${score}`);
   assert.match(await page.getByTestId("why").textContent(), /Rules that hold for it/);
   await shot("message");
+  // What would put it on top is true: the boost that is told, given to the very merchant, does.
+  const second = (await shown())[1];
+  await page.getByTestId("card").nth(1).getByRole("button").click();
+  await page.getByTestId("on-top").waitFor();
+  const told = await page.getByTestId("on-top").textContent();
+  assert.match(told, /Boost it by \d+\.\d\d or more.*: slot 1|Pin it to slot 1: slot 1/);
+  await page.getByTestId("why").getByRole("button", { name: "Pin to slot 1" }).click();
+  await page.waitForTimeout(100);
+  assert.equal((await shown())[0], second);
+  await page.getByRole("button", { name: "Discard" }).click();
+  await tab("Where and when");
   await page.getByRole("button", { name: "Dark phone" }).click();
   assert.equal(await page.locator(".phone.dark").count(), 1);
   await axe("message");
   await page.getByRole("button", { name: "Light phone" }).click();
 });
 
-it("shows the very pictures of an opened message, where it was given them", { skip: skip || (existsSync(join(PAGE, "cards")) ? false : "no cards beside the page: `freshrank cards` draws them") }, async () => {
-  const images = page.locator(".phone .cards img");
-  await page.waitForFunction(() => [...document.querySelectorAll(".phone .cards img")].every((image) => image.complete && image.naturalWidth > 0));
-  assert.equal(await images.count(), 5);
-  for (const source of await images.evaluateAll((all) => all.map((image) => image.getAttribute("src")))) assert.match(source, /^cards\/[0-9a-f]{16}\/(none|open-\d{4})(-offer)?@2x\.png$/);
+it("shows the very pictures of an opened message, where it was given them", { skip: skip || (existsSync(FONTS) ? false : "no fonts in target/fonts: `cargo xtask setup` fetches them") }, async () => {
+  // A page beside which `freshrank cards` drew; of all merchants only those that it asks for, or it would take a minute.
+  const drawn = mkdtempSync(join(tmpdir(), "cards-"));
+  const asked = new Set();
+  const context = await browser.newContext({ viewport: { width: 1280, height: 1000 }, serviceWorkers: "block" });
+  await context.route("**/data/market.json", async (route) => route.fulfill({ json: { ...(await (await route.fetch()).json()), cards: true } }));
+  await context.route("**/cards/**", (route) => {
+    const path = new URL(route.request().url()).pathname.replace(/^\/cards\//, "");
+    asked.add(path.split("/")[0]);
+    return existsSync(join(drawn, path)) ? route.fulfill({ path: join(drawn, path) }) : route.fulfill({ status: 404 });
+  });
+  const own = await context.newPage();
+  own.setDefaultTimeout(10_000);
+  const pictured = async () => {
+    await own.goto(url);
+    await own.getByTestId("card").first().waitFor();
+    await own.waitForTimeout(300);
+  };
+  await pictured();
+  const merchants = [...asked].filter((folder) => /^[0-9a-f]{16}$/.test(folder));
+  assert.equal(merchants.length, 5, "each slot asks for its merchant's");
+  assert.equal(await own.locator(".phone .initial").count(), 5, "what is not there is drawn by the page");
+  execFileSync(CLI, ["cards", "--bundles", MARKET, "--out", drawn, "--fonts", FONTS, "--days", "1", "--no-sponsored", "--only", merchants.join(",")], { stdio: "pipe" });
+  await pictured();
+  await own.waitForFunction(() => [...document.querySelectorAll(".phone .cards img")].every((image) => image.complete && image.naturalWidth > 0));
+  const sources = (at) => at.locator(".phone .cards img").evaluateAll((all) => all.map((image) => image.getAttribute("src")));
+  const light = await sources(own);
+  assert.equal(light.length, 5);
+  for (const source of light) assert.match(source, /^cards\/[0-9a-f]{16}\/(none|open-\d{4})(-offer)?@2x\.png$/);
+  assert.ok(light.some((source) => /open-\d{4}/.test(source)), "a picture says until when its merchant is open");
+  await shot("pictures", own);
+  await own.getByRole("button", { name: "Dark phone" }).click();
+  await own.waitForTimeout(200);
+  assert.deepEqual(await sources(own), light.map((source) => source.replace(".png", "-dark.png")));
+  await context.close();
+  rmSync(drawn, { recursive: true });
 });
 
 it("says of a merchant that is not shown why, and what would show it", { skip }, async () => {
@@ -153,7 +200,7 @@ it("lets a local team edit its city by form, and re-ranks at once", { skip }, as
   await page.getByLabel("Until (optional").fill("2026-10-23T11:00");
   await page.getByTestId("apply").click();
   await page.waitForTimeout(100);
-  assert.match(await page.getByLabel("Edits of this layer").textContent(), /Pin Chaplin to slot 1, until 2026-10-23 08:00 UTC/);
+  assert.match(await page.getByLabel("Edits of this layer").textContent(), /Pin Chaplin to slot 1 until Fri,? 23 Oct 2026,? (at )?11:00/);
   assert.notEqual((await shown())[0], "Chaplin", "at noon a pin that ended at eleven is over");
   await page.getByLabel("Until (optional").fill("");
   await page.getByTestId("apply").click();
@@ -168,6 +215,18 @@ it("lets a local team edit its city by form, and re-ranks at once", { skip }, as
   await page.waitForTimeout(100);
   assert.match(await page.getByTestId("card").first().textContent(), /Terrace open/);
   await page.locator("label").filter({ hasText: /^Exclude$/ }).click();
+  await page.getByLabel("Until (optional").fill("2026-10-23T12:30");
+  await page.getByTestId("apply").click();
+  await page.waitForTimeout(100);
+  assert.ok(!(await shown()).includes("Chaplin"), "taken out until half past twelve");
+  assert.match(await page.getByLabel("Edits of this layer").textContent(), /Chaplin is taken out until Fri,? 23 Oct 2026,? (at )?12:30/);
+  await page.getByRole("button", { name: "Take out: Rule without-chaplin" }).click();
+  await page.getByLabel("Until (optional").fill("2026-10-23T12:00");
+  await page.getByTestId("apply").click();
+  await page.waitForTimeout(100);
+  assert.ok((await shown()).includes("Chaplin"), "and back at noon, to the minute");
+  await page.getByRole("button", { name: "Take out: Rule without-chaplin" }).click();
+  await page.getByLabel("Until (optional").fill("");
   await page.getByTestId("apply").click();
   await page.waitForTimeout(100);
   assert.ok(!(await shown()).includes("Chaplin"), "excluded beats pinned");
@@ -176,6 +235,32 @@ it("lets a local team edit its city by form, and re-ranks at once", { skip }, as
   assert.match(await page.getByTestId("editor").textContent(), /at most 1.5, as defaults\/global.yaml, line 9 says/);
   await shot("form");
   await axe("form");
+});
+
+it("caps a cuisine, a chain and all chains, and takes each back as a whole", { skip }, async () => {
+  const edits = () => page.getByLabel("Edits of this layer").textContent();
+  await choose("Burger King");
+  await page.locator("label").filter({ hasText: /^Cap$/ }).click();
+  const what = page.getByLabel("in one message of");
+  for (const [value, words] of [["chain", /At most 0 of Burger king in a message/], ["cuisine", /At most 0 of Burger in a message/]]) {
+    await what.selectOption(value);
+    await page.getByLabel("At most", { exact: true }).fill("0");
+    await page.getByTestId("apply").click();
+    await page.waitForTimeout(100);
+    assert.match(await edits(), words);
+    assert.ok(!(await shown()).includes("Burger King"), `none of its ${value} is shown`);
+    await page.getByRole("button", { name: /^Take out: At most 0 of Burger/ }).click();
+    await page.waitForTimeout(100);
+    assert.doesNotMatch(await edits(), /pool|At most/, "rule and cap go together");
+  }
+  await what.selectOption("chains");
+  await page.getByLabel("At most", { exact: true }).fill("2");
+  await page.getByTestId("apply").click();
+  await page.waitForTimeout(100);
+  assert.match(await edits(), /Chain cap: 2/);
+  await shot("cap");
+  await axe("cap");
+  await page.getByRole("button", { name: "Take out: Chain cap: 2" }).click();
 });
 
 it("has the YAML behind the form, with completion and the engine's own words at the line", { skip }, async () => {
@@ -304,6 +389,139 @@ it("shares the edit and the place, and never a reader", { skip }, async () => {
   await other.context().close();
 });
 
+it("takes layers and campaigns that are dropped on it, and says of what it cannot read what to do", { skip }, async () => {
+  const own = await open();
+  const said = async (...files) => {
+    await give(own, files.map(([name, text]) => ({ name, bytes: Buffer.from(text).toString("base64") })));
+    await own.waitForTimeout(300);
+    return own.locator("header").getByRole("status").textContent();
+  };
+  const helsinki = readFileSync(join(ROOT, "campaigns/lunch/fi/helsinki.yaml"), "utf8");
+  const published = { id: "mine", layers: { global: { slots: 2, unknown_hours: "keep" } } };
+  assert.match(await said(["mine.json", JSON.stringify(published)]), /1 file read. It stays in this browser/);
+  assert.equal((await shown(own)).length, 2, "a campaign of somebody's own");
+  await own.getByTestId("campaign").selectOption("lunch");
+  assert.match(await said(["helsinki.yaml", helsinki.replace("slots: 5", "slots: 3")]), /It is your draft of FI › Helsinki now/);
+  assert.equal((await shown(own)).length, 3, "a layer is a draft");
+  await said(["helsinki.yaml", "slots: 3\n"]);
+  await own.getByRole("tab", { name: "Campaign", exact: true }).click();
+  assert.match(await own.getByTestId("problems").textContent(), /fi\/helsinki\/kallio.yaml, line 9: rules.own-kitchens/, "what is wrong in another layer is not said of a line of this one");
+  await own.getByRole("button", { name: "Discard" }).click();
+  assert.equal((await said(["a.area", "nonsense"])).replace(/\[.*?\]/g, "[]"), "a.area: area bundle starts with [], expected []. Drop it again as `freshrank build` wrote it, a .display together with its .area.");
+  assert.match(await said(["a.display", "nonsense"], ["kallio.yaml", "slots: 2\n"]), /^1 file read.*your draft of FI › Helsinki › Kallio.*a.display: .*together with its .area.$/, "what is broken keeps nobody out");
+  assert.match(await said(["c.json", "{\"a\": 1}"]), /c.json: campaign: unknown field `a`.*Drop what `freshrank campaign publish FOLDER --out FILE.json` wrote.$/);
+  assert.match(await said(["photo.heic", "x"]), /photo.heic: it is nothing that this page reads. Drop .area and .display files/);
+  await shot("dropped", own);
+  await axe("dropped", own);
+  await own.context().close();
+});
+
+it("keeps a neighbourhood's polygon, its comments and its cells while its draft is edited", { skip }, async () => {
+  const own = await open();
+  await own.getByRole("tab", { name: "Campaign", exact: true }).click();
+  await own.getByLabel("My city").selectOption("fi/helsinki/kallio");
+  await own.getByRole("button", { name: "Take out: Radius km: 2" }).click();
+  await own.getByRole("tab", { name: "YAML" }).click();
+  await own.locator(".cm-content").waitFor();
+  assert.match(await own.locator(".cm-content").textContent(), /# Kallio, for whom.*covers: \{ polygon: kallio.geojson \}/s);
+  assert.equal(await own.getByTestId("problems").count(), 0);
+  assert.equal(await own.getByTestId("state").textContent(), "Draft");
+  await own.getByRole("tab", { name: "Where and when" }).click();
+  assert.match(await own.locator(".legend").textContent(), /Where FI › Helsinki › Kallio holds/);
+  await shot("kallio", own);
+  await own.context().close();
+});
+
+it("says what to do where the Worker is down, and goes on without any network", { skip }, async () => {
+  const alone = await serve(PAGE, 0, "http://127.0.0.1:9");
+  const address = `http://127.0.0.1:${alone.address().port}/`;
+  const context = await browser.newContext({ viewport: { width: 1280, height: 1000 }, reducedMotion: "reduce" });
+  const own = await context.newPage();
+  own.setDefaultTimeout(10_000);
+  await own.goto(address);
+  await own.getByTestId("card").first().waitFor();
+  await own.waitForFunction(() => document.documentElement.dataset.kept !== undefined);
+  const publish = async () => {
+    await own.getByRole("tab", { name: "Campaign", exact: true }).click();
+    await own.getByRole("button", { name: "Take out: Slots: 5" }).click();
+    await own.getByRole("tab", { name: "Publish", exact: true }).click();
+    for (const [label, text] of [["Key of", HELSINKI_KEY], ["Your name", "Aino"], ["Why", "one slot less"]]) await own.getByLabel(label, { exact: label === "Why" }).fill(text);
+    await own.getByTestId("publish").click();
+    return own.getByTestId("told").textContent();
+  };
+  assert.match(await publish(), /The Worker does not answer. Try again in a minute/);
+  await own.getByLabel("Key of").fill("two words…");
+  await own.getByTestId("publish").click();
+  await own.getByText(/Copy it again, whole and without spaces/).waitFor();
+  alone.close();
+  alone.closeAllConnections();
+  await own.reload();
+  await own.getByTestId("card").first().waitFor();
+  assert.match(await publish(), /Nobody answers at this page's own address. Check the Worker's address/);
+  for (const name of ["Tastes", "Where and when"]) await own.getByRole("tab", { name, exact: true }).click();
+  await own.getByTestId("card").first().getByRole("button").click();
+  await own.getByTestId("adds-up").waitFor();
+  await own.getByRole("tab", { name: "What changes" }).click();
+  await own.getByRole("button", { name: "See what changes" }).click();
+  await own.getByTestId("headline").waitFor({ timeout: 60_000 });
+  await context.close();
+});
+
+it("needs no mouse from the campaign to the publishing", { skip }, async () => {
+  const own = await open();
+  const { keyboard } = own;
+  const focused = () => own.evaluate(() => {
+    const { activeElement: at } = document;
+    return at?.getAttribute("aria-label") ?? at?.labels?.[0]?.textContent ?? at?.textContent ?? "";
+  });
+  const go = async (name, key = "Tab") => {
+    for (let i = 0; i < 120; i += 1) {
+      await keyboard.press(key);
+      if (name.test(await focused())) return;
+    }
+    assert.fail(`no way to ${name} by ${key}; the focus is at ${await focused()}`);
+  };
+  await go(/^Campaign$/);
+  await keyboard.press("ArrowDown");
+  await keyboard.press("ArrowUp");
+  await go(/^The next reader$/);
+  const who = await own.getByTestId("who").textContent();
+  await keyboard.press("Enter");
+  assert.notEqual(await own.getByTestId("who").textContent(), who);
+  await go(/^Where and when$/);
+  await keyboard.press("ArrowRight");
+  await go(/^Find a merchant by name$/);
+  await keyboard.type("Chaplin");
+  await keyboard.press("ArrowDown");
+  await keyboard.press("Enter");
+  await go(/^Boost$/);
+  await keyboard.press("ArrowRight");
+  await go(/^Pin Chaplin in Helsinki$/);
+  await keyboard.press("Enter");
+  await own.waitForTimeout(100);
+  assert.equal((await shown(own))[0], "Chaplin");
+  await go(/^Save the draft$/, "Shift+Tab");
+  await keyboard.press("Enter");
+  await own.getByRole("button", { name: "Saved in this browser" }).waitFor();
+  await go(/^Form$/);
+  for (let i = 0; i < 3; i += 1) await keyboard.press("ArrowRight");
+  for (const [name, text] of [[/^Key of/, HELSINKI_KEY], [/^Your name$/, "Aino"], [/^Why$/, "by the keyboard"]]) {
+    await go(name);
+    await keyboard.type(text);
+  }
+  await go(/^Publish$/);
+  await keyboard.press("Enter");
+  await own.getByTestId("told").waitFor();
+  // The page is older than what others published: it says so, and takes the second word.
+  if (/meanwhile/.test(await own.getByTestId("told").textContent())) {
+    await own.getByTestId("publish").focus();
+    await keyboard.press("Enter");
+  }
+  await own.getByText(/Published: version/).waitFor();
+  assert.equal(await own.getByTestId("state").textContent(), "As published");
+  await own.context().close();
+});
+
 it("is as good on a phone, and in the dark", { skip }, async () => {
   const phone = await open(url, { width: 390, height: 844 });
   for (const name of ["Where and when", "Campaign", "Tastes", "What changes"]) {
@@ -337,11 +555,7 @@ it("is there in two seconds from cold, and follows a drag within a frame among a
   const everyone = { id: "everyone", layers: { global: { slots: 5, first_pass: 2000, radius_km: 20 } } };
   files.push({ name: "everyone.json", bytes: Buffer.from(JSON.stringify(everyone)).toString("base64") });
   const own = await open();
-  await own.evaluate((files) => {
-    const given = new DataTransfer();
-    for (const { name, bytes } of files) given.items.add(new File([Uint8Array.from(atob(bytes), (char) => char.charCodeAt(0))], name));
-    document.querySelector(".page").dispatchEvent(new DragEvent("drop", { dataTransfer: given, bubbles: true }));
-  }, files);
+  await give(own, files);
   await own.getByText(/files read. They stay in this browser/).waitFor();
   await own.evaluate(() => performance.clearMeasures());
   await drag(own, 160, 60);
@@ -362,6 +576,15 @@ it("is there in two seconds from cold, and follows a drag within a frame among a
 });
 
 it("had no error, and asked nobody else", { skip }, () => assert.deepEqual(faults, []));
+
+/** Drops files on the page, as a mouse would. */
+async function give(at, files) {
+  await at.evaluate((files) => {
+    const given = new DataTransfer();
+    for (const { name, bytes } of files) given.items.add(new File([Uint8Array.from(atob(bytes), (char) => char.charCodeAt(0))], name));
+    document.querySelector(".page").dispatchEvent(new DragEvent("drop", { dataTransfer: given, bubbles: true }));
+  }, files);
+}
 
 async function drag(at, right, down) {
   const box = await at.getByTestId("reader").boundingBox();

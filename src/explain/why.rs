@@ -39,6 +39,8 @@ pub struct Why {
     pub steps: Vec<Step>,
     /// The slot, from 0, that it has after the first change of every step; `None` where no change shows it.
     pub then: Option<usize>,
+    /// What puts it first, once it is shown; `None` where it is first by then, or not shown at all.
+    pub on_top: Option<Step>,
 }
 
 /// One step of the way.
@@ -172,7 +174,8 @@ pub fn why(merchant: &str, decision: &Decision, asked: Asked<'_>) -> Why {
             break;
         }
     }
-    Why { merchant: id, shown_in, verdict, steps, then: trial.slot() }
+    let on_top = trial.slot().filter(|slot| *slot > 0).map(|_| trial.way_up());
+    Why { merchant: id, shown_in, verdict, steps, then: trial.slot(), on_top }
 }
 
 /// A decision made under other circumstances.
@@ -315,12 +318,20 @@ impl Trial<'_> {
         if !matches!(any_of.first(), Some(Change::Boost(_))) {
             any_of.extend(self.pin());
         }
+        self.any_of(any_of, "no single boost, cap, slot or pin shows it")
+    }
+
+    /// All that puts a shown merchant first, the gentlest first.
+    fn way_up(&self) -> Step {
+        let first = |trial: &Self| trial.slot() == Some(0);
+        let boost = self.lowest(BOOSTS, |hundredths| Change::Boost(f64::from(hundredths) / 100.0), first);
+        let pin = Some(Change::Pin(0)).filter(|pin| first(&self.with(pin)));
+        self.any_of(boost.into_iter().chain(pin).collect(), "no single boost or pin puts it first")
+    }
+
+    fn any_of(&self, any_of: Vec<Change>, none: &str) -> Step {
         let sentences: Vec<String> = any_of.iter().map(|change| self.outcome(change)).collect();
-        let sentence = if sentences.is_empty() {
-            "no single boost, cap, slot or pin shows it".into()
-        } else {
-            sentences.join("; or ")
-        };
+        let sentence = if sentences.is_empty() { none.into() } else { sentences.join("; or ") };
         Step { sentence, any_of }
     }
 

@@ -869,7 +869,11 @@ changes: Array<string>,
 /**
  * The slot, from 0, that it has when all are done; absent where no change of the campaign shows it.
  */
-then?: number, };
+then?: number, 
+/**
+ * For a person: what puts it first, once it is shown.
+ */
+on_top?: string, };
 
 /**
  * What a shell is asked.
@@ -1104,5 +1108,7 @@ export type ProfileOf = { market: string, consent: boolean, member: boolean, ord
   new_place_rate: number, cuisine_map: string, lifelong: TasteOf, recent: TasteOf, places: Array<Position>,
   merchants: Array<{ short: string, count: number, days: number }> };
 
-/** What `Engine.scene` tells: who is kept, with score x 65536 and kilometres; who is dropped, with the reason's code; who is shown, by slot. */
-export type Scene = { kept: Array<[string, number, number]>, dropped: Array<[string, string]>, shown: Array<string | null>, cell: string | null, point: Position | null };
+/** What `Engine.scene` tells: who is kept, with score x 65536 and kilometres; who is dropped, with the reason's code; who is shown, by slot,
+ * and by which files of a folder of cards, the best first. */
+export type Scene = { kept: Array<[string, number, number]>, dropped: Array<[string, string]>, shown: Array<string | null>, cell: string | null, point: Position | null,
+  pictures: Array<{ light: Array<string>, dark: Array<string> }> };

@@ -124,6 +124,10 @@ pub fn tests(cli: &Path, worker: &Path) -> Outcome<Command> {
     built_to_try(cli)?;
     thousand(cli)?;
     setup::node()?;
+    // What cards are drawn with; without them that story says why it is skipped.
+    if let Some(why_not) = setup::fonts()? {
+        println!("{why_not}");
+    }
     let mut node = program("node");
     node.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]);
     node.args(["simulator/tests/page.e2e.mjs", "simulator/tests/changes.e2e.mjs"]);

@@ -147,7 +147,7 @@ function Answer({ done, readers, files, data, onOpenReader, campaign }: { done: 
         <Text size="sm" c="dimmed" data-testid="speed">Ranked in {number(seconds)} seconds by {workers} {workers === 1 ? "worker" : "workers"}.</Text>
       </div>
       <SimpleGrid cols={{ base: 1, md: 2 }}>
-        {pictures.map(({ title, svg }) => (
+        {comparison.changed > 0 && pictures.map(({ title, svg }) => (
           <Paper withBorder p="md" key={title}><Title order={3} size="h5" mb="xs">{title}</Title><Picture svg={svg} /></Paper>
         ))}
         <Paper withBorder p="md">
@@ -176,7 +176,7 @@ function Answer({ done, readers, files, data, onOpenReader, campaign }: { done: 
         </Paper>
       </SimpleGrid>
       <Paper withBorder p="md" data-testid="clicks">
-        <Group gap="xs" mb="xs"><Title order={3} size="h5">Clicks</Title>{clicks.simulated && <Badge color="yellow.8" variant="outline" c="dark">Simulated</Badge>}</Group>
+        <Group gap="xs" mb="xs"><Title order={3} size="h5">Clicks</Title>{clicks.simulated && <Badge color="yellow.3" variant="filled" c="black">Simulated</Badge>}</Group>
         <Text data-testid="clicks-say">{say_clicks(clicks)}</Text>
         {log && <Text size="sm">{number(log.loaded.tasks.length)} of the log's {number(log.loaded.messages)} messages are used; {percent(log.replayed)} of them are to the letter what the engine would send. {log.loaded.left_out.length > 0 && `Left out: ${log.loaded.left_out.join("; ")}.`}</Text>}
         {clicks.notes.map((note) => <Text size="sm" c="dimmed" key={note}>{note}</Text>)}

@@ -1,6 +1,7 @@
 // The pictures of a comparison. Colours are told apart without seeing red and green; every bar also says its number.
 
 import * as Plot from "@observablehq/plot";
+import { nice } from "../words.js";
 import type { Comparison } from "./compare.js";
 import { percent, signed } from "./words.js";
 
@@ -40,7 +41,7 @@ export function merchants({ merchants }: Comparison, width = 420): Svg {
 
 /** The mix of cuisines, today and in the draft. */
 export function cuisines({ cuisines }: Comparison, width = 420): Svg {
-  const shown = cuisines.slice(0, 12);
+  const shown = cuisines.slice(0, 12).map((shift) => ({ ...shift, name: nice(shift.name) }));
   return picture({
     width, height: 62 + 24 * shown.length, marginLeft: 128, marginRight: 56, marginTop: 6, marginBottom: 44,
     x: { label: "share of cards (grey: today)", labelAnchor: "center", labelArrow: "none", tickFormat: (share: number) => percent(share), ticks: 4, zero: true, grid: true },

@@ -47,10 +47,10 @@ export function report({ campaign, made_at, comparison, clicks, pictures, data }
 <p class="lead">${text(headline(comparison))}</p>
 <p>${text(second(comparison))}</p>
 <div class="side">
-${pictures.map(({ title, svg }) => `<figure><h2>${text(title)}</h2>${svg}</figure>`).join("\n")}
+${(comparison.changed > 0 ? pictures : []).map(({ title, svg }) => `<figure><h2>${text(title)}</h2>${svg}</figure>`).join("\n")}
 </div>
 <div class="side"><div><h2>Of all cards</h2><table><tr>${cells(["", "Today", "Draft"], "th")}</tr>${numbers.join("")}</table></div>
-<div><h2>Places in messages</h2><table><tr>${cells(["Merchant", "Today", "Draft", ""], "th")}</tr>${moved.join("")}</table></div></div>
+<div><h2>Places in messages</h2>${moved.length > 0 ? `<table><tr>${cells(["Merchant", "Today", "Draft", ""], "th")}</tr>${moved.join("")}</table>` : "<p>Nobody gains or loses one.</p>"}</div></div>
 <h2>Clicks ${clicks.simulated ? '<span class="tag">simulated</span>' : ""}</h2>
 <p>${text(say_clicks(clicks))}</p>
 ${sure.length > 0 ? `<table><tr>${cells(["Estimate", "In 1,000 messages", "95 % interval"], "th")}</tr>${sure.join("")}</table>` : ""}

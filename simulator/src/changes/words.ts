@@ -47,6 +47,7 @@ export function clicks(of: Clicks): string {
   const told = of.simulated ? "simulated clicks" : "clicks";
   const today = `Today's messages get ${number(of.published_per_thousand, 0)} ${told} in 1,000.`;
   if (of.declined !== null || per_thousand === null || gain === null) return `${today} Nothing is said of the draft's. ${of.declined ?? ""}`;
+  if (gain.low === 0 && gain.high === 0) return `${today} The draft's would get as many.`;
   const sure = gain.low > 0 ? "more" : gain.high < 0 ? "fewer" : "about as many as today: the difference may be chance";
   return `${today} The draft's would get about ${number(per_thousand, 0)}, ${sure}. Difference: ${signed(gain.low)} to ${signed(gain.high)} (95 %).`;
 }

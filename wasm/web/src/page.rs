@@ -6,6 +6,7 @@ use freshrank::Decision;
 use freshrank::campaign::author::{self, Key, Node, Value};
 use freshrank::campaign::history::{leaves, list_of};
 use freshrank::campaign::{Campaign, Chain, Layer, Policy, Problem, Severity, Whereabouts};
+use freshrank::card::{self, Card, Density, Theme};
 use freshrank::geo::{Cell, Point};
 use freshrank::locate::{Place, locate};
 use freshrank::policies::Policies;
@@ -182,7 +183,8 @@ impl Engine {
         Ok(told.to_string())
     }
 
-    /// As [`Engine::rank`], and of everyone kept the score and the distance: what a map colours.
+    /// As [`Engine::rank`], and of everyone kept the score and the distance: what a map colours. Of every slot the pictures that an
+    /// opened message looks for, light and dark, the best first.
     ///
     /// # Errors
     /// As [`Engine::rank`].
@@ -203,8 +205,18 @@ fn told_scene(decision: &Decision) -> String {
     let told = json!({
         "kept": kept.collect::<Json>(), "dropped": dropped.collect::<Json>(), "shown": shown.collect::<Json>(),
         "cell": decision.cell, "point": decision.place.point.map(told_point),
+        "pictures": (0..decision.placements.len()).map(|slot| told_pictures(decision, slot)).collect::<Json>(),
     });
     told.to_string()
+}
+
+fn told_pictures(decision: &Decision, slot: usize) -> Json {
+    let cards = Card::of(decision, slot).map_or_else(Vec::new, |card| card.looked_for());
+    let files = |theme| -> Vec<String> {
+        let files = cards.iter().map(|card| card.path(Density::Double, theme));
+        files.chain([card::fallback(Density::Double, theme)]).collect()
+    };
+    json!({ "light": files(Theme::Light), "dark": files(Theme::Dark) })
 }
 
 fn told_point(point: Point) -> Json {
