@@ -56,7 +56,8 @@ pub struct Arguments {
 }
 
 fn fingerprint(text: &str) -> Result<MerchantId, String> {
-    let wanted = || format!("found {} letters, expected the 16 hexadecimal digits of a folder of cards", text.chars().count());
+    let wanted =
+        || format!("found {} letters, expected the 16 hexadecimal digits of a folder of cards", text.chars().count());
     let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     digits.then_some(()).and_then(|()| u64::from_str_radix(text, 16).ok()).map(MerchantId).ok_or_else(wanted)
 }
