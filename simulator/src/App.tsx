@@ -162,7 +162,8 @@ export function App({ data }: { data: Data }) {
   };
 
   const drop = async (given: Given[]) => {
-    const { bundles, campaigns, drafts, wrong } = await bring(given, engine, published, { campaign: id, layer: path });
+    const { bundles, campaigns, layers, wrong } = await bring(given, engine, published, { campaign: id, layer: path });
+    const drafts = layers.filter(({ campaign, layer, text }) => text !== authored[`${campaign}/${layer}`]);
     if (bundles.length > 0) {
       const now = listed(engine);
       setAt(({ version }) => ({ ...now, version: version + 1 }));
@@ -178,10 +179,11 @@ export function App({ data }: { data: Data }) {
       setPath(last.layer);
       setShowing("draft");
     }
-    const n = bundles.length + campaigns.length + drafts.length;
+    const n = bundles.length + campaigns.length + layers.length;
     const read = n > 0 ? `${n === 1 ? "1 file read. It stays" : `${n} files read. They stay`} in this browser: nothing is sent anywhere.` : "";
-    const layers = drafts.length > 0 ? drafts.length === 1 ? `It is your draft of ${place(drafts[0].layer)} now.` : `They are your drafts of ${drafts.map(({ layer }) => place(layer)).join(", ")}; the phone shows the last.` : "";
-    setNote({ good: wrong.length === 0, text: [read, layers, ...wrong].filter(Boolean).join(" ") });
+    const differ = drafts.length === 1 ? `It is your draft of ${place(drafts[0].layer)} now.` : `They are your drafts of ${drafts.map(({ layer }) => place(layer)).join(", ")}; the phone shows the last.`;
+    const told = layers.length === 0 ? "" : drafts.length === 0 ? "No layer says anything else than what is published." : differ;
+    setNote({ good: wrong.length === 0, text: [read, told, ...wrong].filter(Boolean).join(" ") });
   };
 
   const share = async () => {

@@ -56,7 +56,7 @@ export function Who({ readers, index, profile, onChange }: { readers: Reader[]; 
           <Button size="compact-sm" variant="default" onClick={() => onChange(Math.floor(Math.random() * readers.length))}>Another</Button>
         </>}
       </Group>
-      <Text size="sm">{index === null || !profile ? "Of this reader nothing is known: market, place and time decide." : `Simulated. ${profile.orders === 0 ? "Has not ordered yet" : profile.orders === 1 ? "One order" : `${profile.orders} orders`}${profile.last_order_days !== null ? `, the last ${profile.last_order_days} days ago` : ""}; ${profile.places.length === 1 ? "one likely place" : `${profile.places.length} likely places`}${profile.member ? "; a member" : ""}${profile.consent ? "" : "; no consent to tailoring"}.`}</Text>
+      <Text size="sm">{index === null || !profile ? "Of this reader nothing is known: market, place and time decide." : `Simulated. ${profile.orders === 0 ? "Has not ordered yet" : profile.orders === 1 ? "One order" : `${profile.orders} orders`}${profile.last_order_days !== null ? `, the last ${profile.last_order_days === 0 ? "today" : profile.last_order_days === 1 ? "yesterday" : `${profile.last_order_days} days ago`}` : ""}; ${profile.places.length === 1 ? "one likely place" : `${profile.places.length} likely places`}${profile.member ? "; a member" : ""}${profile.consent ? "" : "; no consent to tailoring"}.`}</Text>
     </Stack>
   );
 }
@@ -64,10 +64,11 @@ export function Who({ readers, index, profile, onChange }: { readers: Reader[]; 
 /** What the evidence made of the likely places, in words. */
 export function Verdict({ place }: { place: PlaceOf | null }) {
   if (!place) return null;
-  const where = place.cell ? `Decided by ${SOURCES[place.source] ?? place.source}, ${percent(place.certainty)} sure` : "The place is honestly unknown: the campaign's own cards are shown";
+  const home = place.places.findIndex(({ latitude, longitude }) => latitude === place.point?.latitude && longitude === place.point.longitude);
+  const where = place.cell ? `Decided by ${SOURCES[place.source] ?? place.source}${home >= 0 ? `, for likely place ${home + 1}` : ""}, ${percent(place.certainty)} sure` : "The place is honestly unknown: the campaign's own cards are shown";
   return (
     <div data-testid="verdict">
-      <Text size="sm"><b>{where}.</b>{place.travelling ? " The reader is travelling: no likely place is near the position." : ""}</Text>
+      <Text size="sm"><b>{where}.</b>{place.travelling ? " The reader is travelling: they are rather elsewhere than at any likely place." : ""}</Text>
       {place.places.length > 0 && (
         <table className="places">
           <thead><tr><th scope="col">Place</th><th scope="col">Usual at this hour</th><th scope="col">With the evidence</th></tr></thead>

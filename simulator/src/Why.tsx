@@ -28,7 +28,8 @@ const word = (name: string): string => GROUPS[name] ?? name.replace(/^boost (\S+
 /** Whether every part of the tree is the sum of its own. */
 export const addsUp = (node: Node): boolean => !node.parts?.length || (node.parts.reduce((sum, part) => sum + part.value, 0) === node.value && node.parts.every(addsUp));
 
-const sentence = (text: string): string => `${text.replace(/^./, (letter) => letter.toUpperCase())}.`;
+/** With a capital and a full stop; what a campaign's file would say stands as code. */
+const sentence = (text: string) => `${text.replace(/^./, (letter) => letter.toUpperCase())}.`.split("`").map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part));
 
 const COLORS = { start: "#8a8f98", up: "#2f855a", down: "#c05621", total: "#3b5bdb" };
 
@@ -40,7 +41,7 @@ export function Why({ merchant, id, reply, onClose, onBoost, onPin, onExclude, n
   const name = merchant?.card?.name ?? id;
   const at = reply?.slots.findIndex((slot) => slot.merchant === id) ?? -1;
   const why = reply?.why?.merchant === id ? reply.why : undefined;
-  const said = (text: string) => text.replace(/\b[0-9a-f]{16}\b/g, names).replace(/slot (\d+)/g, (_, n) => `slot ${Number(n) + 1}`).replace(/boost it by ([\d.]+) or more/g, (words, factor) => (most !== null && Number(factor) > most ? `${words} (the layers above allow ${most} at most)` : words));
+  const said = (text: string) => text.replace(/(pin it to slot (\d+)): slot \2\b/g, "$1").replace(/\b[0-9a-f]{16}\b/g, names).replace(/slot (\d+)/g, (_, n) => `slot ${Number(n) + 1}`).replace(/boost it by ([\d.]+) or more/g, (words, factor) => (most !== null && Number(factor) > most ? `${words} (the layers above allow ${most} at most)` : words));
   return (
     <Paper withBorder p="md" component="section" aria-label={`Why ${name}`} data-testid="why" className="why">
       <Group justify="space-between" wrap="nowrap" align="start">
@@ -67,7 +68,7 @@ export function Why({ merchant, id, reply, onClose, onBoost, onPin, onExclude, n
         {why && at < 0 && (
           <div>
             <Title order={3} size="h6">What would bring it into the message</Title>
-            <Text size="sm">{sentence(said(why.verdict))}</Text>
+            {!drop && <Text size="sm">{sentence(said(why.verdict))}</Text>}
             {why.changes.length > 0 && <List size="sm" type="ordered">{why.changes.map((change) => <List.Item key={change}>{sentence(said(change))}</List.Item>)}</List>}
             {why.then === undefined && <Text size="sm">No change of the campaign shows it here and now.</Text>}
           </div>
@@ -96,11 +97,14 @@ function Waterfall({ node, name }: { node: Node; name: string }) {
   const parts = useMemo(() => steps(node), [node]);
   useEffect(() => {
     const width = Math.max(280, box.current?.clientWidth ?? 420);
+    const room = Math.min(170, width * 0.42);
+    // A letter is some 6.6 wide.
+    const letters = Math.floor((room - 8) / 6.6);
     const plot = Plot.plot({
-      width, height: 28 * parts.length + 34, marginLeft: Math.min(170, width * 0.42), marginRight: 44, marginTop: 4,
+      width, height: 28 * parts.length + 34, marginLeft: room, marginRight: 44, marginTop: 4,
       style: { background: "transparent", fontSize: "12px" },
       x: { label: "score", ticks: 4, tickFormat: (x: number) => x.toFixed(1), grid: true },
-      y: { label: null, domain: parts.map(({ name }) => name), tickFormat: (text: string) => (text.length > 26 ? `${text.slice(0, 25)}…` : text) },
+      y: { label: null, domain: parts.map(({ name }) => name), tickFormat: (text: string) => (text.length > letters ? `${text.slice(0, letters - 1)}…` : text) },
       marks: [
         Plot.barX(parts, { x1: (step: Step) => step.from / 65536, x2: (step: Step) => step.to / 65536, y: "name", fill: (step: Step) => COLORS[step.kind], rx: 2, insetTop: 3, insetBottom: 3 }),
         Plot.text(parts, { x: (step: Step) => Math.max(step.from, step.to) / 65536, y: "name", text: (step: Step) => (step.kind === "total" || step.kind === "start" ? (step.value / 65536).toFixed(2) : score(step.value)), dx: 4, textAnchor: "start", fill: "currentColor" }),
@@ -114,7 +118,7 @@ function Waterfall({ node, name }: { node: Node; name: string }) {
   return (
     <figure className="waterfall" aria-label={`What the score of ${name} is made of`}>
       <div ref={box} />
-      <table className="visually-hidden"><caption>Parts of the score</caption><tbody>{parts.map((part, i) => <tr key={i}><th scope="row">{part.name}</th><td>{(part.value / 65536).toFixed(4)}</td></tr>)}</tbody></table>
+      <div className="visually-hidden"><table><caption>Parts of the score</caption><tbody>{parts.map((part, i) => <tr key={i}><th scope="row">{part.name}</th><td>{(part.value / 65536).toFixed(4)}</td></tr>)}</tbody></table></div>
       {whole ? <figcaption data-testid="adds-up">The parts add up to the score exactly.</figcaption> : <Alert color="red">The parts do not add up: please tell whoever runs this page.</Alert>}
     </figure>
   );

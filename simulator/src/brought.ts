@@ -5,8 +5,9 @@ import { said } from "./engine.js";
 
 /** A file with its way from the folder that was dropped: `lunch/fi/helsinki.yaml`, or its name alone. */
 export interface Given { path: string; file: File }
-export interface Draft { campaign: string; layer: string; text: string }
-export interface Brought { bundles: [string, Uint8Array][]; campaigns: Campaign[]; drafts: Draft[]; /** What could not be read, each a sentence with what to do. */ wrong: string[] }
+/** A layer as its author wrote it. */
+export interface Written { campaign: string; layer: string; text: string }
+export interface Brought { bundles: [string, Uint8Array][]; campaigns: Campaign[]; layers: Written[]; /** What could not be read, each a sentence with what to do. */ wrong: string[] }
 
 /** What lies in a folder of campaigns beside its layers. */
 const BESIDE = /(^|\/)golden\/|\.(geojson|md)$|\.schema\.json$/;
@@ -32,7 +33,7 @@ async function walk(entry: FileSystemEntry): Promise<Given[]> {
 
 /** Reads them; each by itself, so that one that is broken keeps no other out. `at` is the layer that is open. */
 export async function bring(given: Given[], engine: Engine, known: Record<string, Campaign>, at: { campaign: string; layer: string }): Promise<Brought> {
-  const brought: Brought = { bundles: [], campaigns: [], drafts: [], wrong: [] };
+  const brought: Brought = { bundles: [], campaigns: [], layers: [], wrong: [] };
   const order = (path: string) => [".json", ".area", ".display", ".yaml"].findIndex((end) => path.endsWith(end));
   const all = { ...known };
   for (const { path, file } of [...given].sort((a, b) => order(a.path) - order(b.path))) {
@@ -47,7 +48,7 @@ export async function bring(given: Given[], engine: Engine, known: Record<string
         orSay(() => (path.endsWith(".area") ? engine.addArea(bytes) : engine.addDisplay(bytes)), "Drop it again as `freshrank build` wrote it, a .display together with its .area");
         brought.bundles.push([file.name, bytes]);
       } else if (/\.ya?ml$/.test(path)) {
-        brought.drafts.push({ ...layerOf(path.replace(/\.ya?ml$/, "").split("/"), all, at), text: await file.text() });
+        brought.layers.push({ ...layerOf(path.replace(/\.ya?ml$/, "").split("/"), all, at), text: await file.text() });
       } else throw new Error("it is nothing that this page reads. Drop .area and .display files of `freshrank build`, a published campaign (.json), or a layer (.yaml)");
     } catch (error) {
       brought.wrong.push(`${path}: ${said(error)}.`);
@@ -60,6 +61,8 @@ export async function bring(given: Given[], engine: Engine, known: Record<string
 function layerOf(way: string[], known: Record<string, Campaign>, at: { campaign: string; layer: string }): { campaign: string; layer: string } {
   const i = way.findIndex((part) => known[part]);
   if (i >= 0 && i + 1 < way.length) return { campaign: way[i], layer: way.slice(i + 1).join("/") };
+  const defaults = way.indexOf("defaults");
+  if (defaults >= 0 && defaults + 1 < way.length) return { campaign: at.campaign, layer: way.slice(defaults).join("/") };
   if (way.length > 1) throw new Error("its folder is no campaign that this page knows. Publish the folder with `freshrank campaign publish FOLDER --out FILE.json` and drop that file");
   const called = Object.keys(known[at.campaign].layers).filter((layer) => layer.split("/").pop() === way[0]);
   return { campaign: at.campaign, layer: called.length === 1 ? called[0] : at.layer };
