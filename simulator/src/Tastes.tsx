@@ -65,8 +65,8 @@ export const Tastes = memo(function Tastes({ cuisines, profile, merged, smoothin
       </div>
       {profile && profile.lifelong.raw.length > 0 && (
         <Group align="start" grow>
-          <Table aria-label="Tastes by group of cuisines"><Table.Thead><Table.Tr><Table.Th>Group</Table.Th><Table.Th>Against the city</Table.Th></Table.Tr></Table.Thead>
-            <Table.Tbody>{[...told.slice(0, 4), ...told.slice(-2).filter((one) => !told.slice(0, 4).includes(one))].map(({ value, cluster }) => <Table.Tr key={cluster}><Table.Td><i className="dot" style={{ background: CLUSTERS[cluster % CLUSTERS.length] }} /> {names[cluster]}</Table.Td><Table.Td>{Math.exp(value).toFixed(1)} times as much</Table.Td></Table.Tr>)}</Table.Tbody></Table>
+          {told.length > 0 && <Table aria-label="Tastes by group of cuisines"><Table.Thead><Table.Tr><Table.Th>Group</Table.Th><Table.Th>Against the city</Table.Th></Table.Tr></Table.Thead>
+            <Table.Tbody>{[...told.slice(0, 4), ...told.slice(-2).filter((one) => !told.slice(0, 4).includes(one))].map(({ value, cluster }) => <Table.Tr key={cluster}><Table.Td><i className="dot" style={{ background: CLUSTERS[cluster % CLUSTERS.length] }} /> {names[cluster]}</Table.Td><Table.Td>{Math.exp(value).toFixed(1)} times as much</Table.Td></Table.Tr>)}</Table.Tbody></Table>}
           <Table aria-label="Cuisines ordered"><Table.Thead><Table.Tr><Table.Th>Ordered most</Table.Th><Table.Th>Share</Table.Th></Table.Tr></Table.Thead>
             <Table.Tbody>{profile.lifelong.raw.map(([label, share]) => <Table.Tr key={label}><Table.Td>{nice(cuisines.labels[label] ?? String(label))}</Table.Td><Table.Td>{Math.round(100 * share)} %</Table.Td></Table.Tr>)}</Table.Tbody></Table>
         </Group>

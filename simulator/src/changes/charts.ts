@@ -7,7 +7,7 @@ import { percent, signed } from "./words.js";
 
 const [GAIN, LOSS, TODAY] = ["#0b7285", "#c2410c", "#868e96"];
 type Svg = SVGSVGElement;
-const short = (name: string) => (name.length > 26 ? `${name.slice(0, 25)}…` : name);
+const short = (name: string) => (name.length > 24 ? `${name.slice(0, 23)}…` : name);
 
 function picture(options: Plot.PlotOptions, label: string): Svg {
   const svg = Plot.plot({ ...options, style: { background: "transparent", fontSize: "12px", color: "currentColor" } }) as Svg;
@@ -27,7 +27,7 @@ export function merchants({ merchants }: Comparison, width = 420): Svg {
   // Room for the number beside the longest bar of each side.
   const room = 0.32 * Math.max(1, high - low);
   return picture({
-    width, height: 62 + 24 * shown.length, marginLeft: 178, marginRight: 10, marginTop: 6, marginBottom: 44,
+    width, height: 62 + 24 * shown.length, marginLeft: 178, marginRight: 28, marginTop: 6, marginBottom: 44,
     x: { label: "places in messages", domain: [low - room, high + room], ticks: 4, labelAnchor: "center", labelArrow: "none" },
     y: { label: null, domain: shown.map(({ merchant }) => merchant), tickFormat: (merchant: string) => names.get(merchant) ?? merchant, tickSize: 0 },
     marks: [
