@@ -1,12 +1,15 @@
-// Where the network does not answer, what the page kept does (src/offline.ts). What is asked of the Worker is never kept.
+// Where the network does not answer, what the page kept does (src/offline.ts): its own files. What is asked of a Worker behind the same
+// domain, whose addresses carry tokens, is never kept, nor answered from here.
 
 const CACHE = "freshrank";
+const OWN = /^(index\.html|files\.json|(assets|data|cards)\/.*)?$/;
 
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
-  if (request.method === "GET" && origin === self.location.origin && !pathname.startsWith("/v1/")) event.respondWith(answer(request));
+  const own = `${origin}${pathname}`.startsWith(self.registration.scope) && OWN.test(`${origin}${pathname}`.slice(self.registration.scope.length));
+  if (request.method === "GET" && own) event.respondWith(answer(request));
 });
 
 async function answer(request) {

@@ -462,7 +462,13 @@ it("says what to do where the Worker is down, and goes on without any network", 
   own.setDefaultTimeout(10_000);
   await own.goto(address);
   await own.getByTestId("card").first().waitFor();
-  await own.waitForFunction(() => document.documentElement.dataset.kept !== undefined);
+  await own.waitForFunction(() => document.documentElement.dataset.kept !== undefined && navigator.serviceWorker.controller);
+  // Addresses of a Worker behind the same domain carry tokens: whatever is no file of the page's stays out of what it keeps.
+  const kept = await own.evaluate(async () => {
+    await Promise.all(["sw.js", "./"].map((path) => fetch(path)));
+    return (await (await caches.open("freshrank")).keys()).map(({ url }) => new URL(url).pathname);
+  });
+  assert.deepEqual([kept.includes("/sw.js"), kept.includes("/")], [false, true], kept.join(" "));
   const publish = async () => {
     await own.getByRole("tab", { name: "Campaign", exact: true }).click();
     await own.getByRole("button", { name: "Take out: Slots: 5" }).click();
