@@ -11,6 +11,7 @@ use crate::decision::{Asked, Decision, Hashes, reader};
 use crate::explain::reference::Reference;
 use crate::explain::why::{Why, why};
 use crate::explain::{Explainer, Node};
+use crate::fresh::Known;
 use crate::geo::{Cell, Point};
 use crate::id::{MerchantId, hex};
 use crate::locate::{self, Source};
@@ -310,8 +311,21 @@ impl Question {
         })
     }
 
-    /// Makes it a question about anybody of the reader's market: who objects has no tastes, no places, no past, and is nowhere.
-    pub fn forget_reader(&mut self) {
+    /// Learns what is known of its reader beside it. Who objects is anybody of their market; where they were last counts, with their
+    /// consent, where the question does not know anything newer.
+    pub fn meet(&mut self, known: Known) {
+        if known.suppressed {
+            return self.forget_reader();
+        }
+        let own = self.context.last_event.as_ref().map_or(i64::MIN, |event| event.at);
+        let news = known.last_event.filter(|event| self.profile.consent && (own + 1..=self.context.at).contains(&event.at));
+        if news.is_some() {
+            self.context.last_event = news;
+        }
+    }
+
+    /// Who objects has no tastes, no places, no past, and is nowhere.
+    fn forget_reader(&mut self) {
         self.suppressed = true;
         let market = core::mem::take(&mut self.profile.market);
         // Where nothing is known of anybody there is nothing to consent to.

@@ -15,6 +15,10 @@
 //! What cannot tell a city's places apart sees a city as one place. Trust is the chance that the order goes where the
 //! reader was seen; an event loses it with age.
 //!
+//! Decided is the app's own position, else the place of a fresh event that is no less likely than any other, else the
+//! likeliest place. Who is likelier elsewhere than at home travels; then an event of up to [`STALE_SECONDS`] decides, where the
+//! network, if there is one, sees the same city: it alone tells that they are away.
+//!
 //! `freshrank places fit` fits [`FUSION`] and `models/place-model.json` holds what it found; a test compares the two.
 
 use crate::context::{Context, Grade, LastEvent};

@@ -176,7 +176,7 @@ async fn rank(request: &mut Request, env: &Env) -> Result<Response, Problem> {
 }
 
 /// Answers line by line while the client still sends. What is in memory is what came in one piece, since all of its readers are asked at
-/// once whether they object, and one answer.
+/// once what is known of them, and one answer.
 async fn batch(request: &mut Request, env: Env) -> Result<Response, Problem> {
     let now = asked_at(request, &Store::new(&env)).await?;
     let state = (BodyLines::new(request, MAX_BODY), Vec::new().into_iter(), env);
@@ -201,7 +201,7 @@ async fn batch(request: &mut Request, env: Env) -> Result<Response, Problem> {
 }
 
 /// The time that lines without their own are answered as of: of every batch with one key that of the first. The rest of an answer follows
-/// from it, the request and what is published, whose hashes it names.
+/// from it, the request, what is published, whose hashes it names, and what readers did and said meanwhile.
 async fn asked_at(request: &Request, store: &Store) -> Result<i64, Problem> {
     let Some(key) = request.headers().get("Idempotency-Key").ok().flatten() else {
         return Ok(now());

@@ -114,11 +114,9 @@ pub async fn known(env: &Env, reader: u64) -> Known {
     }
 }
 
-/// A question as it may be asked: who objects, or cannot be asked whether they do, is anybody of their market.
+/// A question, after it was learned what is known of its reader.
 pub async fn met(mut question: Question, env: &Env) -> Question {
-    if known(env, question.profile.reader).await.suppressed {
-        question.forget_reader();
-    }
+    question.meet(known(env, question.profile.reader).await);
     question
 }
 

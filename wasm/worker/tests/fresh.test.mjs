@@ -182,7 +182,7 @@ describe("a reader", () => {
   });
 });
 
-describe("who objects", () => {
+describe("the reader of a question", () => {
   const AWAY = { latitude: latitude + 30 / 111.195, longitude };
   const N = 100;
   let worker;
@@ -204,7 +204,7 @@ describe("who objects", () => {
     await worker.stop();
   });
 
-  it("is ranked as anybody of their market, and the reply says so", async () => {
+  it("who objects is ranked as anybody of their market, and the reply says so", async () => {
     const asked = async () => told(await json(await worker.rank(of(1))));
     const mine = ["r1", undefined, "dense", ["away"]];
     assert.deepEqual(await asked(), mine);
@@ -216,7 +216,28 @@ describe("who objects", () => {
     assert.deepEqual(await asked(), mine, "and not any more");
   });
 
-  it("is found among the readers of a batch, whose answers keep their order", async () => {
+  it("is ranked where they were last, if they agreed and the sender knows nothing newer", async () => {
+    const at = ago(60);
+    const tell = (reader) =>
+      worker.fetch("/v1/events", { method: "POST", headers: headers(EVENTS_KEY), body: JSON.stringify({ reader: hex(reader), kind: "trip_end", at, ...AWAY, consent: true }) });
+    for (const reader of [31, 32]) assert.deepEqual(await json(await tell(reader)), { kept: true });
+    const now = new Date().toISOString();
+    const home = (seconds) => ({ kind: "app_open", latitude, longitude, at: ago(seconds) });
+    const where = async (reader, context = {}, consent = true) => {
+      const asked = { profile: profile(reader, "fi/helsinki", { consent }), context: { at: now, ...context } };
+      const { place, slots } = await json(await worker.rank(asked));
+      return [place.source, shown({ slots })];
+    };
+    assert.deepEqual(await where(31), ["last_event", ["away"]]);
+    assert.deepEqual(await where(31, { last_event: home(30) }), ["last_event", ["near", "far"]], "the sender knows something newer");
+    assert.deepEqual(await where(31, { last_event: home(90) }), ["last_event", ["away"]], "and here something older");
+    assert.deepEqual(await where(31, { at: ago(120) }), await where(33, { at: ago(120) }), "it had not happened then");
+    assert.deepEqual(await where(32, {}, false), await where(33, {}, false), "without consent");
+    await suppress(31);
+    assert.notDeepEqual((await where(31))[1], ["away"], "who objects");
+  });
+
+  it("who objects is found among the readers of a batch, whose answers keep their order", async () => {
     await suppress(7);
     const lines = Array.from({ length: 100 }, (_, i) => JSON.stringify(of(i + 1)));
     const replies = await batch([...lines, "no json", JSON.stringify({ ...ASKED, id: "nobody" })]);
