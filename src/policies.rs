@@ -8,7 +8,6 @@ use crate::campaign::{Campaign, Chain, Policy};
 use crate::id::Hash;
 use crate::rule::Rules;
 use crate::sorted::Map;
-use alloc::string::String;
 use alloc::sync::Arc;
 use core::ops::Deref;
 
@@ -77,14 +76,11 @@ impl Deref for Merged {
 }
 
 impl Policy {
-    /// The hash of what was merged.
+    /// The hash of what was merged: of its JSON without spaces, keys in their order here, whoever said them.
     #[must_use]
     pub fn hash(&self) -> Hash {
-        use core::fmt::Write as _;
-        let mut text = String::new();
-        // Writing to a String cannot fail, and Debug prints every field.
-        let _ = write!(text, "{self:?}");
-        Hash::of(text.as_bytes())
+        // Strings, finite numbers and maps by strings: nothing that JSON has not.
+        Hash::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
