@@ -317,8 +317,9 @@ impl Question {
         if known.suppressed {
             return self.forget_reader();
         }
-        let own = self.context.last_event.as_ref().map_or(i64::MIN, |event| event.at);
-        let news = known.last_event.filter(|event| self.profile.consent && (own + 1..=self.context.at).contains(&event.at));
+        let own = self.context.last_event.as_ref().map(|event| event.at);
+        let is_news = |at: i64| at <= self.context.at && own.is_none_or(|own| own < at);
+        let news = known.last_event.filter(|event| self.profile.consent && is_news(event.at));
         if news.is_some() {
             self.context.last_event = news;
         }

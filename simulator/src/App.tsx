@@ -35,11 +35,16 @@ export function App({ data }: { data: Data }) {
   const [id, setId] = useState(shared?.campaign && published[shared.campaign] ? shared.campaign : market.campaigns[0].id);
   const campaign = published[id];
   const [path, setPath] = useState(shared?.layer ?? market.home);
-  const [texts, setTexts] = useState<Record<string, string>>(() => {
-    const saved = drafts();
-    return shared?.yaml !== undefined ? { ...saved, [`${shared.campaign}/${shared.layer}`]: shared.yaml } : saved;
-  });
-  const [savedText, setSavedText] = useState("");
+  // Drafts of this browser's own, which keeps them at once; what another one shared is kept once it is edited here.
+  const [kept, setKept] = useState(drafts);
+  const [texts, setTexts] = useState(() => (shared?.yaml !== undefined ? { ...kept, [`${shared.campaign}/${shared.layer}`]: shared.yaml } : kept));
+  const change = useCallback((drafts: Drafts) => {
+    const onto = (all: Drafts) => Object.fromEntries(Object.entries({ ...all, ...drafts }).filter(([, text]) => text !== undefined));
+    setTexts(onto);
+    setKept(onto);
+  }, []);
+  const [keeps, setKeeps] = useState(true);
+  useEffect(() => setKeeps(keep(kept)), [kept]);
   const [index, setIndex] = useState<number | null>(() => worthSeeing(data));
   const [pin, setPin] = useState<Point>(shared?.latitude !== undefined && shared.longitude !== undefined ? { latitude: shared.latitude, longitude: shared.longitude } : KAMPPI);
   const [moment, setMoment] = useState<MomentState>({ minute: inWeek(shared?.at) ?? 720, grade: shared?.grade ?? "exact", mailbox: shared?.mailbox ?? "direct", trip: false });
@@ -64,7 +69,7 @@ export function App({ data }: { data: Data }) {
   const words = authored[`${id}/${path}`];
   const original = useMemo(() => words ?? write(campaign, path, data.cuisines.labels), [campaign, path, data, words]);
   const text = texts[`${id}/${path}`] ?? original;
-  const setText = useCallback((next: string) => { setTexts((all) => ({ ...all, [`${id}/${path}`]: next })); setShowing("draft"); }, [id, path]);
+  const setText = useCallback((next: string) => { change({ [`${id}/${path}`]: next === original ? undefined : next }); setShowing("draft"); }, [id, path, original, change]);
   const dirty = text !== original;
 
   const json = useMemo(() => JSON.stringify(campaign), [campaign]);
@@ -172,7 +177,7 @@ export function App({ data }: { data: Data }) {
     setPublished((all) => ({ ...all, ...Object.fromEntries(campaigns.map((campaign) => [campaign.id, campaign])) }));
     // What its author wrote of a campaign that another one takes the place of is of no use.
     setAuthored((all) => Object.fromEntries(Object.entries(all).filter(([key]) => !campaigns.some((campaign) => key.startsWith(`${campaign.id}/`)))));
-    setTexts((all) => ({ ...all, ...Object.fromEntries(drafts.map(({ campaign, layer, text }) => [`${campaign}/${layer}`, text])) }));
+    change(Object.fromEntries(drafts.map(({ campaign, layer, text }) => [`${campaign}/${layer}`, text])));
     const last = drafts.at(-1) ?? (campaigns.length > 0 ? { campaign: campaigns[campaigns.length - 1].id, layer: market.home } : undefined);
     if (last) {
       setId(last.campaign);
@@ -192,7 +197,6 @@ export function App({ data }: { data: Data }) {
     const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
     setNote({ good: true, text: `The address of this page now holds the edit, the place and the time${copied ? ", and is on the clipboard" : ": copy it from above"}. The reader is not in it.` });
   };
-  const save = () => { localStorage.setItem("freshrank.drafts", JSON.stringify(texts)); setSavedText(text); };
 
   // For the workers of `changes`: the same module, the same bundles, and readers of whom some are asked at a time.
   const inputs = useMemo((): EngineInputs => {
@@ -252,11 +256,11 @@ export function App({ data }: { data: Data }) {
             </Tabs.Panel>
             <Tabs.Panel value="campaign" pt="md"><Broken>
               <Editor campaign={campaign} path={path} onPath={setPath} paths={paths} text={text} onText={setText} original={original} problems={checked.problems} dirty={dirty} merged={merged} merchants={at.merchants} schema={data.schema} labels={data.cuisines.labels}
-                timezone={market.timezone} wish={wish} onWish={setWish} onExplain={explain} layer={checked.layer ?? null} onSave={save} saved={savedText === text}
+                timezone={market.timezone} wish={wish} onWish={setWish} onExplain={explain} layer={checked.layer ?? null} keeps={keeps}
                 onPublished={(document, draft) => {
                   setPublished((all) => ({ ...all, [id]: document }));
                   setAuthored((all) => ({ ...all, [`${id}/${path}`]: draft === "holds" ? text : undefined }));
-                  if (draft !== "stays") setTexts(({ [`${id}/${path}`]: _, ...rest }) => rest);
+                  if (draft !== "stays") change({ [`${id}/${path}`]: undefined });
                 }} />
             </Broken></Tabs.Panel>
             <Tabs.Panel value="changes" pt="md"><Broken><Suspense fallback={<Text>Loading …</Text>}><ChangesPanel inputs={inputs} published={campaign as never} draft={draft as never} readers={sample} files={files} data={`Merchants © OpenStreetMap contributors (ODbL). ${simulated}`} onOpenReader={({ id }) => { setIndex(Number(id) - 1); setMoment((now) => ({ ...now, grade: "none", mailbox: "gmail", trip: false })); scrollTo({ top: 0 }); }} /></Suspense></Broken></Tabs.Panel>
@@ -284,12 +288,27 @@ function worthSeeing({ readers }: Data): number {
   return Math.max(0, found);
 }
 
-/** Drafts that were saved in this browser; what is no such thing is none. */
-function drafts(): Record<string, string> {
+/** The texts of layers by `CAMPAIGN/LAYER`; none is a draft no longer. */
+type Drafts = Record<string, string | undefined>;
+/** Where this browser keeps them. */
+const KEPT = "freshrank.drafts";
+
+/** Drafts that this browser kept; what is no such thing is none. */
+function drafts(): Drafts {
   try {
-    return JSON.parse(localStorage.getItem("freshrank.drafts") ?? "{}");
+    return JSON.parse(localStorage.getItem(KEPT) ?? "{}");
   } catch {
     return {};
+  }
+}
+
+/** Whether this browser keeps drafts: one that is told to forget all does not. */
+function keep(drafts: Drafts): boolean {
+  try {
+    localStorage.setItem(KEPT, JSON.stringify(drafts));
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -15,7 +15,7 @@ export class Broken extends Component<{ children: ReactNode }, { error: unknown 
     const missing = /import|fetch|load/i.test(said(error));
     return (
       <Alert color="red" role="alert" title={missing ? "A part of the page did not load" : "A part of the page failed"}>
-        {missing ? "Check the network, then load the page again." : `${said(error)}. Load the page again.`} Drafts that you saved are still there.
+        {missing ? "Check the network, then load the page again." : `${said(error)}. Load the page again.`} Your drafts are still there.
         <div><Button mt="xs" size="compact-sm" variant="default" onClick={() => location.reload()}>Load the page again</Button></div>
       </Alert>
     );

@@ -17,7 +17,9 @@ export interface EditorProps {
   timezone: string; wish: { action: Action; merchant: string | null }; onWish: (wish: { action: Action; merchant: string | null }) => void;
   onExplain: (merchant: string) => void;
   /** What holds now; the draft stays, is what holds, or gives way to what holds. */
-  onPublished: (document: Campaign, draft: "stays" | "holds" | "goes") => void; layer: Record<string, unknown> | null; onSave: () => void; saved: boolean;
+  onPublished: (document: Campaign, draft: "stays" | "holds" | "goes") => void; layer: Record<string, unknown> | null;
+  /** Whether drafts outlive the page. */
+  keeps: boolean;
 }
 
 export function Editor(props: EditorProps) {
@@ -28,8 +30,7 @@ export function Editor(props: EditorProps) {
       <NativeSelect label="My city" value={path} onChange={(event) => onPath(event.currentTarget.value)} data={paths.map((value) => ({ value, label: place(value) }))} maw={240} />
       <Group gap="xs">
         <Badge variant="filled" color={errors.length > 0 ? "red.8" : dirty ? "indigo.8" : "gray.8"} data-testid="state">{errors.length > 0 ? `${errors.length} to mend` : dirty ? "Draft" : "As published"}</Badge>
-        <Text size="sm">{errors.length > 0 ? "The phone shows the last draft that could be read." : dirty ? "Only here: readers see nothing of it until it is published." : `Nothing is changed in ${place(path)} yet.`}</Text>
-        {dirty && <Button size="compact-sm" variant="default" onClick={props.onSave}>{props.saved ? "Saved in this browser" : "Save the draft"}</Button>}
+        <Text size="sm">{errors.length > 0 ? "The phone shows the last draft that could be read." : dirty ? `Only in this browser${props.keeps ? "" : ", until the page is closed"}: readers see nothing of it until it is published.` : `Nothing is changed in ${place(path)} yet.`}</Text>
         {dirty && <Button size="compact-sm" variant="subtle" color="dark" onClick={() => props.onText(props.original)}>Discard</Button>}
       </Group>
       <Problems problems={problems} path={path} />
