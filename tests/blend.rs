@@ -1,5 +1,8 @@
 //! What holds of every blend, whatever a campaign asks: tried on drafted candidates, the same ones in every run.
 
+#[path = "support/holds.rs"]
+mod holds;
+
 use freshrank::blend::{
     Blend, Demand, Ingredients, Marks, Notice, Placement, Pool, Score, blend, blend_by, boost, chances, feasible_hash,
     moves, weave,
@@ -12,17 +15,10 @@ use freshrank::profile::{KnownMerchant, Profile};
 use freshrank::retrieve::{Candidate, resolve_cuisine};
 use freshrank::sorted::Map;
 use freshrank::{ChainId, MerchantId};
+use holds::holds;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Runs a property over `n` inputs from a fixed seed: a failure here is a failure everywhere.
-fn holds<S: Strategy>(n: u32, inputs: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let config = Config { cases: n, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    TestRunner::new_with_rng(config, rng).run(&inputs, property).unwrap_or_else(|error| panic!("{error}"));
-}
 
 /// Everything a message is blended from.
 #[derive(Debug, Clone)]

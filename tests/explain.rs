@@ -1,5 +1,7 @@
 //! What an explanation says is true: shares against every order in which they could have come, and ways into a message by going them.
 
+#[path = "support/holds.rs"]
+mod holds;
 mod support;
 
 use freshrank::bundle::{AreaDraft, Bundle, Kind, MerchantDraft, Schedule, ScheduleDraft};
@@ -14,9 +16,9 @@ use freshrank::request::Question;
 use freshrank::score::dense::Dense;
 use freshrank::score::{ModelError, NoModel, fixed, score};
 use freshrank::{Areas, ChainId, Decision, Hash, MerchantId, Profile, Scorer, decide, rerank};
+use holds::holds;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -27,13 +29,6 @@ use support::Library;
 const CENTRE: (f64, f64) = (60.1699, 24.9384);
 /// A Friday, 12:00 in Helsinki.
 const NOON: i64 = 1_795_168_800;
-
-/// Runs a property over `n` inputs from a fixed seed: a failure here is a failure everywhere.
-fn holds<S: Strategy>(n: u32, inputs: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let config = Config { cases: n, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    TestRunner::new_with_rng(config, rng).run(&inputs, property).unwrap_or_else(|error| panic!("{error}"));
-}
 
 fn library() -> Library {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");

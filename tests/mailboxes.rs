@@ -1,10 +1,13 @@
 //! Who fetched it: the table of real user agents and networks, and what holds of every request.
 
+#[path = "support/holds.rs"]
+mod holds;
+
 use freshrank::context::{Grade, Mailbox};
 use freshrank::mailbox::form::JudgeRequest;
 use freshrank::mailbox::{Evidence, Fetch, RULES, SOURCES, classify};
+use holds::holds;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -116,8 +119,6 @@ fn no_word_of_what_was_judged_is_in_the_verdict() {
 
 #[test]
 fn whatever_is_asked_there_is_a_verdict() {
-    let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let known: Vec<String> = table().into_iter().filter_map(|row| row.user_agent).collect();
     let numbers: Vec<u32> = table().into_iter().filter_map(|row| row.asn).collect();
     let agent = prop_oneof![any::<String>(), prop::sample::select(known)];
@@ -148,5 +149,5 @@ fn whatever_is_asked_there_is_a_verdict() {
         prop_assert!(later.seen || !verdict.seen);
         Ok(())
     };
-    TestRunner::new_with_rng(config, rng).run(&inputs, property).unwrap_or_else(|error| panic!("{error}"));
+    holds(2000, inputs, property);
 }

@@ -1,5 +1,8 @@
 //! What holds of every decision, tried on drafted cities: the same ones in every run.
 
+#[path = "support/holds.rs"]
+mod holds;
+
 use freshrank::areas::{Availability, Closure};
 use freshrank::blend::Score;
 use freshrank::bundle::{
@@ -16,21 +19,14 @@ use freshrank::profile::{KnownMerchant, LikelyPlace, Profile, Taste};
 use freshrank::score::dense::Dense;
 use freshrank::score::{ModelError, NoModel};
 use freshrank::{Areas, ChainId, Decision, Hash, MerchantId, Scorer, rerank};
+use holds::holds;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 const CENTRE: (f64, f64) = (60.1699, 24.9384);
 const NOON: i64 = 1_795_168_800;
-
-/// Runs a property over `n` inputs from a fixed seed: a failure here is a failure everywhere.
-fn holds<S: Strategy>(n: u32, inputs: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let config = Config { cases: n, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    TestRunner::new_with_rng(config, rng).run(&inputs, property).unwrap_or_else(|error| panic!("{error}"));
-}
 
 fn point() -> impl Strategy<Value = Point> {
     (-0.03..0.03, -0.06..0.06)

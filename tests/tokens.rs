@@ -3,14 +3,17 @@
 //! `FRESHRANK_BLESS=1 cargo test --release --test tokens` rewrites what the cases expect; read the difference. A released token
 //! is never written anew: somebody has it in their mailbox.
 
+#[path = "support/holds.rs"]
+mod holds;
+
 use freshrank::geo::Point;
 use freshrank::profile::{self, KnownMerchant, LikelyPlace, Profile, Taste};
 use freshrank::request::{base64url, from_base64url};
 use freshrank::token::form::{MintRequest, OpenReply};
 use freshrank::token::{Keys, MAX_BYTES, MAX_CAMPAIGN, MAX_CHARS, Personal, Token, TokenError, Verdict};
 use freshrank::{Hash, time};
+use holds::holds;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -268,8 +271,6 @@ fn any_token() -> impl Strategy<Value = Token> {
 
 #[test]
 fn what_was_minted_opens_as_it_was_and_only_so() {
-    let config = Config { cases: 500, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let inputs = (any_token(), any_token(), any::<prop::sample::Index>(), any::<Vec<u8>>());
     let property = |(token, other, bit, noise): (Token, Token, prop::sample::Index, Vec<u8>)| {
         let keys = keys();
@@ -287,5 +288,5 @@ fn what_was_minted_opens_as_it_was_and_only_so() {
         let _ = Token::decode(&noise);
         Ok(())
     };
-    TestRunner::new_with_rng(config, rng).run(&inputs, property).unwrap_or_else(|error| panic!("{error}"));
+    holds(500, inputs, property);
 }
