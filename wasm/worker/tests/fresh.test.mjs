@@ -235,6 +235,7 @@ describe("the reader of a question", () => {
     assert.deepEqual(await where(32, {}, false), await where(33, {}, false), "without consent");
     await suppress(31);
     assert.notDeepEqual((await where(31))[1], ["away"], "who objects");
+    await suppress(31, "DELETE");
   });
 
   it("who objects is found among the readers of a batch, whose answers keep their order", async () => {
