@@ -34,6 +34,7 @@ pub use author::{Problem, Severity};
 pub use cover::{Chain, Covers, LayerId, Level, Whereabouts};
 pub use edit::{Edit, Mark};
 pub use history::Step;
+pub use label::Paid;
 pub use policy::{Action, Arm, Boost, ById, Consent, Explore, Fallback, Pin, Range, Ranker, Rule};
 use schema::{Field, Follows, Form};
 pub use stage::Staged;

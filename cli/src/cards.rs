@@ -1,9 +1,11 @@
 //! `freshrank cards`: every picture that a message can need, drawn before it is sent.
 
-use crate::{Outcome, print};
+use crate::{Outcome, print, shelf};
 use clap::Args;
+use freshrank::campaign::Paid;
 use freshrank::{MerchantId, time};
 use freshrank_offline::cards::{self, DAYS, Drawn, Fonts, Job, MAX_BYTES, MAX_FILES, Range, Words};
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -36,8 +38,12 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = DAYS)]
     days: i64,
     /// No placement is paid for: without the cards that say so
-    #[arg(long)]
+    #[arg(long, conflicts_with = "campaign")]
     no_sponsored: bool,
+    /// A campaign's folder or document, any number of times: only whom these may favour for money has cards that say so, not everybody; who is
+    /// favoured later shows as the deployment's own card until cards are drawn anew
+    #[arg(long, value_name = "PATH")]
+    campaign: Vec<PathBuf>,
     /// Only these merchants, by the folders that OUT has for them
     #[arg(long, value_name = "FINGERPRINT", value_delimiter = ',', value_parser = fingerprint)]
     only: Vec<MerchantId>,
@@ -64,10 +70,18 @@ fn fingerprint(text: &str) -> Result<MerchantId, String> {
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let started = Instant::now();
-    let range = Range { as_of: arguments.as_of, days: arguments.days, sponsored: !arguments.no_sponsored };
+    let paid = match (arguments.no_sponsored, arguments.campaign.as_slice()) {
+        (true, _) => Vec::new(),
+        (false, []) => vec![Paid::Anybody],
+        (false, campaigns) => campaigns
+            .iter()
+            .map(|path| Ok(shelf::campaign(path)?.paid()))
+            .collect::<Result<_, Box<dyn Error + Send + Sync>>>()?,
+    };
+    let range = Range { as_of: arguments.as_of, days: arguments.days, paid };
     let folder = arguments.bundles.join("areas");
     let folder = if folder.is_dir() { folder } else { arguments.bundles.clone() };
-    let mut merchants = cards::read(&folder, range, arguments.photos.as_deref())?;
+    let mut merchants = cards::read(&folder, &range, arguments.photos.as_deref())?;
     if !arguments.only.is_empty() {
         merchants.retain(|merchant| arguments.only.contains(&merchant.id));
     }

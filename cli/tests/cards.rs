@@ -183,6 +183,47 @@ fn cards_without_room_among_the_static_assets_are_written_for_kv_to_the_same_byt
     assert!(kept == everything, "every card is in one of the two, and the same");
 }
 
+#[test]
+fn only_whom_a_campaign_may_favour_for_money_has_cards_that_say_so() {
+    let Some(fonts) = fonts() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (out, fonts) = (areas(folder.path()), fonts.to_string_lossy());
+    let layers = |name: &str, layers: &[(&str, &str)]| {
+        let campaign = folder.path().join(name);
+        for (layer, text) in layers {
+            let file = campaign.join(format!("{layer}.yaml"));
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+        campaign.to_string_lossy().into_owned()
+    };
+    // Who is meant, and that it is paid for, stand in two layers; a boost that nobody paid for is none of it.
+    let pinned = layers(
+        "pinned",
+        &[
+            ("global", "pins:\n  first: {slot: 0, merchant: cham, sponsored: true}\nboosts:\n  siam: {factor: 2}\n"),
+            ("fi", "pins:\n  first: {merchant: sakura}\n"),
+        ],
+    );
+    let ruled = layers(
+        "ruled",
+        &[("global", "rules:\n  near: {when: merchant.distance_km < 1.0, then: boost, factor: 2, sponsored: true}\n")],
+    );
+    let paid = |more: &[&str]| {
+        let cards = folder.path().join(format!("cards-{}", more.len()));
+        let words = ["cards", "--bundles", &out, "--fonts", &fonts, "--out", &cards.to_string_lossy()];
+        said(&freshrank(&[&words[..], more].concat(), "2"));
+        let mut pictures = BTreeMap::new();
+        files(&cards, "", &mut pictures);
+        let of = |id: &&str| pictures.contains_key(&format!("{}/none-ad.png", freshrank::MerchantId::of(id)));
+        NAMES.map(|(id, ..)| id).into_iter().filter(of).collect::<Vec<_>>()
+    };
+    let everybody = NAMES.map(|(id, ..)| id).to_vec();
+    assert_eq!(paid(&["--campaign", &pinned]), ["cham", "sakura"]);
+    assert_eq!(paid(&["--campaign", &pinned, "--campaign", &ruled]), everybody, "a condition may hold of anybody");
+    assert_eq!(paid(&["--no-sponsored"]), [""; 0]);
+}
+
 /// The header of a PNG, read by hand: what a mail client is told.
 mod header {
     #[derive(Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use crate::cuisines::vocabulary::Vocabulary;
 use draw::Studio;
 use freshrank::MerchantId;
 use freshrank::bundle::{Bundle, Display, Kind, Offer};
+use freshrank::campaign::Paid;
 use freshrank::card::{self, Card, Density, PICTURES};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +58,7 @@ pub enum CardError {
     /// More than can be served.
     #[error(
         "{files} files ({merchants} merchants, {cards} cards, {pictures} pictures each), at most {max} are served as static assets: --max-files \
-         100000 on a paid plan, --days or --no-sponsored for fewer, or --kv for the rest in KV"
+         100000 on a paid plan, --days, --campaign or --no-sponsored for fewer, or --kv for the rest in KV"
     )]
     TooMany {
         /// All of them.
@@ -126,14 +127,14 @@ pub struct Facts {
 }
 
 /// For which days and placements.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Range {
     /// Seconds since 1970; the areas' own time if absent.
     pub as_of: Option<i64>,
     /// From then on.
     pub days: i64,
-    /// Whether placements may be paid for.
-    pub sponsored: bool,
+    /// Whose placements may be paid for, by any of these; nobody's where there is none.
+    pub paid: Vec<Paid>,
 }
 
 /// What to draw.
@@ -183,7 +184,7 @@ pub struct Drawn {
 ///
 /// # Errors
 /// Names the file that is no bundle or display block.
-pub fn read(folder: &Path, range: Range, photos: Option<&Path>) -> Result<Vec<Facts>, CardError> {
+pub fn read(folder: &Path, range: &Range, photos: Option<&Path>) -> Result<Vec<Facts>, CardError> {
     let read = |path: &Path| std::fs::read(path).map_err(|error| CardError::Read(path.into(), error));
     let entries = std::fs::read_dir(folder).map_err(|error| CardError::Read(folder.into(), error))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -201,7 +202,8 @@ pub fn read(folder: &Path, range: Range, photos: Option<&Path>) -> Result<Vec<Fa
         for i in 0..bundle.len() {
             let merchant = bundle.merchant(i);
             let Some(text) = display.card(merchant.id) else { continue };
-            let cards = Card::all_of(&bundle, i, today..today + range.days, range.sponsored);
+            let sponsored = range.paid.iter().any(|paid| paid.may(&merchant));
+            let cards = Card::all_of(&bundle, i, today..today + range.days, sponsored);
             let known = merchants.entry(merchant.id).or_insert_with(|| Facts {
                 id: merchant.id,
                 name: text.name.split_whitespace().collect::<Vec<_>>().join(" "),

@@ -5,11 +5,14 @@
 //! same id or, since an id is only a name, under another one about the same merchant or with the same condition. Taking it
 //! away for good is free: where nobody is favoured, nothing has to be labelled.
 
-use super::KEYS;
 use super::edit::{Edit, Leaf, MapEdit, Mark};
 use super::schema::{self, Form};
-use crate::sorted::Map;
+use super::{Campaign, KEYS};
+use crate::bundle::Merchant;
+use crate::gate::Named;
+use crate::sorted::{Map, Set};
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 /// The field that says it.
 pub(super) const SPONSORED: &str = "sponsored";
@@ -77,6 +80,59 @@ impl Labels {
             }
         }
         gone
+    }
+}
+
+/// Whom a campaign may ever show as paid for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paid {
+    /// Anybody: a rule's condition says who.
+    Anybody,
+    /// These alone.
+    Only(Vec<Named>),
+}
+
+impl Paid {
+    /// Whether this merchant may be.
+    #[must_use]
+    pub fn may(&self, merchant: &Merchant) -> bool {
+        match self {
+            Self::Anybody => true,
+            Self::Only(named) => named.iter().any(|named| named.matches(merchant)),
+        }
+    }
+}
+
+impl Campaign {
+    /// Whom its layers, wherever and whenever they hold, staged ones too, may show as paid for.
+    #[must_use]
+    pub fn paid(&self) -> Paid {
+        let staged = self.staged.iter().map(|staged| &staged.layer);
+        let layers: Vec<_> = self.layers.values().chain(self.defaults.values()).chain(staged).collect();
+        let things = |key: &str| {
+            let of = layers.iter().filter_map(|layer| layer.body.children()?.get(key)?.children());
+            let fields = of.flat_map(|things| things.iter().filter_map(|(id, thing)| Some((id, thing.children()?))));
+            fields.collect::<Vec<_>>()
+        };
+        // One layer may say who it is about, and another one that it is paid for.
+        let labelled = |things: &[(&String, &Map<String, Edit>)]| -> Set<String> {
+            let says = |fields: &Map<String, Edit>| {
+                matches!(fields.get(SPONSORED), Some(Edit::Set { leaf: Leaf::Bool(true), .. }))
+            };
+            things.iter().filter(|(_, fields)| says(fields)).map(|(id, _)| (*id).clone()).collect()
+        };
+        if !labelled(&things("rules")).is_empty() {
+            return Paid::Anybody;
+        }
+        let mut named = Vec::new();
+        for key in ["boosts", "pins"] {
+            let things = things(key);
+            let paid = labelled(&things);
+            let about =
+                things.iter().filter(|(id, _)| paid.contains(*id)).filter_map(|(id, fields)| about(key, id, fields));
+            named.extend(about.map(|about| Named::parse(&about)));
+        }
+        Paid::Only(named)
     }
 }
 
