@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use crate::setup::{self, Wasm};
 use crate::sh::{self, Outcome, program, quietly, root, target};
 
-/// The feature set by which wasm-opt may go: what .cargo/config.toml turns on, and rustc by default.
-const WASM_OPT: &[&str] = &[
-    "-O2",
+/// What wasm-opt does. Functions of one generic stand next to each other by their names, which gzip likes.
+const WASM_OPT: &[&str] = &["-O2", "-g", "--reorder-functions-by-name"];
+/// The feature set by which it may go: what .cargo/config.toml turns on, and rustc by default.
+const WASM_FEATURES: &[&str] = &[
     "--enable-simd",
     "--enable-bulk-memory",
     "--enable-sign-ext",
@@ -180,14 +181,18 @@ pub fn optimize(module: &Path, named: &Path) -> Outcome {
         return Ok(());
     }
     let mut hasher = DefaultHasher::new();
-    (&bytes, WASM_OPT, sh::read(&root().join("wasm/package-lock.json"))?).hash(&mut hasher);
+    (&bytes, WASM_OPT, WASM_FEATURES, sh::read(&root().join("wasm/package-lock.json"))?).hash(&mut hasher);
     let known = target("modules/optimized").join(format!("{:016x}.wasm", hasher.finish()));
     if !known.exists() {
         sh::create_dir(&target("modules/optimized"))?;
         let part = known.with_extension("part");
-        let mut command = program(setup::node()?.join("wasm-opt"));
-        command.args(WASM_OPT).arg(module).arg("-o").arg(&part);
-        quietly("wasm-opt", &mut command)?;
+        let wasm_opt = setup::node()?.join("wasm-opt");
+        let run = |passes: &[&str], from: &Path| {
+            quietly("wasm-opt", program(&wasm_opt).args(WASM_FEATURES).args(passes).arg(from).arg("-o").arg(&part))
+        };
+        run(WASM_OPT, module)?;
+        // Without -g it writes no names.
+        run(&[], &part)?;
         std::fs::rename(&part, &known).map_err(|err| format!("cannot write {}: {err}", known.display()))?;
     }
     sh::write(module, sh::read_bytes(&known)?)
