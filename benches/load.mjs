@@ -23,7 +23,7 @@ import { parseArgs, promisify } from "node:util";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const { HELSINKI, area, display, fingerprintHex, png, profile } = await import(pathToFileURL(join(ROOT, "wasm/worker/tests/bytes.mjs")));
-const { RANK_KEY, TOKEN_KEYS, startWorker } = await import(pathToFileURL(join(ROOT, "wasm/worker/tests/workerd.mjs")));
+const { ASSETS, RANK_KEY, TOKEN_KEYS, startWorker } = await import(pathToFileURL(join(ROOT, "wasm/worker/tests/workerd.mjs")));
 const PACKAGE = process.env.FRESHRANK_WEB ?? join(ROOT, "target/modules/web-full");
 const { mintToken } = createRequire(import.meta.url)(join(PACKAGE, "nodejs/freshrank.js"));
 const { Miniflare } = createRequire(join(ROOT, "wasm/package.json"))("miniflare");
@@ -125,9 +125,8 @@ const card = (path) => {
 };
 card("fallback.png");
 for (const { id } of many) card(`${fingerprintHex(id)}/none.png`);
-const assets = { directory: cards, binding: "CARDS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } };
 const hello = await start(`export default { fetch: () => new Response("hello") }`);
-const drawn = await start(`export default { fetch: (request, { CARDS }) => CARDS.fetch(request) }`, { assets });
+const drawn = await start(`export default { fetch: (request, { CARDS }) => CARDS.fetch(request) }`, { assets: { ...ASSETS, directory: cards } });
 const plain = await start(
   `import { DurableObject } from "cloudflare:workers";
    export class Room extends DurableObject { fetch = async (request) => new Response(await request.text()); }
@@ -143,7 +142,7 @@ const plain = await start(
   { durableObjects: { ROOMS: { className: "Room", useSQLite: true } }, serviceBindings: { CARDS: { external: { address: drawn.host, http: {} } } } },
 );
 const before = workerds();
-const worker = await startWorker({ module: wanted.module, direct: true, cards: drawn.host, vars: { LINK_TEMPLATE: "https://shop.example/{merchant_id}" } });
+const worker = await startWorker({ module: wanted.module, direct: true, cardsAt: drawn.host, vars: { LINK_TEMPLATE: "https://shop.example/{merchant_id}" } });
 const [pid] = [...workerds()].filter((pid) => !before.has(pid));
 
 const put = async (path, bytes) => {

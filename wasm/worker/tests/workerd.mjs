@@ -45,8 +45,8 @@ const RECORDS = {
   neither: { bindings: { RECORDS: "a text" } },
 };
 
-/** Static assets, asked by the module only. */
-const ASSETS = { binding: "CARDS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } };
+/** How a Worker has static assets: bound, and behind it. */
+export const ASSETS = { binding: "CARDS", routerConfig: { invoke_user_worker_ahead_of_assets: true, has_user_worker: true } };
 
 /** The real KV behind a door that can be shut. */
 const FLAKY = {
@@ -77,14 +77,14 @@ export function directory(module = "full") {
 /**
  * Starts a module on a free port of the loopback. `secrets` replaces the keys, and `kv: false` leaves KV unbound, `registry: false` the registry; `patch` may
  * change the module's bytes. A `flaky` one has a KV that takes nothing while `setKv` says "broken", and whose reading `fails` or `hangs`.
- * `cards` is a folder of pictures, or where a server of them listens (HOST:PORT), `ledger` false for none, "Fails" or "Hangs", and `vars` are variables of the deployment. Without `rooms`
+ * `cards` is a folder of pictures, `cardsAt` where a server of them listens (HOST:PORT), `ledger` false for none, "Fails" or "Hangs", and `vars` are variables of the deployment. Without `rooms`
  * nobody keeps events, objections and closed merchants, "Fails" breaks what keeps them; a `second` isolate of the same module shares the objects
  * and is asked by `fetchSecond`. `records` go to a "queue", whose consumer writes each down as `consumed ...`, or to an "analytics" data set. A module
  * `around` stands between the runtime and `index.js`. A `direct` one is asked at a socket of its own, without miniflare's own Worker before it.
  *
  * `fetch(path, init)` asks as anyone, `rank(request)` and `put(path, bytes)` with their keys; `kv()` is the namespace itself.
  */
-export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, EVENTS_KEY, LAYER_KEYS, TOKEN_KEYS }, kv = true, registry = kv, ledger = true, rooms = true, second = false, persist, cards, vars = {}, flaky = false, records, around, direct = false, patch = (wasm) => wasm } = {}) {
+export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLISH_KEY, EVENTS_KEY, LAYER_KEYS, TOKEN_KEYS }, kv = true, registry = kv, ledger = true, rooms = true, second = false, persist, cards, cardsAt, vars = {}, flaky = false, records, around, direct = false, patch = (wasm) => wasm } = {}) {
   const root = directory(module);
   if (!existsSync(join(root, "index.js"))) {
     const flag = module === "lite" ? " --lite" : "";
@@ -110,7 +110,8 @@ export async function startWorker({ module = "full", secrets = { RANK_KEY, PUBLI
     },
     ...RECORDS[records],
     bindings: { ...secrets, ...vars, ...RECORDS[records]?.bindings },
-    ...(cards && (existsSync(cards) ? { assets: { ...ASSETS, workerName: "freshrank", directory: cards } } : { serviceBindings: { CARDS: { external: { address: cards, http: {} } } } })),
+    ...(cards && { assets: { ...ASSETS, workerName: "freshrank", directory: cards } }),
+    ...(cardsAt && { serviceBindings: { CARDS: { external: { address: cardsAt, http: {} } } } }),
     ...(direct && { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] }),
   };
   // A script of its own is an isolate of its own.
