@@ -8,6 +8,7 @@
 //! | limit | | why |
 //! |---|---|---|
 //! | bytes of a condition | `MAX_TEXT` | a person has to read it |
+//! | operators, calls and names within each other | `MAX_LEVELS` | a module's stack is small |
 //! | items of a list | `MAX_LIST` | each becomes steps |
 //! | items that macros within each other go through | `MAX_COST` | the product of their lists' lengths |
 //! | steps of a rule | [`MAX_STEPS`] | each costs every candidate some nanoseconds |
@@ -32,7 +33,7 @@ pub use program::{MAX_STEPS, Operation, Program};
 pub use variable::{Moment, Pair, Scope, TIME_FUNCTIONS, Type, VARIABLES, Variable, Words};
 
 #[cfg(feature = "cel")]
-pub use check::{MAX_COST, MAX_LIST};
+pub use check::{MAX_COST, MAX_LEVELS, MAX_LIST};
 #[cfg(feature = "cel")]
 pub use compile::{Labels, RuleError, compile, compile_expression};
 #[cfg(feature = "cel")]

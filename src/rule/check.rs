@@ -3,7 +3,7 @@
 //! The parser expands CEL's macros into loops; here they are recognized again and written out over a list's items, so
 //! that a program has no loop.
 
-use super::compile::{Labels, RuleError};
+use super::compile::{Labels, RuleError, places};
 use super::evaluate::{Value, answer, interned};
 use super::program::{MAX_SET, MAX_SETS, MAX_STEPS, MAX_STRING, MAX_STRINGS, Operation, Program, Shape, Step};
 use super::variable::{Moment, TIME_FUNCTIONS, Type, VARIABLES, Variable, Words};
@@ -16,6 +16,7 @@ use crate::suggest::nearest;
 use crate::time::{DAY_MINUTES, Local, civil_from_days, days_from_civil};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators};
@@ -25,10 +26,15 @@ pub const MAX_LIST: usize = MAX_SET;
 /// Items that macros within each other go through: the product of their lists' lengths.
 pub const MAX_COST: usize = 512;
 
+/// Operators, calls and names within each other. A chain as 1 + 1 + ... has as many levels as items, and a module's stack is small;
+/// one of && or || is balanced, and may have as many as its text has room for.
+pub const MAX_LEVELS: usize = 200;
+
 /// Checks one condition.
 pub(super) struct Checker<'a> {
     text: &'a str,
-    source: &'a SourceInfo,
+    /// Where the parts stand, asked for where one is wrong.
+    source: Option<Arc<SourceInfo>>,
     labels: &'a Labels,
     code: Code,
     errors: Vec<RuleError>,
@@ -36,6 +42,8 @@ pub(super) struct Checker<'a> {
     names: Vec<(&'a str, Step)>,
     /// Items of the macros around, multiplied.
     cost: usize,
+    /// What is around the part that is checked.
+    levels: usize,
 }
 
 /// What a part of a condition is.
@@ -185,8 +193,9 @@ impl Code {
 }
 
 impl<'a> Checker<'a> {
-    pub fn new(text: &'a str, source: &'a SourceInfo, labels: &'a Labels) -> Self {
-        Self { text, source, labels, code: Code::default(), errors: Vec::new(), names: Vec::new(), cost: 1 }
+    pub fn new(text: &'a str, labels: &'a Labels) -> Self {
+        let (code, errors, names) = (Code::default(), Vec::new(), Vec::new());
+        Self { text, source: None, labels, code, errors, names, cost: 1, levels: 0 }
     }
 
     /// The whole condition.
@@ -214,13 +223,14 @@ impl<'a> Checker<'a> {
     /// A complaint about a place in the text.
     fn fail<T>(&mut self, at: &IdedExpr, message: String, hint: impl Into<Option<String>>) -> Option<T> {
         let at = leftmost(at);
-        let start = self.source.offset_for(at.id).map_or(0, |(start, _)| start as usize);
-        let mut before: String = self.text.chars().take(start).collect();
+        let source = self.source.get_or_insert_with(|| places(self.text));
+        let start = source.offset_for(at.id).map_or(0, |(start, _)| start as usize);
+        let mut before = self.text.get(..start).unwrap_or_default();
         // The parser places a call at its parenthesis.
         if let Expr::Call(call) = &at.expr
-            && let Some(name_at) = before.trim_end().strip_suffix(&call.func_name).map(str::len)
+            && let Some(up_to_name) = before.trim_end().strip_suffix(&call.func_name)
         {
-            before.truncate(name_at);
+            before = up_to_name;
         }
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
@@ -276,6 +286,18 @@ impl<'a> Checker<'a> {
     }
 
     fn part(&mut self, tree: &'a IdedExpr) -> Part {
+        if self.levels == MAX_LEVELS {
+            let hint = "split the rule".to_string();
+            let _: Option<()> = self.fail(tree, format!("more than {MAX_LEVELS} levels within each other"), hint);
+            return Part::Bad;
+        }
+        self.levels += 1;
+        let part = self.part_within(tree);
+        self.levels -= 1;
+        part
+    }
+
+    fn part_within(&mut self, tree: &'a IdedExpr) -> Part {
         let value = match &tree.expr {
             Expr::Literal(literal) => self.literal(tree, literal),
             Expr::Ident(name) => self.name(tree, name),

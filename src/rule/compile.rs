@@ -8,9 +8,11 @@ use crate::sorted::{Map, Set};
 use crate::suggest::nearest;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use cel::parser::Parser;
+use cel::common::ast::SourceInfo;
+use cel::parser::{ParseErrors, PrattParser};
 use core::fmt;
 use serde::Deserialize;
 use thiserror::Error;
@@ -127,9 +129,8 @@ pub fn compile_expression(text: &str, labels: &Labels) -> Result<Program, Vec<Ru
         let message = format!("the condition has {} bytes, at most {MAX_TEXT} are read", text.len());
         return Err(vec![RuleError { line: 1, column: 1, message, hint: Some("split the rule".into()) }]);
     }
-    let parser = Parser::new().max_recursion_depth(MAX_DEPTH);
-    let (tree, source) = parser.parse_with_source_info(text).map_err(|errors| {
-        let errors = errors.errors.iter().map(|error| RuleError {
+    let tree = parser().parse(text).map_err(|ParseErrors { errors }| {
+        let errors = errors.iter().map(|error| RuleError {
             line: usize::try_from(error.pos.0).unwrap_or(1).max(1),
             column: usize::try_from(error.pos.1).unwrap_or(1).max(1),
             message: error.msg.to_string(),
@@ -139,5 +140,15 @@ pub fn compile_expression(text: &str, labels: &Labels) -> Result<Program, Vec<Ru
         errors.dedup();
         errors
     })?;
-    Checker::new(text, &source, labels).program(&tree)
+    Checker::new(text, labels).program(&tree)
+}
+
+/// Where the parts of a condition stand, in bytes. The parser tells it beside an error alone: here is one, after everything else.
+pub(super) fn places(text: &str) -> Arc<SourceInfo> {
+    let refused = parser().parse(&format!("{text}\n)")).err();
+    refused.and_then(|told| told.errors.into_iter().find_map(|error| error.source_info)).unwrap_or_default()
+}
+
+fn parser() -> PrattParser {
+    PrattParser::new().max_recursion_depth(MAX_DEPTH)
 }

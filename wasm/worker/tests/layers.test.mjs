@@ -112,6 +112,14 @@ describe("layers of a campaign", () => {
     assert.equal(await team.title(), "Lounas");
   });
 
+  it("may have conditions of too many levels: those are refused, before the module's stack is used up", async () => {
+    for (const when of ["1+".repeat(1900) + "1 > 0", "a" + "[0]".repeat(1300), "a" + ".a".repeat(1900), "(".repeat(3900)]) {
+      const { problems } = await problem(await team.put({ rules: [{ id: "deep", when, then: "include" }] }), 422);
+      assert.equal(problems[0].key, "rules.deep.when");
+    }
+    await json(await team.put({ title: "Still there" }));
+  });
+
   it("are checked as part of the whole, and everything wrong is told at once", async () => {
     const locked = await problem(await team.put({ slots: 5 }), 422);
     assert.equal(locked.problems.length, 1);
