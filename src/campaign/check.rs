@@ -323,10 +323,7 @@ impl Found {
     fn labels(&mut self, layer: &Layer, inherited: &MapEdit, here: &MapEdit) {
         for (key, edit) in layer.body.children().into_iter().flatten().filter(|(key, _)| label::may_be_paid(key)) {
             for (id, thing) in edit.children().into_iter().flatten() {
-                let fields = thing_of(here, key, id);
-                let Some(Edit::Set { leaf: Leaf::Bool(true), mark: by }) = fields.and_then(|f| f.get(SPONSORED)) else {
-                    continue;
-                };
+                let Some(by) = thing_of(here, key, id).and_then(label::says) else { continue };
                 let said = thing.children().and_then(|fields| fields.get(SPONSORED));
                 let path = format!("{key}.{id}.{SPONSORED}");
                 match said {

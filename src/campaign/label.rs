@@ -40,7 +40,7 @@ impl Labels {
         let (true, Some(named), Some(things)) = (may_be_paid(key), named.children(), things.children()) else { return };
         for id in named.keys() {
             let Some(fields) = things.get(id).and_then(Edit::children) else { continue };
-            if let Some(Edit::Set { leaf: Leaf::Bool(true), mark }) = fields.get(SPONSORED) {
+            if let Some(mark) = says(fields) {
                 let label = Label { about: about(key, id, fields), mark: mark.clone() };
                 self.given.or_default(key.to_string()).insert(id.clone(), label);
             }
@@ -116,10 +116,7 @@ impl Campaign {
         };
         // One layer may say who it is about, and another one that it is paid for.
         let labelled = |things: &[(&String, &Map<String, Edit>)]| -> Set<String> {
-            let says = |fields: &Map<String, Edit>| {
-                matches!(fields.get(SPONSORED), Some(Edit::Set { leaf: Leaf::Bool(true), .. }))
-            };
-            things.iter().filter(|(_, fields)| says(fields)).map(|(id, _)| (*id).clone()).collect()
+            things.iter().filter(|(_, fields)| says(fields).is_some()).map(|(id, _)| (*id).clone()).collect()
         };
         if !labelled(&things("rules")).is_empty() {
             return Paid::Anybody;
@@ -133,6 +130,14 @@ impl Campaign {
             named.extend(about.map(|about| Named::parse(&about)));
         }
         Paid::Only(named)
+    }
+}
+
+/// Where a thing says that it is paid for, if it does.
+pub(super) fn says(fields: &Map<String, Edit>) -> Option<&Mark> {
+    match fields.get(SPONSORED) {
+        Some(Edit::Set { leaf: Leaf::Bool(true), mark }) => Some(mark),
+        _ => None,
     }
 }
 
