@@ -10,7 +10,7 @@ use crate::wasm::{self, Weight};
 /// What is aimed at, gzipped; the free plan's limit of a Worker is 3 MiB.
 const AIMS: [(Weight, f64); 3] = [(Weight::Lite, 300e3), (Weight::LiteWithCel, 600e3), (Weight::Full, 2.5e6)];
 /// What the checks let pass where an aim is not met yet, so that no module grows unseen.
-const LEDGER: [(Weight, f64); 2] = [(Weight::Lite, 511.5e3), (Weight::Full, 2.25e6)];
+const LEDGER: [(Weight, f64); 2] = [(Weight::Lite, 511.5e3), (Weight::Full, 2.265e6)];
 
 /// How many crates are named; the others are summed up.
 const N_CRATES: usize = 20;
