@@ -225,13 +225,7 @@ impl<'a> Checker<'a> {
         let at = leftmost(at);
         let source = self.source.get_or_insert_with(|| places(self.text));
         let start = source.offset_for(at.id).map_or(0, |(start, _)| start as usize);
-        let mut before = self.text.get(..start).unwrap_or_default();
-        // The parser places a call at its parenthesis.
-        if let Expr::Call(call) = &at.expr
-            && let Some(up_to_name) = before.trim_end().strip_suffix(&call.func_name)
-        {
-            before = up_to_name;
-        }
+        let before = self.text.get(..start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         self.errors.push(RuleError { line, column, message, hint: hint.into() });

@@ -157,7 +157,7 @@ fn what_is_accepted_gives_the_suites_answer() {
     );
 }
 
-/// Rules are read by the cel crate's Pratt parser, which is small; its generated one, slow and large, is the older of the two.
+/// Rules are read by the cel crate's Pratt parser; the generated one, which its interpreter uses, is the older of the two.
 #[test]
 fn both_parsers_of_cel_read_the_suite_alike() {
     let Some(cases) = suite() else { return };
